@@ -1,0 +1,40 @@
+# Each target does its own set-up; nothing but git, make and python3 (3.11 or later, with venv) is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+TYPED := shared lab SentinelOne/sentinelone_assets SentinelOne/main.py
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## Make .venv with the pinned, hashed dependencies
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "Setting up .venv (once, about a minute) ..."
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: venv ## Run the modules against simulated consoles and a local platform
+	@$(BIN)/sekoia-lab demo
+
+test: venv ## Run the tests
+	@$(BIN)/python -m pytest -q -n auto
+
+check: venv ## Lint and type-check
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(TYPED)
+
+lock: venv ## Pin the dependencies again (needs uv on the PATH)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --constraints requirements.lock --output-file requirements-image.lock pyproject.toml
+
+clean: ## Remove .venv, caches and what the lab wrote
+	@rm -rf .venv .lab .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
