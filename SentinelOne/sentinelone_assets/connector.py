@@ -1,0 +1,38 @@
+"""SentinelOne agents as Sekoia.io device assets."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from shared.cycle import Walk
+from shared.http import ApiSession, Patience
+from shared.mapping import Record
+from shared.polling import DeviceConnector
+from shared.times import epoch
+from shared.tokens import FixedToken
+
+from .client import ADVICE, SentinelOneClient
+from .mapper import AGENT_TO_DEVICE
+from .settings import SentinelOneSettings
+
+
+class SentinelOneDeviceConnector(DeviceConnector):
+    """Changes by `updatedAt`; a full walk by `id` brings the heartbeats, which do not move `updatedAt`."""
+
+    fields = AGENT_TO_DEVICE
+
+    @classmethod
+    def connect(
+        cls, settings: SentinelOneSettings, *, stop: Event, patience: Patience, page_size: int | None = None
+    ) -> SentinelOneClient:
+        auth = FixedToken("ApiToken", settings.api_token, "API Token")
+        session = ApiSession("SentinelOne", settings.hostname, auth, stop=stop, patience=patience, advice=ADVICE)
+        return SentinelOneClient(session, page_size)
+
+    @classmethod
+    def walk(cls, client: SentinelOneClient, since: float | None) -> Walk:
+        return Walk(client.agents(since), cursor_of=_updated_at, sorted_by_cursor=since is not None)
+
+
+def _updated_at(agent: Record) -> float | None:
+    return epoch(agent.get("updatedAt"))

@@ -1,0 +1,13 @@
+"""SentinelOne's "Test connector"."""
+
+from __future__ import annotations
+
+from shared.validator import DeviceAccountValidator
+
+from .connector import SentinelOneDeviceConnector
+
+
+class SentinelOneAccountValidator(DeviceAccountValidator):
+    """Reads one agent: proves the token and the permission Endpoints.view."""
+
+    connector = SentinelOneDeviceConnector

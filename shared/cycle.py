@@ -1,0 +1,189 @@
+"""One round of a connector: pages → events → what is not delivered yet → batches → confirmed → the cursor moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from shared import ocsf
+from shared.delivery import Batch
+from shared.errors import ConnectorError, SkipRecord
+from shared.fingerprints import Fingerprints, fingerprint, key_of
+from shared.mapping import Mapper, Record
+from shared.pages import Page, read_ahead
+
+_OWN_CLOCK_DOUBT = 300.0  # seconds our clock may run ahead of a vendor's that does not tell its own
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One way through the vendor's devices.
+
+    `cursor_of` reads a record's place in time (epoch seconds); None where the vendor cannot be asked for changes.
+    `sorted_by_cursor`: the rows come in that order, so that the cursor may move batch by batch.
+    """
+
+    pages: Iterator[Page]
+    cursor_of: Callable[[Record], float | None] | None = None
+    sorted_by_cursor: bool = False
+
+
+@dataclass
+class Counts:
+    """What a round did: pages, devices, batches."""
+
+    pages: int = 0
+    read: int = 0
+    sent: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    batches: int = 0
+
+
+class Delivery(Protocol):
+    """Where batches go; see `shared.delivery.AssetDelivery`."""
+
+    def send(self, batch: Batch) -> None: ...
+    def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]: ...
+    def confirmed_out_of_order(self) -> Iterator[Batch]: ...
+    def close(self) -> None: ...
+
+
+class Round:
+    """Runs a walk once. `move_cursor` stores a place in time, `skip` names a record, `running` turns false at a stop.
+
+    `since` is where the walk begins; `refresh`: send what is unchanged too, unless it was delivered since the last
+    full walk.
+    """
+
+    def __init__(
+        self,
+        walk: Walk,
+        mapper: Mapper,
+        fingerprints: Fingerprints,
+        delivery: Delivery,
+        counts: Counts,
+        *,
+        since: float | None,
+        batch_size: int,
+        refresh: bool,
+        running: Callable[[], bool],
+        move_cursor: Callable[[float], None],
+        skip: Callable[[Any, SkipRecord], None],
+    ) -> None:
+        self._walk = walk
+        self._mapper = mapper
+        self._fingerprints = fingerprints
+        self._delivery = delivery
+        self._counts = counts
+        self._since = since
+        self._batch_size = batch_size
+        self._refresh = refresh
+        self._running = running
+        self._move_cursor = move_cursor
+        self._skip = skip
+        self._batch = Batch()
+        self._under_way: dict[int, int] = {}  # fingerprints sent and not yet confirmed
+        self._ceiling = time.time() - _OWN_CLOCK_DOUBT
+        self._latest: float | None = None
+        self._in_order = walk.sorted_by_cursor
+
+    def run(self) -> bool:
+        """Whether the walk was read and delivered to its end; False when the process stops. Raises what stopped it."""
+        try:
+            with closing(read_ahead(self._walk.pages)) as pages:
+                for page in pages:
+                    self._read(page)
+                    if not self._running():
+                        return False
+            self._send()
+            self._confirm(all_of_them=True)
+        except ConnectorError:
+            self._keep_what_arrives()
+            raise
+        finally:
+            self._delivery.close()
+        if not self._running():
+            return False
+        if (cursor := self._cursor()) is not None:
+            self._move_cursor(cursor)
+        return True
+
+    def _keep_what_arrives(self) -> None:
+        """After a failure: what was read is sent all the same, what is delivered is remembered."""
+        try:
+            self._send()
+            self._confirm(all_of_them=True)
+        except ConnectorError:
+            with suppress(ConnectorError):
+                for batch in self._delivery.confirmed_out_of_order():
+                    self._remember(batch)
+
+    def _read(self, page: Page) -> None:
+        if not self._counts.pages and page.date is not None:
+            self._ceiling = page.date
+        self._counts.pages += 1
+        for record in page.records:
+            self._counts.read += 1
+            try:
+                self._take(record)
+            except SkipRecord as reason:
+                self._counts.skipped += 1
+                self._skip(record, reason)
+            self._pass_by(record)
+            if self._batch.size >= self._batch_size:
+                self._send()
+                if not self._running():
+                    return
+
+    def _take(self, record: Any) -> None:
+        """Put the record's event into the batch, unless it is delivered already."""
+        event = self._mapper(record)
+        key, value = key_of(event["device"]["uid"]), fingerprint(event)
+        if self._under_way.get(key) == value or self._fingerprints.is_delivered(key, value, refresh=self._refresh):
+            self._counts.unchanged += 1
+            return
+        ocsf.validate(event)
+        self._batch.add(orjson.dumps(event), key, value)
+        self._under_way[key] = value
+
+    def _pass_by(self, record: Any) -> None:
+        """Note the record's place in time; a row out of order takes the cursor back to where the walk began."""
+        at = self._walk.cursor_of(record) if self._walk.cursor_of and isinstance(record, dict) else None
+        if at is None:
+            return
+        if self._latest is None or at >= self._latest:
+            self._latest = at
+        elif self._in_order:
+            self._in_order = False
+            if self._since is not None:
+                self._move_cursor(self._since)
+
+    def _cursor(self) -> float | None:
+        return None if self._latest is None else min(self._latest, self._ceiling)
+
+    def _send(self) -> None:
+        if self._batch.size and self._running():
+            self._batch.cursor = self._cursor() if self._in_order else None
+            self._delivery.send(self._batch)
+            self._batch = Batch()
+        self._confirm()
+
+    def _confirm(self, *, all_of_them: bool = False) -> None:
+        for batch in self._delivery.confirmed(all_of_them=all_of_them):
+            self._remember(batch)
+            if batch.cursor is not None and self._in_order:
+                self._move_cursor(batch.cursor)
+
+    def _remember(self, batch: Batch) -> None:
+        self._fingerprints.deliver(batch.entries)
+        for key, value in batch.entries.items():
+            if self._under_way.get(key) == value:
+                del self._under_way[key]
+        self._counts.batches += 1
+        self._counts.sent += len(batch.entries)

@@ -1,0 +1,175 @@
+"""Handing batches of device events to the platform: pushed in order, confirmed in order, overlapped with the reading.
+
+Contract of the asset-connector API (Sekoia.io SDK 1.27): `POST …/asset-connector/<uuid>` answers 2xx with `{}` or
+`{"task_id": …}`; `GET /api/v1/tasks/<id>` answers `{"status", "error"?}`, PENDING and RUNNING until it has ended,
+FINISHED when all is well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from threading import Event, Semaphore
+
+from sekoia_automation.asset_connector.utils import TASK_PENDING_STATUSES
+
+from shared.errors import ConnectorError, TryAgain, UnexpectedReply
+from shared.http import ApiSession
+
+_AHEAD = 2  # batches handed over and not yet accepted: bounds the memory
+_FOLLOWERS = 4
+
+
+@dataclass
+class Batch:
+    """Serialised events, the fingerprints to remember once they are delivered, and the cursor's place after them."""
+
+    events: list[bytes] = field(default_factory=list)
+    entries: dict[int, int] = field(default_factory=dict)
+    cursor: float | None = None
+    size: int = 0
+
+    def add(self, event: bytes, key: int, value: int) -> None:
+        self.events.append(event)
+        self.entries[key] = value
+        self.size += 1
+
+
+class AssetDelivery:
+    """One cycle's way to the platform. `endpoint` and `tasks` are paths of `session`."""
+
+    def __init__(
+        self,
+        session: ApiSession,
+        endpoint: str,
+        tasks: str,
+        *,
+        poll_interval: float,
+        poll_timeout: float,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._session = session
+        self._endpoint = endpoint
+        self._tasks = tasks
+        self._poll_interval = poll_interval
+        self._poll_timeout = poll_timeout
+        self._warn = warn
+        self._stop: Event = session.stop
+        self._waiting: deque[tuple[Batch, Future[None]]] = deque()
+        self._room = Semaphore(_AHEAD)
+        self._pusher = ThreadPoolExecutor(1, thread_name_prefix="push")
+        self._followers = ThreadPoolExecutor(_FOLLOWERS, thread_name_prefix="task")
+        self._failed = False
+        self._follow_tasks = True
+        self._last_push = time.monotonic()
+
+    def send(self, batch: Batch) -> None:
+        """Hand a batch over; waits while two are not yet accepted. Its outcome comes with `confirmed`."""
+        while not self._room.acquire(timeout=0.1):
+            if self._stop.is_set():
+                return
+        delivered: Future[None] = Future()
+        self._waiting.append((batch, delivered))
+        self._pusher.submit(self._push, batch, delivered)
+
+    def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]:
+        """The batches delivered by now, in the order sent; raises at the first that failed.
+
+        With `all_of_them` it waits for every batch; a stop ends that wait.
+        """
+        while self._waiting:
+            batch, delivered = self._waiting[0]
+            if not (delivered.done() or (all_of_them and self._settled(delivered))):
+                return
+            delivered.result()
+            self._waiting.popleft()
+            yield batch
+
+    def confirmed_out_of_order(self) -> Iterator[Batch]:
+        """After a failure: what is delivered behind it all the same. Waits for what is under way."""
+        self._failed = True
+        for batch, delivered in self._waiting:
+            if self._settled(delivered) and not delivered.exception():
+                yield batch
+
+    def close(self) -> None:
+        """Push nothing more; what is under way ends by itself."""
+        self._failed = True
+        self._pusher.shutdown(wait=False, cancel_futures=True)
+        self._followers.shutdown(wait=False, cancel_futures=True)
+
+    def _settled(self, delivered: Future[None]) -> bool:
+        """Wait until the outcome is known, or the process stops."""
+        while not self._stop.is_set() and not delivered.done():
+            wait([delivered], timeout=0.1)
+        return delivered.done()
+
+    def _push(self, batch: Batch, delivered: Future[None]) -> None:
+        try:
+            task = self._accepted(batch)
+        except Exception as error:  # noqa: BLE001 - handed to the cycle, which tells errors from bugs
+            self._failed = True
+            delivered.set_exception(error)
+        else:
+            if task and self._follow_tasks:
+                self._followers.submit(self._follow, task, batch.size, delivered)
+            else:
+                delivered.set_result(None)
+        finally:
+            batch.events = []
+            self._room.release()
+
+    def _accepted(self, batch: Batch) -> str | None:
+        """Push one batch; → the ingestion task it named. Raises unless the platform accepted it."""
+        if self._failed or self._stop.is_set():
+            raise TryAgain("A batch was not sent, because one before it failed.")
+        body = b'{"version":1,"items":[' + b",".join(batch.events) + b"]}"
+        reply = self._session.call("POST", self._endpoint, data=body, headers={"Content-Type": "application/json"})
+        if not isinstance(reply.json, dict):
+            raise UnexpectedReply(
+                f"{self._session.who} did not confirm a batch of {batch.size} devices; it is sent again."
+            )
+        self._last_push = time.monotonic()
+        return reply.json.get("task_id")
+
+    def _follow(self, task: str, size: int, delivered: Future[None]) -> None:
+        try:
+            self._finished(task, size)
+        except Exception as error:  # noqa: BLE001 - handed to the cycle, which tells errors from bugs
+            delivered.set_exception(error)
+        else:
+            delivered.set_result(None)
+
+    def _finished(self, task: str, size: int) -> None:
+        """Return when the batch counts as delivered; raise when the platform could not ingest it."""
+        pause = min(1.0, self._poll_interval)
+        while self._follow_tasks:
+            try:
+                reply = self._session.get(f"{self._tasks}/{task}").json
+            except ConnectorError as error:
+                self._stop_following(f"The ingestion of the batches cannot be followed: {error}")
+                return
+            told = reply if isinstance(reply, dict) else {}
+            status = told.get("status")
+            if status == "FINISHED":
+                return
+            if status not in TASK_PENDING_STATUSES:
+                raise TryAgain(
+                    f"{self._session.who} accepted a batch of {size} devices but could not ingest it: its task ended as "
+                    f"{status} ({str(told.get('error') or 'no reason given')[:200]}). The batch is sent again."
+                )
+            if time.monotonic() - self._last_push > self._poll_timeout:
+                self._stop_following(f"An ingestion task is still {status} long after the push.")
+                return
+            if self._stop.wait(pause):
+                raise TryAgain(f"Stopped before {self._session.who} had ingested a batch; it is sent again.")
+            pause = min(pause * 2, self._poll_interval)
+
+    def _stop_following(self, why: str) -> None:
+        """For the rest of the cycle acceptance counts as delivery."""
+        if self._follow_tasks:
+            self._follow_tasks = False
+            self._warn(f"{why} Until the next cycle a batch counts as delivered once it is accepted.")

@@ -1,0 +1,46 @@
+"""What can go wrong, by who has to act.
+
+    ConnectorError
+    ├── ActionNeeded      the customer must act: credentials, rights, a wrong URL, an expired token
+    ├── TryAgain          time heals it: a timeout, an overload, a platform that refused a batch
+    ├── UnexpectedReply   the other side answered something that cannot be read
+    └── SkipRecord        one record cannot be mapped; the page goes on without it
+
+Everything else is a bug and travels up. A message says who, what was being done, what came back and what to do;
+it never holds a secret. The first three are caught in the cycle and in the account validator only.
+"""
+
+from __future__ import annotations
+
+
+class ConnectorError(Exception):
+    """Root of the errors a person may read; `str()` of each is a whole message. `status` is the HTTP status, if any."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ActionNeeded(ConnectorError):
+    """Waiting will not help: the message says what the customer has to change."""
+
+
+class TryAgain(ConnectorError):
+    """Will heal by itself; `retry_after` is what the other side asked for, in seconds."""
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
+
+
+class UnexpectedReply(ConnectorError):
+    """The reply is not what the API documents; nothing may be concluded from it."""
+
+
+class SkipRecord(ConnectorError):
+    """One record cannot be mapped. Names the vendor's field and why, never its value."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason

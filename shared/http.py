@@ -1,0 +1,173 @@
+"""One HTTP session a vendor (or the platform): one origin, bounded, patient, and clear about what went wrong.
+
+Knows nothing of pages or devices. A call returns a `Reply` with parsed JSON or raises one of `shared.errors`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.auth import AuthBase
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event
+
+from shared import body as bodies
+from shared import replies, times
+from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
+
+_REDIRECTS = 3
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one call may take, in seconds. Tries after the first begin within `budget` of the first one's end."""
+
+    connect: float = 10.0
+    read: float = 60.0
+    attempts: int = 3
+    budget: float = 15.0
+    first_wait: float = 1.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`json`: the parsed body. `date`: when it was sent by the server's clock, epoch seconds, if told."""
+
+    status: int
+    json: Any
+    date: float | None
+    headers: Mapping[str, str] = field(repr=False)
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """An auth whose token can be thrown away, so that the next call asks for a new one."""
+
+    def renew(self) -> None: ...
+
+
+class ApiSession:
+    """Calls to one origin: `base_url` is scheme, host, port and a path prefix; `who` is its name in messages.
+
+    `advice` maps an HTTP status to what the customer can do about it. `stop` ends any wait at once.
+    """
+
+    def __init__(
+        self,
+        who: str,
+        base_url: str,
+        auth: AuthBase,
+        *,
+        stop: Event | None = None,
+        headers: Mapping[str, str] | None = None,
+        verify: bool | str = True,
+        patience: Patience | None = None,
+        advice: Mapping[int, str] | None = None,
+    ) -> None:
+        self.who = who
+        self.base_url = base_url.rstrip("/")
+        self.stop = stop or Event()
+        self.patience = patience or Patience()
+        self._auth = auth
+        self._advice = dict(advice or {})
+        self._session = requests.Session()
+        self._session.verify = verify
+        self._session.headers.update({"Accept": "application/json", "User-Agent": "sekoia-endpoint-connectors"})
+        self._session.headers.update(headers or {})
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None, **headers: str) -> Reply:
+        """GET a path under the base URL, or a link the server gave; a link to another origin is refused unsent."""
+        return self.call("GET", path, params=params, headers=headers)
+
+    def call(self, method: str, path: str, **options: Any) -> Reply:
+        """One call with its retries, `options` as `requests` has them. Retried is only what time heals."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(TryAgain),
+            wait=self._wait,
+            stop=_GivingUp(self.patience, self.stop),
+            sleep=sleep_using_event(self.stop),
+            reraise=True,
+        )
+        return retrying(self._call_authenticated, method, self.url(path), options)
+
+    def url(self, path: str) -> str:
+        """A path or link → an absolute URL of this origin; UnexpectedReply when it leads elsewhere."""
+        linked = "://" in path.split("?", 1)[0] or path.startswith("//")
+        url = urljoin(self.base_url + "/", path) if linked else f"{self.base_url}/{path.lstrip('/')}"
+        if origin(url) != origin(self.base_url):
+            raise UnexpectedReply(
+                f"{self.who} pointed to another host ({urlsplit(url).hostname}) than the configured one "
+                f"({urlsplit(self.base_url).hostname}); nothing was sent there. If the address changed, put the new "
+                "one in the configuration."
+            )
+        return url
+
+    def _call_authenticated(self, method: str, url: str, options: dict[str, Any]) -> Reply:
+        """A 401 may only mean that the token's time was up: one new token, one more try."""
+        try:
+            return self._call_once(method, url, options)
+        except ActionNeeded as error:
+            if error.status != 401 or not isinstance(self._auth, Renewable):
+                raise
+        self._auth.renew()
+        return self._call_once(method, url, options)
+
+    def _call_once(self, method: str, url: str, options: dict[str, Any]) -> Reply:
+        for _ in range(_REDIRECTS):
+            response, body = self._exchange(method, url, options)
+            if not (response.is_redirect and method == "GET"):
+                break
+            url, options = self.url(urljoin(url, response.headers["Location"])), {**options, "params": None}
+        if error := replies.failure(self.who, response, body, self._advice):
+            raise error
+        return Reply(
+            status=response.status_code,
+            json=replies.parsed(self.who, response, body),
+            date=times.http_date(response.headers.get("Date")),
+            headers=response.headers,
+        )
+
+    def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytes]:
+        timeout = (self.patience.connect, self.patience.read)
+        try:
+            with self._session.request(
+                method, url, auth=self._auth, timeout=timeout, stream=True, allow_redirects=False, **options
+            ) as response:
+                return response, bodies.read(response)
+        except (requests.RequestException, bodies.TooLarge, bodies.TooSlow) as error:
+            raise replies.unreachable(self.who, urlsplit(url).netloc, error) from None
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, TryAgain) and error.retry_after is not None:
+            return error.retry_after
+        wait = self.patience.first_wait * 2.0 ** (state.attempt_number - 1)
+        return wait * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, protects nothing
+
+
+class _GivingUp:
+    """tenacity's stop condition: enough tries, no time left for the wait before another, or the process stops."""
+
+    def __init__(self, patience: Patience, stop: Event) -> None:
+        self._patience = patience
+        self._stop = stop
+        self._first_ended = 0.0
+
+    def __call__(self, state: RetryCallState) -> bool:
+        ended = state.outcome_timestamp or 0.0
+        if state.attempt_number == 1:
+            self._first_ended = ended
+        late = ended - self._first_ended + state.upcoming_sleep > self._patience.budget
+        return late or state.attempt_number >= self._patience.attempts or self._stop.is_set()
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what two URLs must share for a token to go to both."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme)

@@ -1,0 +1,187 @@
+"""Network interfaces: the type an adapter's name tells, MAC and IP addresses in one form.
+
+Types and ids are those of OCSF's `network_interface` object (1.5.0): 0 Unknown, 1 Wired, 2 Wireless, 3 Mobile, 4 Tunnel.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+
+class InterfaceType(NamedTuple):
+    """OCSF caption and id."""
+
+    type: str
+    type_id: int
+
+
+UNKNOWN = InterfaceType("Unknown", 0)
+WIRED = InterfaceType("Wired", 1)
+WIRELESS = InterfaceType("Wireless", 2)
+MOBILE = InterfaceType("Mobile", 3)
+TUNNEL = InterfaceType("Tunnel", 4)
+
+# Words, not letters: "Neptune" and "Fortune" hold "tun", "Tapestry" holds "tap". A VPN's adapter is named before the
+# medium it runs over ("Wireless VPN" is a tunnel), mobile broadband before "Ethernet" and "Wireless" ("Wireless WAN").
+_WORDS: tuple[tuple[InterfaceType, frozenset[str]], ...] = (
+    (
+        TUNNEL,
+        frozenset(
+            [
+                "tun",
+                "tap",
+                "utun",
+                "vti",
+                "gre",
+                "gretap",
+                "sit",
+                "ipsec",
+                "ppp",
+                "pptp",
+                "l2tp",
+                "sstp",
+                "ikev2",
+                "teredo",
+                "isatap",
+                "6to4",
+                "ip6tnl",
+                "tunl",
+                "vpn",
+                "openvpn",
+                "wireguard",
+                "wintun",
+                "wg",
+                "tailscale",
+                "zerotier",
+                "zt",
+                "nordlynx",
+                "protonvpn",
+                "anyconnect",
+                "globalprotect",
+                "pangp",
+                "fortissl",
+                "fortinet",
+                "forticlient",
+                "zscaler",
+                "tunnel",
+                "tunneling",
+            ]
+        ),
+    ),
+    (
+        MOBILE,
+        frozenset(
+            [
+                "wwan",
+                "wwp",
+                "lte",
+                "umts",
+                "gsm",
+                "cdma",
+                "3g",
+                "4g",
+                "5g",
+                "cellular",
+                "mobile",
+                "rmnet",
+                "pdp",
+                "modem",
+                "broadband",
+            ]
+        ),
+    ),
+    (
+        WIRELESS,
+        frozenset(["wifi", "wlan", "wlp", "wlx", "wl", "wlo", "ath", "ra", "wireless", "airport", "802.11", "wlanext"]),
+    ),
+    (
+        WIRED,
+        frozenset(
+            [
+                "eth",
+                "ethernet",
+                "em",
+                "eno",
+                "ens",
+                "enp",
+                "enx",
+                "lan",
+                "gigabit",
+                "gbe",
+                "nic",
+                "vmxnet",
+                "vmxnet3",
+                "e1000",
+                "e1000e",
+                "realtek",
+                "10gbe",
+                "2.5gbe",
+                "802.3",
+            ]
+        ),
+    ),
+)
+_PAIRS = {
+    ("wi", "fi"): WIRELESS,
+    ("local", "area"): WIRED,
+    ("mobile", "broadband"): MOBILE,
+    ("wireless", "wan"): MOBILE,
+}
+_WORD = re.compile(r"802\.\d+|[a-z]+\d+[a-z]+\d*|\d+(?:\.\d+)?[a-z]+|[a-z]+")
+_MAC_GROUPS = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}(?:\1[0-9a-f]{2}){0,2}")
+_MAC_DOTTED = re.compile(r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}")
+_MAC_BARE = re.compile(r"[0-9a-f]{12}")
+
+
+@lru_cache(maxsize=4096)
+def classify(name: str | None) -> InterfaceType:
+    """What an adapter's name says of its medium: `tun0`, "OpenVPN TAP", "Wi-Fi 2", "wlan0", "eth0" …; else UNKNOWN."""
+    if not name:
+        return UNKNOWN
+    words = _WORD.findall(name.lower())
+    pairs = set(pairwise(words))
+    found = {kind for pair, kind in _PAIRS.items() if pair in pairs}
+    known = {word for one in words for word in (one, one.rstrip("0123456789"), _predictable(one))}
+    found.update(kind for kind, of_kind in _WORDS if known & of_kind)
+    return next((kind for kind in (TUNNEL, MOBILE, WIRELESS, WIRED) if kind in found), UNKNOWN)
+
+
+def _predictable(word: str) -> str:
+    """`enp3s0`, `wlp2s0f1`, `enx001122334455`: systemd's predictable names → `enp`, `wlp`, `enx`."""
+    found = re.match(r"(en|wl|ww)([opsx])(?=\d|[0-9a-f]{12})", word)
+    return found.group(0) if found else word
+
+
+def clean_mac(value: Any) -> str | None:
+    """A MAC (EUI-48, or EUI-64) with `:`, `-`, dots or nothing between → upper case with colons; else None.
+
+    00:00:00:00:00:00 is what agents give for an interface that has none, so it is None.
+    """
+    if not isinstance(value, str):
+        return None
+    text = value.strip().lower()
+    if not (_MAC_GROUPS.fullmatch(text) or _MAC_DOTTED.fullmatch(text) or _MAC_BARE.fullmatch(text)):
+        return None
+    digits = re.sub(r"[:.-]", "", text).upper()
+    if not digits.strip("0"):
+        return None
+    return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
+
+
+@lru_cache(maxsize=65536)
+def _canonical_ip(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+def clean_ip(value: Any) -> str | None:
+    """An IPv4 or IPv6 address in canonical form, without a prefix length or zone (`fe80::1%eth0/64`); else None."""
+    if not isinstance(value, str) or len(value) > 100:
+        return None
+    return _canonical_ip(value.strip().split("/", 1)[0].split("%", 1)[0])

@@ -1,0 +1,190 @@
+"""A mapping table: rows of (OCSF path, vendor field, conversion) that run, document and fingerprint themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.body import BrokenObject
+from shared.errors import SkipRecord
+
+MOST_ENTRIES = 10_000  # of a list inside a record
+
+Record = Mapping[str, Any]
+Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a value comes from: `read(record)` gives it, None when not told; `label` says so in documents.
+
+    `convert` is the conversion of a row that names none.
+    """
+
+    label: str
+    read: Callable[[Record], Any]
+    convert: Convert | None = None
+
+
+@dataclass(frozen=True)
+class Field:
+    """One row: `path` of the event ← `source` of the record, through `convert` (default `text`).
+
+    A conversion that gives None makes the field absent: unknown is absent. `required` makes the record a SkipRecord
+    then. `doc` is the row's description in the generated page.
+    """
+
+    path: str
+    source: str | Source
+    convert: Convert | None = None
+    required: bool = False
+    doc: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.source if isinstance(self.source, str) else self.source.label
+
+    @property
+    def conversion(self) -> Convert:
+        return self.convert or (isinstance(self.source, Source) and self.source.convert) or text
+
+
+def const(value: Any) -> Source:
+    """A value the document fixes; sent as it is."""
+    return Source(f"static: {value}", lambda _record: value, lambda fixed: fixed)
+
+
+def first(*names: str) -> Source:
+    """The first of several fields that holds a told text."""
+    readers = [_reader(name) for name in names]
+
+    def read(record: Record) -> str | None:
+        return next((told for reader in readers if (told := text(reader(record)))), None)
+
+    return Source(" or ".join(names), read)
+
+
+def record(*names: str) -> Source:
+    """The whole record, for a conversion that needs several fields; `names` are those it reads."""
+    return Source(", ".join(names), lambda whole: whole)
+
+
+def text(value: Any) -> str | None:
+    """A told text without the space around it; a number as its digits; None for "", null, lists, objects, booleans."""
+    if type(value) is str:
+        return value.strip() or None
+    return str(value) if type(value) in (int, float) else None
+
+
+def boolean(value: Any) -> bool | None:
+    """A boolean, also as the text some vendors make of it; else None."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def count(value: Any) -> int | None:
+    """A whole number from 0 to 2³¹-1, also as digits; else None."""
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
+        value = int(value)
+    return value if type(value) is int and 0 <= value < 2**31 else None
+
+
+def entries(value: Any) -> list[Record]:
+    """The objects of a list inside a record; what is no object in it is passed over. Read to 10,000 entries."""
+    return [entry for entry in value[:MOST_ENTRIES] if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def texts(value: Any) -> list[str]:
+    """The told texts of a list inside a record (or of a single text in its place), in order, each once."""
+    listed = value[:MOST_ENTRIES] if isinstance(value, list) else [value]
+    return list(dict.fromkeys(told for item in listed if isinstance(item, str) and (told := text(item))))
+
+
+def named(name: Any, uid: Any) -> dict[str, str] | None:
+    """OCSF's name and uid of a group or organization; without a name it is named by its uid; None without either."""
+    uid = text(uid)
+    pair = (("name", text(name) or uid), ("uid", uid))
+    return {key: value for key, value in pair if value} or None
+
+
+class Mapper:
+    """A table made ready to run."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self.fields = tuple(fields)
+        self._rows = [
+            (*_split(row.path), _reader(row.source), row.conversion, row if row.required else None)
+            for row in self.fields
+        ]
+
+    def __call__(self, record: Any) -> dict[str, Any]:
+        """One raw record → the event; absent fields are not in it. Raises SkipRecord and nothing else."""
+        if not isinstance(record, dict):
+            raise SkipRecord("record", f"is {_kind(record)}, not an object")
+        if isinstance(record, BrokenObject):
+            raise SkipRecord(record.field, record.reason)
+        event: dict[str, Any] = {}
+        for parents, name, read, convert, required in self._rows:
+            value = read(record)
+            if value is not None:
+                value = convert(value)
+            if value is None:
+                if required:
+                    raise SkipRecord(required.label, "is missing")
+                continue
+            target = event
+            for parent in parents:
+                target = target.setdefault(parent, {})
+            target[name] = value
+        return event
+
+
+def mapped_fields(fields: Iterable[Field]) -> dict[str, str]:
+    """Vendor field → OCSF path(s): what the SDK's `get_mapped_fields()` declares and fingerprints."""
+    mapped: dict[str, list[str]] = {}
+    for row in fields:
+        mapped.setdefault(row.label, []).append(row.path)
+    return {label: ", ".join(paths) for label, paths in mapped.items()}
+
+
+def document(fields: Iterable[Field]) -> str:
+    """The table as Markdown; a row without a description has the first line of its conversion's docstring."""
+    lines = ["| Source field | OCSF path | Required | Description |", "|---|---|---|---|"]
+    for row in fields:
+        doc = row.doc or ((row.convert and row.convert.__doc__) or "").strip().split("\n", 1)[0]
+        cells = (f"`{row.label}`", f"`{row.path}`", "yes" if row.required else "", doc)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _reader(source: str | Source) -> Callable[[Record], Any]:
+    """`a`, `a.b` or `a[0].b` → a function that reads it and gives None where a step is missing."""
+    if isinstance(source, Source):
+        return source.read
+    steps = [int(step) if step.isdecimal() else step for step in source.replace("[", ".").replace("]", "").split(".")]
+    if len(steps) == 1:
+        return lambda record: record.get(source)
+
+    def read(record: Record) -> Any:
+        value: Any = record
+        for step in steps:
+            if isinstance(step, int):
+                value = value[step] if isinstance(value, list) and len(value) > step else None
+            else:
+                value = value.get(step) if isinstance(value, dict) else None
+            if value is None:
+                return None
+        return value
+
+    return read
+
+
+def _split(path: str) -> tuple[tuple[str, ...], str]:
+    *parents, name = path.split(".")
+    return tuple(parents), name
+
+
+def _kind(value: Any) -> str:
+    return {list: "a list", str: "a text", type(None): "null", bool: "a boolean"}.get(type(value), "a number")

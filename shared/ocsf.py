@@ -1,0 +1,103 @@
+"""What every device event has in common: OCSF class 5001, Device Inventory Info, and its captions with their ids.
+
+Captions and ids are taken from the installed SDK's models: what those refuse cannot be sent, and a later release that
+knows more (Laptop, Tablet) brings the better answer without a change here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from sekoia_automation.asset_connector.models.ocsf.device import (
+    DeviceOCSFModel,
+    DeviceTypeId,
+    DeviceTypeStr,
+    OSTypeId,
+    OSTypeStr,
+)
+from sekoia_automation.asset_connector.models.ocsf.risk_level import RiskLevelId, RiskLevelStr
+
+from shared.errors import SkipRecord
+from shared.mapping import Field, const
+
+VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: no change of the device
+
+
+class Coded(NamedTuple):
+    """A caption and its id."""
+
+    caption: str
+    id: int
+
+
+DEVICE_INVENTORY = (
+    Field("activity_id", const(2), doc="Collect"),
+    Field("activity_name", const("Collect")),
+    Field("category_name", const("Discovery")),
+    Field("category_uid", const(5), doc="Discovery"),
+    Field("class_name", const("Device Inventory Info")),
+    Field("class_uid", const(5001), doc="Device Inventory Info"),
+    Field("type_name", const("Device Inventory Info: Collect")),
+    Field("type_uid", const(500102), doc="class_uid × 100 + activity_id"),
+    Field("severity", const("Informational")),
+    Field("severity_id", const(1), doc="Informational"),
+)
+
+
+def device_type(*captions: str) -> Coded:
+    """The first of the captions that the installed models know: `device_type("Laptop", "Desktop")`."""
+    known = next(caption for caption in captions if caption in {member.value for member in DeviceTypeStr})
+    return Coded(known, DeviceTypeId[DeviceTypeStr(known).name].value)
+
+
+def os_type(caption: str) -> Coded:
+    """`os_type("windows")`: the models' lower-case caption and OCSF's id."""
+    return Coded(caption, OSTypeId[OSTypeStr(caption).name].value)
+
+
+def risk_level(caption: str) -> Coded:
+    """`risk_level("Critical")`: OCSF's caption and id."""
+    return Coded(caption, RiskLevelId[RiskLevelStr(caption).name].value)
+
+
+def caption(convert: Callable[[Any], Coded | None]) -> Callable[[Any], str | None]:
+    """The conversion's caption, for the row of `type`, `risk_level` …"""
+
+    def convert_to_caption(value: Any) -> str | None:
+        coded = convert(value)
+        return coded.caption if coded else None
+
+    convert_to_caption.__doc__ = convert.__doc__
+    return convert_to_caption
+
+
+def code(convert: Callable[[Any], Coded | None]) -> Callable[[Any], int | None]:
+    """The conversion's id, for the row of `type_id`, `risk_level_id` …"""
+
+    def convert_to_id(value: Any) -> int | None:
+        coded = convert(value)
+        return coded.id if coded else None
+
+    convert_to_id.__doc__ = convert.__doc__
+    return convert_to_id
+
+
+def enrichment(name: str, value: str, **data: Any) -> dict[str, Any]:
+    """One enrichment. `data` is always an object: OCSF requires it."""
+    return {"name": name, "value": value, "data": data}
+
+
+def enabled(value: bool) -> str:
+    """The two words the models take for a status."""
+    return "Enabled" if value else "Disabled"
+
+
+def validate(event: dict[str, Any]) -> None:
+    """SkipRecord, naming the field, when the SDK's model refuses the event: the platform would refuse the batch."""
+    try:
+        DeviceOCSFModel.model_validate(event)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        raise SkipRecord(".".join(str(part) for part in found["loc"]), found["msg"]) from None

@@ -1,0 +1,64 @@
+"""Following a vendor's pages to the last one, whatever its way of naming the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from shared.errors import UnexpectedReply
+
+Position = TypeVar("Position", bound=Hashable)
+_MOST_EMPTY_PAGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of raw records, in the vendor's order. `date`: the vendor's clock when it answered, epoch seconds."""
+
+    records: list[Any]
+    date: float | None = None
+
+
+def follow(who: str, fetch: Callable[[Position | None], tuple[Page, Position | None]]) -> Iterator[Page]:
+    """Pages from the first (`fetch(None)`) to the one that names no next position.
+
+    A position met twice, or a hundred empty pages in a row, would go on for ever: UnexpectedReply, so that the walk
+    counts as not ended and nothing is concluded from it.
+    """
+    position: Position | None = None
+    seen: set[int] = set()  # hashes: a walk of a million devices names thousands of long cursors
+    empty = 0
+    while True:
+        page, position = fetch(position)
+        yield page
+        empty = 0 if page.records else empty + 1
+        if position is None:
+            return
+        if hash(position) in seen:
+            raise UnexpectedReply(f"{who} gave the same page position twice; the list cannot be read to its end.")
+        if empty >= _MOST_EMPTY_PAGES:
+            raise UnexpectedReply(f"{who} gave {empty} empty pages in a row and still names a next one.")
+        seen.add(hash(position))
+
+
+def records_of(who: str, body: Any, key: str) -> list[Any]:
+    """The list of records under `key` of a page; UnexpectedReply when there is none. null is not "no devices"."""
+    records = body.get(key) if isinstance(body, dict) else None
+    if not isinstance(records, list):
+        raise UnexpectedReply(f"{who} sent a page without the list {key!r}; nothing is concluded from it.")
+    return records
+
+
+def read_ahead(pages: Iterator[Page]) -> Generator[Page, None, None]:
+    """The same pages, the next one being fetched (in a thread) while the caller works on this one."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+    try:
+        coming = pool.submit(next, pages, None)
+        while (page := coming.result()) is not None:
+            coming = pool.submit(next, pages, None)
+            yield page
+            del page
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

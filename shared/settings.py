@@ -1,0 +1,78 @@
+"""Settings every module has, and the types of their fields. A validation error never repeats what was entered."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from sekoia_automation.asset_connector.models.connector import DefaultAssetConnectorConfiguration
+from sekoia_automation.exceptions import AutomationSDKError
+
+_CONFIG = ConfigDict(hide_input_in_errors=True, validate_assignment=True, extra="ignore")
+
+
+def https_url(value: str) -> str:
+    """An https URL without a trailing slash, query or credentials; http only for this very machine."""
+    value = value.strip().rstrip("/")
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in ("http", "https") or not host or any(letter.isspace() for letter in value):
+        raise ValueError("is not a URL; enter it as https://host")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold no user name, query or fragment; enter it as https://host")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("must begin with https://, so that the credentials are not sent in clear")
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+HttpsUrl = Annotated[str, AfterValidator(https_url)]
+# Until the platform hands the secrets out at start, their place may hold anything, null too.
+Secret = Annotated[SecretStr, BeforeValidator(lambda value: "" if value is None else value)]
+
+
+class ModuleSettings(BaseModel):
+    """Base of the modules' settings."""
+
+    model_config = _CONFIG
+
+
+class DeviceConnectorConfiguration(DefaultAssetConnectorConfiguration):
+    """Arguments of a device connector: times in seconds, `batch_size` in devices a push."""
+
+    model_config = _CONFIG
+
+    sekoia_base_url: Annotated[str | None, AfterValidator(lambda url: https_url(url) if url else None)] = (
+        "https://api.sekoia.io"
+    )
+    sekoia_api_key: Secret = SecretStr("")  # type: ignore[assignment] # the SDK's model has it in clear
+    frequency: int = Field(default=10800, ge=1)
+    batch_size: int = Field(default=1000, ge=1)
+    full_sync_interval: int = Field(default=86400, ge=1)
+
+
+def configuration_error(error: BaseException) -> str:
+    """A configuration error of pydantic or the SDK → which setting is wrong and how, in one line."""
+    cause: Any = error
+    while cause is not None and not isinstance(cause, ValidationError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ValidationError):
+        wrong = [
+            f"{'.'.join(str(part) for part in found['loc']) or 'configuration'} "
+            f"{found['msg'].removeprefix('Value error, ')}"
+            for found in cause.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        return f"The configuration is wrong: {'; '.join(wrong)}."
+    said = error.args[0] if isinstance(error, AutomationSDKError) and error.args else error
+    return f"The configuration is wrong: {' '.join(str(said).split())}."

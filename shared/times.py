@@ -1,0 +1,105 @@
+"""Times: whatever form a vendor gives them in → epoch seconds, UTC, float.
+
+Every time sent is epoch seconds: what the SDK's models and the platform use, though OCSF's own type is milliseconds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+_SLASHED = (
+    (re.compile(r"\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2}"), "%Y/%m/%d %H:%M:%S"),
+    (re.compile(r"\d{2}/\d{2}/\d{4} \d{2}:\d{2}:\d{2}"), "%m/%d/%Y %H:%M:%S"),
+)
+# A calendar date with a time of day; `fromisoformat` alone also reads week dates and bare dates.
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{0,9})?)?(Z|z|[+-]\d{2}(:?\d{2})?)?")
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+_UNITS = {"s": 1.0, "ms": 1000.0}
+
+
+def epoch(value: Any) -> float | None:
+    """A vendor's text → epoch seconds, or None when it tells no time.
+
+    Reads ISO 8601 with 0 to 9 fraction digits (what is finer than a microsecond is cut), `Z`, an offset or neither
+    (then UTC), `YYYY/MM/DD HH:MM:SS` and `MM/DD/YYYY HH:MM:SS`. Anything else ("", "None", "No data", a number, a time
+    before 1970 or after 9999) is None: a time that is not told is absent.
+    """
+    if not isinstance(value, str):
+        return None
+    moment = _iso(value) or _slashed(value.strip())
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        seconds = moment.timestamp()
+    except (OverflowError, ValueError):
+        return None
+    return seconds if 0 <= seconds <= _LAST else None
+
+
+def epoch_number(value: Any, unit: Literal["s", "ms"]) -> float | None:
+    """A count of seconds or milliseconds since 1970, as number or digits → epoch seconds; None as in `epoch`."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value) / _UNITS[unit]
+    except (ValueError, OverflowError):
+        return None
+    return seconds if math.isfinite(seconds) and 0 <= seconds <= _LAST else None
+
+
+def iso(seconds: float) -> str:
+    """Epoch seconds → `2024-01-07T06:26:08.668Z`; microseconds only where there are some. `epoch` reads it back."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    timespec = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def http_date(value: str | None) -> float | None:
+    """An HTTP date header (RFC 9110) → epoch seconds."""
+    try:
+        return parsedate_to_datetime(value).timestamp() if value else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def retry_after(value: str | None) -> float | None:
+    """A Retry-After header, seconds or a date (RFC 9110) → seconds to wait from now, 0 to 3600; None when not told.
+
+    An hour is the most the platform's SDK waits for too: a header must not be able to stop a connector for days.
+    """
+    if not value:
+        return None
+    seconds = epoch_number(value.strip(), "s")
+    if seconds is None:
+        until = http_date(value)
+        seconds = None if until is None else until - time.time()
+    return None if seconds is None else min(max(seconds, 0.0), 3600.0)
+
+
+def _iso(value: str) -> datetime | None:
+    # The form nearly every record has is recognised without the pattern, which costs more than the parsing.
+    usual = value[-1:] == "Z" and value[4:5] == value[7:8] == "-" and value[10:11] == "T" and len(value) > 19
+    text = value if usual else value.strip().replace(",", ".").replace(" +", "+").replace(" Z", "Z")
+    if not usual and not _ISO.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _slashed(text: str) -> datetime | None:
+    for pattern, form in _SLASHED:
+        if pattern.fullmatch(text):
+            try:
+                return datetime.strptime(text, form).replace(tzinfo=UTC)
+            except ValueError:
+                return None
+    return None

@@ -1,0 +1,69 @@
+"""The "Test connector" button: reads one device through the connector's own client, and says what it found."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from threading import Event, Thread
+from typing import Any, ClassVar
+
+from sekoia_automation.account_validator import AccountValidator
+from sekoia_automation.exceptions import ModuleConfigurationError
+
+from shared.errors import ConnectorError
+from shared.http import Patience
+from shared.pages import Page
+from shared.polling import DeviceConnector
+from shared.settings import configuration_error
+
+_PATIENCE = Patience(connect=5.0, read=12.0, attempts=2, budget=4.0, first_wait=0.5)
+_MOST = 18.0  # seconds: a person waits for the answer
+
+
+class DeviceAccountValidator(AccountValidator):
+    """Base of the vendors' validators. It proves the URL, the credential, its rights and that the reply is read."""
+
+    connector: ClassVar[type[DeviceConnector]]
+
+    def validate(self) -> bool:
+        """Whether a device (or an empty list of them) could be read. If not, `error` says why and what to do."""
+        answer: Future[None] = Future()
+        stop = Event()
+        Thread(target=self._answer, args=(answer, stop), daemon=True).start()
+        try:
+            answer.result(timeout=_MOST)
+        except TimeoutError:
+            stop.set()
+            self.error(f"No answer within {_MOST:.0f} s. Check the configured URL, the network and the proxy.")
+            return False
+        except ModuleConfigurationError as error:
+            self.error(configuration_error(error))
+            return False
+        except ConnectorError as error:
+            self.error(str(error))
+            return False
+        return True
+
+    def _answer(self, answer: Future[None], stop: Event) -> None:
+        try:
+            self.read_one(stop)
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for it
+            answer.set_exception(error)
+        else:
+            answer.set_result(None)
+
+    def read_one(self, stop: Event) -> Page:
+        """The first page, of one device."""
+        settings: Any = self.module.configuration
+        client = self.connector.connect(settings, stop=stop, patience=_PATIENCE, page_size=1)
+        return next(self.connector.walk(client, None).pages)
+
+    def execute(self) -> None:
+        """As the SDK does, but a bug found on the way is reported as a failed test instead of no answer at all."""
+        self.set_task_as_running()
+        try:
+            success = self.validate()
+        except Exception as error:  # noqa: BLE001 - the person in front of the button gets an answer in any case
+            self.log_exception(error, message="The account could not be validated")
+            self.error(f"Internal error ({type(error).__name__}). Report it with the log of this module.")
+            success = False
+        self.send_results(success)
