@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-TYPED := shared lab SentinelOne/sentinelone_assets SentinelOne/main.py
+TYPED := shared lab $(wildcard */*_assets)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check lock clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from typing import Any
 
@@ -30,11 +31,14 @@ class BrokenObject(dict[str, Any]):
 
 
 def read(response: requests.Response) -> bytes:
-    """The whole body, decompressed; raises TooLarge or TooSlow as soon as that is known."""
+    """The whole body, decompressed; raises TooLarge or TooSlow as soon as that is known, else what urllib3 raises.
+
+    Read as it arrives: a read that waits for a full chunk would wait as long as the server likes to drip.
+    """
     started = time.monotonic()
     parts: list[bytes] = []
     size = 0
-    for part in response.iter_content(_CHUNK):
+    while part := response.raw.read1(_CHUNK, decode_content=True):
         size += len(part)
         if size > MAX_BYTES:
             raise TooLarge
@@ -47,23 +51,34 @@ def read(response: requests.Response) -> bytes:
 def parse(body: bytes) -> Any:
     """JSON → Python; raises ValueError when it is none.
 
-    What orjson refuses but `json` reads (NaN, Infinity, a lone surrogate) must not cost a page: such a body is read
-    once more, and each object that holds such a value, at any depth, comes as a `BrokenObject`, which mapping skips.
+    What orjson refuses but `json` reads (NaN, Infinity, 1e999, a lone surrogate) must not cost a page: such a body is
+    read once more, and each object that holds such a value, at any depth, comes as a `BrokenObject`, which mapping
+    skips.
     """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass
     try:
-        return _marked(json.loads(body, parse_constant=_NotANumber))
+        return _marked(json.loads(body, parse_constant=_NotANumber, parse_float=_finite, parse_int=_whole))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
 class _NotANumber(str):
-    """Stands for NaN or Infinity until its object is marked."""
+    """Stands for NaN, Infinity or a number beyond a double's range until its object is marked."""
 
     __slots__ = ()
+
+
+def _finite(digits: str) -> float | _NotANumber:
+    number = float(digits)
+    return number if math.isfinite(number) else _NotANumber(digits[:20])
+
+
+def _whole(digits: str) -> float | _NotANumber:
+    """As orjson: what 64 bits do not hold is a float. `int` alone raises beyond 4,300 digits."""
+    return int(digits) if len(digits) <= 20 else _finite(digits)
 
 
 def _marked(value: Any) -> Any:

@@ -35,7 +35,7 @@ class Walk:
 
 @dataclass
 class Counts:
-    """What a round did: pages, devices, batches."""
+    """What a round did: pages, devices, batches, and the seconds it took."""
 
     pages: int = 0
     read: int = 0
@@ -43,6 +43,7 @@ class Counts:
     unchanged: int = 0
     skipped: int = 0
     batches: int = 0
+    seconds: float = 0.0
 
 
 class Delivery(Protocol):
@@ -145,7 +146,8 @@ class Round:
         """Put the record's event into the batch, unless it is delivered already."""
         event = self._mapper(record)
         key, value = key_of(event["device"]["uid"]), fingerprint(event)
-        if self._under_way.get(key) == value or self._fingerprints.is_delivered(key, value, refresh=self._refresh):
+        sent = self._under_way.get(key)  # newer than what is known as delivered: a device may change and change back
+        if sent == value or (sent is None and self._fingerprints.is_delivered(key, value, refresh=self._refresh)):
             self._counts.unchanged += 1
             return
         ocsf.validate(event)

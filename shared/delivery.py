@@ -156,7 +156,7 @@ class AssetDelivery:
             status = told.get("status")
             if status == "FINISHED":
                 return
-            if status not in TASK_PENDING_STATUSES:
+            if str(status) not in TASK_PENDING_STATUSES:
                 raise TryAgain(
                     f"{self._session.who} accepted a batch of {size} devices but could not ingest it: its task ended as "
                     f"{status} ({str(told.get('error') or 'no reason given')[:200]}). The batch is sent again."

@@ -15,6 +15,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
 from shared import body as bodies
 from shared import replies, times
@@ -76,8 +78,8 @@ class ApiSession:
         self.patience = patience or Patience()
         self._auth = auth
         self._advice = dict(advice or {})
-        self._session = requests.Session()
-        self._session.verify = verify
+        self._verify = verify
+        self._session = _Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": "sekoia-endpoint-connectors"})
         self._session.headers.update(headers or {})
 
@@ -99,12 +101,19 @@ class ApiSession:
     def url(self, path: str) -> str:
         """A path or link → an absolute URL of this origin; UnexpectedReply when it leads elsewhere."""
         linked = "://" in path.split("?", 1)[0] or path.startswith("//")
-        url = urljoin(self.base_url + "/", path) if linked else f"{self.base_url}/{path.lstrip('/')}"
-        if origin(url) != origin(self.base_url):
+        return self._here(self.base_url + "/", path if linked else f"{self.base_url}/{path.lstrip('/')}")
+
+    def _here(self, base: str, link: str) -> str:
+        try:
+            url = urljoin(base, link)
+            there = origin(url)
+        except ValueError:
+            raise UnexpectedReply(f"{self.who} gave a link that is no URL; nothing was sent there.") from None
+        here = origin(self.base_url)
+        if there != here:
             raise UnexpectedReply(
-                f"{self.who} pointed to another host ({urlsplit(url).hostname}) than the configured one "
-                f"({urlsplit(self.base_url).hostname}); nothing was sent there. If the address changed, put the new "
-                "one in the configuration."
+                f"{self.who} pointed to another host ({there[1]}) than the configured one ({here[1]}); nothing was sent "
+                "there. If the address changed, put the new one in the configuration."
             )
         return url
 
@@ -123,7 +132,7 @@ class ApiSession:
             response, body = self._exchange(method, url, options)
             if not (response.is_redirect and method == "GET"):
                 break
-            url, options = self.url(urljoin(url, response.headers["Location"])), {**options, "params": None}
+            url, options = self._here(url, response.headers["Location"]), {**options, "params": None}
         if error := replies.failure(self.who, response, body, self._advice):
             raise error
         return Reply(
@@ -136,11 +145,12 @@ class ApiSession:
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytes]:
         timeout = (self.patience.connect, self.patience.read)
         try:
+            # `verify` goes with each call: where REQUESTS_CA_BUNDLE is set, `requests` passes over the session's.
             with self._session.request(
-                method, url, auth=self._auth, timeout=timeout, stream=True, allow_redirects=False, **options
+                method, url, auth=self._auth, timeout=timeout, verify=self._verify, stream=True, **options
             ) as response:
                 return response, bodies.read(response)
-        except (requests.RequestException, bodies.TooLarge, bodies.TooSlow) as error:
+        except (requests.RequestException, HTTPError, bodies.TooLarge, bodies.TooSlow) as error:
             raise replies.unreachable(self.who, urlsplit(url).netloc, error) from None
 
     def _wait(self, state: RetryCallState) -> float:
@@ -149,6 +159,13 @@ class ApiSession:
             return error.retry_after
         wait = self.patience.first_wait * 2.0 ** (state.attempt_number - 1)
         return wait * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, protects nothing
+
+
+class _Session(requests.Session):
+    """Sees no redirects: even where it does not follow them, `requests` parses their target and reads their body."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 class _GivingUp:
@@ -168,6 +185,10 @@ class _GivingUp:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port: what two URLs must share for a token to go to both."""
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme)
+    """Scheme, host and port: what two URLs must share for a token to go to both; ValueError when it is no URL.
+
+    Read as `requests` reads it: `urlsplit` sees the host `here` in `https://there\\@here/`, the call goes to `there`.
+    """
+    parts = parse_url(url)
+    scheme = parts.scheme or ""
+    return scheme, (parts.host or "").rstrip("."), parts.port or _PORTS.get(scheme)

@@ -27,104 +27,15 @@ TUNNEL = InterfaceType("Tunnel", 4)
 
 # Words, not letters: "Neptune" and "Fortune" hold "tun", "Tapestry" holds "tap". A VPN's adapter is named before the
 # medium it runs over ("Wireless VPN" is a tunnel), mobile broadband before "Ethernet" and "Wireless" ("Wireless WAN").
-_WORDS: tuple[tuple[InterfaceType, frozenset[str]], ...] = (
-    (
-        TUNNEL,
-        frozenset(
-            [
-                "tun",
-                "tap",
-                "utun",
-                "vti",
-                "gre",
-                "gretap",
-                "sit",
-                "ipsec",
-                "ppp",
-                "pptp",
-                "l2tp",
-                "sstp",
-                "ikev2",
-                "teredo",
-                "isatap",
-                "6to4",
-                "ip6tnl",
-                "tunl",
-                "vpn",
-                "openvpn",
-                "wireguard",
-                "wintun",
-                "wg",
-                "tailscale",
-                "zerotier",
-                "zt",
-                "nordlynx",
-                "protonvpn",
-                "anyconnect",
-                "globalprotect",
-                "pangp",
-                "fortissl",
-                "fortinet",
-                "forticlient",
-                "zscaler",
-                "tunnel",
-                "tunneling",
-            ]
-        ),
-    ),
-    (
-        MOBILE,
-        frozenset(
-            [
-                "wwan",
-                "wwp",
-                "lte",
-                "umts",
-                "gsm",
-                "cdma",
-                "3g",
-                "4g",
-                "5g",
-                "cellular",
-                "mobile",
-                "rmnet",
-                "pdp",
-                "modem",
-                "broadband",
-            ]
-        ),
-    ),
-    (
-        WIRELESS,
-        frozenset(["wifi", "wlan", "wlp", "wlx", "wl", "wlo", "ath", "ra", "wireless", "airport", "802.11", "wlanext"]),
-    ),
-    (
-        WIRED,
-        frozenset(
-            [
-                "eth",
-                "ethernet",
-                "em",
-                "eno",
-                "ens",
-                "enp",
-                "enx",
-                "lan",
-                "gigabit",
-                "gbe",
-                "nic",
-                "vmxnet",
-                "vmxnet3",
-                "e1000",
-                "e1000e",
-                "realtek",
-                "10gbe",
-                "2.5gbe",
-                "802.3",
-            ]
-        ),
-    ),
-)
+_WORDS = {
+    TUNNEL: "tun tap utun vti gre gretap sit ipsec ppp pptp l2tp sstp ikev2 teredo isatap 6to4 ip6tnl tunl tunnel "
+    "tunneling vpn openvpn wireguard wintun wg tailscale zerotier zt nordlynx protonvpn anyconnect globalprotect pangp "
+    "fortissl fortinet forticlient zscaler",
+    MOBILE: "wwan wwp lte umts gsm cdma 3g 4g 5g cellular mobile rmnet pdp modem broadband",
+    WIRELESS: "wifi wlan wlp wlx wl wlo ath ra wireless airport 802.11 wlanext",
+    WIRED: "eth ethernet em eno ens enp enx lan gigabit gbe nic vmxnet vmxnet3 e1000 e1000e realtek 10gbe 2.5gbe 802.3",
+}
+_KINDS = {word: kind for kind, words in reversed(_WORDS.items()) for word in words.split()}
 _PAIRS = {
     ("wi", "fi"): WIRELESS,
     ("local", "area"): WIRED,
@@ -132,7 +43,7 @@ _PAIRS = {
     ("wireless", "wan"): MOBILE,
 }
 _WORD = re.compile(r"802\.\d+|[a-z]+\d+[a-z]+\d*|\d+(?:\.\d+)?[a-z]+|[a-z]+")
-_MAC_GROUPS = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}(?:\1[0-9a-f]{2}){0,2}")
+_MAC_GROUPS = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}(?:(?:\1[0-9a-f]{2}){2})?")
 _MAC_DOTTED = re.compile(r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}")
 _MAC_BARE = re.compile(r"[0-9a-f]{12}")
 
@@ -145,9 +56,9 @@ def classify(name: str | None) -> InterfaceType:
     words = _WORD.findall(name.lower())
     pairs = set(pairwise(words))
     found = {kind for pair, kind in _PAIRS.items() if pair in pairs}
-    known = {word for one in words for word in (one, one.rstrip("0123456789"), _predictable(one))}
-    found.update(kind for kind, of_kind in _WORDS if known & of_kind)
-    return next((kind for kind in (TUNNEL, MOBILE, WIRELESS, WIRED) if kind in found), UNKNOWN)
+    for word in words:
+        found.update(_KINDS[form] for form in (word, word.rstrip("0123456789"), _predictable(word)) if form in _KINDS)
+    return next((kind for kind in _WORDS if kind in found), UNKNOWN)
 
 
 def _predictable(word: str) -> str:

@@ -12,8 +12,10 @@ import time
 from abc import abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import asdict
+from functools import partial
+from itertools import chain
 from threading import Event
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from sekoia_automation.asset_connector import AssetConnector
 from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
@@ -21,7 +23,7 @@ from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 from shared import times
 from shared.cycle import Counts, Round, Walk
 from shared.delivery import AssetDelivery
-from shared.errors import ActionNeeded, SkipRecord
+from shared.errors import ActionNeeded, ConnectorError, SkipRecord, TryAgain
 from shared.fingerprints import Fingerprints
 from shared.http import ApiSession, Patience
 from shared.mapping import Field, Mapper, mapped_fields
@@ -32,6 +34,17 @@ from shared.tokens import FixedToken
 
 _FULL_WALK = "full_walk_began"  # of the last full walk that came to its end, epoch seconds
 _RELEASE = "release"  # of the module that stored the state
+_SCOPES = "scopes"  # the positions of scopes, by key
+
+
+class Scope(NamedTuple):
+    """A part of what a credential sees, such as a tenant. `key` names its state (letters, digits, dashes)."""
+
+    key: str
+    name: str
+
+
+WHOLE = Scope("", "")
 
 
 class DeviceConnector(Service, AssetConnector):
@@ -41,6 +54,7 @@ class DeviceConnector(Service, AssetConnector):
 
     fields: ClassVar[Sequence[Field]]
     cursor_key: ClassVar[str] = "cursor"
+    page_size: int | None = None  # rows a page, where not as many as the vendor allows
     record_names: ClassVar[tuple[str, ...]] = ("id", "uuid")  # by which the log names a record that is skipped
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -49,9 +63,8 @@ class DeviceConnector(Service, AssetConnector):
         self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment] # atomic
         self._context_file = JsonFile(self.data_path / "context.json")
         self._context: dict[str, Any] = {}
-        self._mapper = Mapper(self.fields)
         self._client: Any = None
-        self._stored_fingerprints: Fingerprints | None = None
+        self._fingerprints: dict[Scope, Fingerprints] = {}
 
     # --- what a vendor's class says
 
@@ -62,8 +75,18 @@ class DeviceConnector(Service, AssetConnector):
 
     @classmethod
     @abstractmethod
-    def walk(cls, client: Any, since: float | None) -> Walk:
-        """The devices changed since (epoch seconds, inclusive), or all of them."""
+    def walk(cls, client: Any, since: float | None, scope: Scope) -> Walk:
+        """The scope's devices changed since (epoch seconds, inclusive), or all of them."""
+
+    @classmethod
+    def scopes(cls, client: Any) -> Sequence[Scope]:
+        """The parts that are walked one by one, each with a cursor of its own: one, unless a vendor has tenants."""
+        return (WHOLE,)
+
+    @classmethod
+    def mapper(cls) -> Mapper:
+        """The vendor's table, ready to run."""
+        return Mapper(cls.fields)
 
     # --- the round
 
@@ -71,33 +94,44 @@ class DeviceConnector(Service, AssetConnector):
         self.asset_fetch_cycle()
 
     def asset_fetch_cycle(self) -> None:
-        """One round. Ends early, leaving the rest to the next start, when the process stops."""
-        gc.set_threshold(
-            50_000, 20, 50
-        )  # a page makes 10⁵ short-lived objects; the default looks through them 150 times
+        """One round over every scope. Ends early, leaving the rest to the next start, when the process stops."""
+        # A page makes 10⁵ objects that live until the next; by default the collector looks through them 150 times.
+        gc.set_threshold(50_000, 20, 50)
         began, clock = time.time(), time.monotonic()
         self.counts = Counts()
-        fingerprints = self._recall()
+        self._recall()
         self._check_schema_and_reset_if_needed()
-        full = not 0 <= began - self._context.get(_FULL_WALK, 0) < self.configuration.full_sync_interval
-        cursor = None if full else times.epoch(self._context.get(self.cursor_key))
-        self.log(f"Reading {'all devices' if cursor is None else 'changes since ' + times.iso(cursor)}", level="info")
-        if self._round(fingerprints, cursor, full=full):
-            if full:
-                fingerprints.end_full_walk()
-                self._context[_FULL_WALK] = began
-                self.update_checkpoint()
-            fingerprints.save()
-            self._report(began, time.monotonic() - clock)
-
-    def _round(self, fingerprints: Fingerprints, since: float | None, *, full: bool) -> bool:
         if self._client is None:
-            self._client = self.connect(self.module.configuration, stop=self._stop_event, patience=self.patience)
+            self._client = self._connected()
+        failures = {}
+        for scope in self.scopes(self._client):
+            try:
+                self._collect(scope)
+            except ConnectorError as error:
+                if scope == WHOLE:
+                    raise
+                failures[scope.name] = error
+                self.log(f"{scope.name}: {error} The others go on.", level="error")
+            if not self.running:
+                return
+        if failures:
+            raise TryAgain(f"Not collected: {', '.join(failures)}. The reasons stand above.")
+        self.counts.seconds = time.monotonic() - clock
+        self._report(began)
+
+    def _collect(self, scope: Scope) -> None:
+        """Walk one scope and remember how far it got."""
+        began, place = time.time(), self._place(scope)
+        full = not 0 <= began - place.get(_FULL_WALK, 0) < self.configuration.full_sync_interval
+        since = None if full else times.epoch(place.get(self.cursor_key))
+        of = f" of {scope.name}" if scope.name else ""
+        self.log(f"Reading {'all devices' if since is None else f'changes since {times.iso(since)}'}{of}", level="info")
+        fingerprints = self._fingerprints_of(scope)
         if full:
             fingerprints.begin_full_walk()
-        return Round(
-            self.walk(self._client, since),
-            self._mapper,
+        round_ = Round(
+            self.walk(self._client, since, scope),
+            self.mapper(),
             fingerprints,
             self._delivery(),
             self.counts,
@@ -105,9 +139,20 @@ class DeviceConnector(Service, AssetConnector):
             batch_size=self.batch_size,
             refresh=full,
             running=lambda: self.running,
-            move_cursor=self._move_cursor,
+            move_cursor=partial(self._move_cursor, place),
             skip=self._name_skipped,
-        ).run()
+        )
+        if not round_.run():
+            return
+        if full:
+            fingerprints.end_full_walk()
+            place[_FULL_WALK] = began
+            self.update_checkpoint()
+        fingerprints.save()
+
+    def _connected(self) -> Any:
+        settings = self.module.configuration
+        return self.connect(settings, stop=self._stop_event, patience=self.patience, page_size=self.page_size)
 
     def _delivery(self) -> AssetDelivery:
         platform = ApiSession(
@@ -139,34 +184,44 @@ class DeviceConnector(Service, AssetConnector):
         where = name or f"number {self.counts.read} of this round, without an id"
         self.log(f"Skipped a device ({where[:100]}): {reason}", level="warning")
 
-    def _report(self, began: float, seconds: float) -> None:
+    def _report(self, began: float) -> None:
         done = self.counts
         due = time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
         self.log(
             f"read {done.read} · sent {done.sent} · unchanged {done.unchanged} · skipped {done.skipped} · "
-            f"{seconds:.1f} s · next {due}",
+            f"{done.seconds:.1f} s · next {due}",
             level="info",
         )
 
     # --- what is remembered
 
-    def _recall(self) -> Fingerprints:
+    def _recall(self) -> None:
         """Read the state. What was damaged, or stored by another release, is followed by a full walk."""
         self._context = self._context_file.read()
-        if self._stored_fingerprints is None:
-            self._stored_fingerprints = Fingerprints(self.data_path / "fingerprints.bin")
         release = self.module.manifest.get("version")
         if self._context_file.damaged:
-            self.log("The stored position was damaged; the copy before it is used and all devices are read", "warning")
+            self.log("The stored position was damaged; all devices are read again", level="warning")
         if self._context_file.damaged or self._context.get(_RELEASE) != release:
             self._context[_RELEASE] = release
             self.reset_checkpoint()
-        return self._stored_fingerprints
 
-    def _move_cursor(self, seconds: float) -> None:
-        place = times.iso(seconds)
-        if place != self._context.get(self.cursor_key):
-            self._context[self.cursor_key] = place
+    def _place(self, scope: Scope) -> dict[str, Any]:
+        """Where the stored position of a scope is: changed in place, stored with `update_checkpoint`."""
+        if scope == WHOLE:
+            return self._context
+        place: dict[str, Any] = self._context.setdefault(_SCOPES, {}).setdefault(scope.key, {})
+        return place
+
+    def _fingerprints_of(self, scope: Scope) -> Fingerprints:
+        if scope not in self._fingerprints:
+            name = "fingerprints.bin" if scope == WHOLE else f"fingerprints-{scope.key}.bin"
+            self._fingerprints[scope] = Fingerprints(self.data_path / name)
+        return self._fingerprints[scope]
+
+    def _move_cursor(self, place: dict[str, Any], seconds: float) -> None:
+        cursor = times.iso(seconds)
+        if cursor != place.get(self.cursor_key):
+            place[self.cursor_key] = cursor
             self.update_checkpoint()
 
     def update_checkpoint(self) -> None:
@@ -175,7 +230,7 @@ class DeviceConnector(Service, AssetConnector):
 
     def reset_checkpoint(self) -> None:
         """Forget the position, so that all devices are read again; what did not change is not sent again."""
-        for key in (self.cursor_key, _FULL_WALK):
+        for key in (self.cursor_key, _FULL_WALK, _SCOPES):
             self._context.pop(key, None)
         self.update_checkpoint()
 
@@ -186,11 +241,11 @@ class DeviceConnector(Service, AssetConnector):
 
     def get_assets(self) -> Generator[DeviceOCSFModel, None, None]:
         """Every device there is, mapped; sends and stores nothing. The rounds do not use it."""
-        client = self.connect(self.module.configuration, stop=self._stop_event, patience=self.patience)
-        for page in self.walk(client, None).pages:
+        mapper, client = self.mapper(), self._connected()
+        for page in chain.from_iterable(self.walk(client, None, scope).pages for scope in self.scopes(client)):
             for record in page.records:
                 try:
-                    yield DeviceOCSFModel.model_validate(self._mapper(record))
+                    yield DeviceOCSFModel.model_validate(mapper(record))
                 except SkipRecord as reason:
                     self._name_skipped(record, reason)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError, ReadTimeoutError, SSLError
 
 from shared import body as bodies
 from shared import times
@@ -73,7 +74,7 @@ def unreachable(who: str, host: str, error: Exception) -> ConnectorError:
             return UnexpectedReply(f"{who} ({host}) sent more than {most} MiB in one reply; it was not read.")
         case bodies.TooSlow():
             return TryAgain(f"{who} ({host}) did not finish its reply within {bodies.MAX_SECONDS:.0f} s.")
-        case requests.exceptions.SSLError():
+        case requests.exceptions.SSLError() | SSLError():
             return ActionNeeded(
                 f"No trusted TLS connection to {who} at {host}: {_cause(error)}. Check the host name, and that its "
                 "certificate is valid and signed by an authority this machine knows."
@@ -82,9 +83,9 @@ def unreachable(who: str, host: str, error: Exception) -> ConnectorError:
             return TryAgain(f"The proxy did not lead to {who} at {host}: {_cause(error)}. Check the proxy settings.")
         case requests.exceptions.ConnectTimeout():
             return TryAgain(f"{who} at {host} did not accept a connection in time. {check}")
-        case requests.exceptions.Timeout():
+        case requests.exceptions.Timeout() | ReadTimeoutError():
             return TryAgain(f"{who} at {host} did not answer in time. The connector tries again later.")
-        case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError():
+        case HTTPError():  # raised by urllib3 while the body is read
             return TryAgain(f"{who} at {host} broke off its reply. The connector tries again later.")
         case requests.exceptions.ConnectionError():
             return TryAgain(f"{who} could not be reached at {host}: {_cause(error)}. {check}")
@@ -95,7 +96,7 @@ def detail(response: requests.Response, body: bytes) -> str:
     """What an error body says, ` (…)`, at most 200 letters, without anything that was sent as a secret; or ""."""
     try:
         words = " ".join(dict.fromkeys(_texts(bodies.parse(body[:65536])))).strip()
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     request = response.request
     sent = f"{request.headers.get('Authorization', '')} {_text(request.body)}"

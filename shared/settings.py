@@ -23,7 +23,7 @@ def https_url(value: str) -> str:
         raise ValueError("is not a URL") from None
     if parts.scheme not in ("http", "https") or not host or any(letter.isspace() for letter in value):
         raise ValueError("is not a URL; enter it as https://host")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in value or "#" in value:  # an empty query would swallow the path put after it
         raise ValueError("must hold no user name, query or fragment; enter it as https://host")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ValueError("must begin with https://, so that the credentials are not sent in clear")

@@ -17,7 +17,7 @@ _SLASHED = (
     (re.compile(r"\d{2}/\d{2}/\d{4} \d{2}:\d{2}:\d{2}"), "%m/%d/%Y %H:%M:%S"),
 )
 # A calendar date with a time of day; `fromisoformat` alone also reads week dates and bare dates.
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{0,9})?)?(Z|z|[+-]\d{2}(:?\d{2})?)?")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{0,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?")
 _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 _UNITS = {"s": 1.0, "ms": 1000.0}
 
@@ -62,9 +62,10 @@ def iso(seconds: float) -> str:
 
 
 def http_date(value: str | None) -> float | None:
-    """An HTTP date header (RFC 9110) → epoch seconds."""
+    """An HTTP date header (RFC 9110) → epoch seconds. One without a zone (asctime) is UTC too."""
     try:
-        return parsedate_to_datetime(value).timestamp() if value else None
+        moment = parsedate_to_datetime(value or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
 
@@ -86,7 +87,7 @@ def retry_after(value: str | None) -> float | None:
 def _iso(value: str) -> datetime | None:
     # The form nearly every record has is recognised without the pattern, which costs more than the parsing.
     usual = value[-1:] == "Z" and value[4:5] == value[7:8] == "-" and value[10:11] == "T" and len(value) > 19
-    text = value if usual else value.strip().replace(",", ".").replace(" +", "+").replace(" Z", "Z")
+    text = value if usual else value.strip().replace(",", ".").replace(" +", "+").replace(" Z", "Z").replace("z", "Z")
     if not usual and not _ISO.fullmatch(text):
         return None
     try:

@@ -55,7 +55,7 @@ class DeviceAccountValidator(AccountValidator):
         """The first page, of one device."""
         settings: Any = self.module.configuration
         client = self.connector.connect(settings, stop=stop, patience=_PATIENCE, page_size=1)
-        return next(self.connector.walk(client, None).pages)
+        return next(self.connector.walk(client, None, self.connector.scopes(client)[0]).pages)
 
     def execute(self) -> None:
         """As the SDK does, but a bug found on the way is reported as a failed test instead of no answer at all."""

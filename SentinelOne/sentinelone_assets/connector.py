@@ -7,7 +7,7 @@ from threading import Event
 from shared.cycle import Walk
 from shared.http import ApiSession, Patience
 from shared.mapping import Record
-from shared.polling import DeviceConnector
+from shared.polling import DeviceConnector, Scope
 from shared.times import epoch
 from shared.tokens import FixedToken
 
@@ -30,7 +30,7 @@ class SentinelOneDeviceConnector(DeviceConnector):
         return SentinelOneClient(session, page_size)
 
     @classmethod
-    def walk(cls, client: SentinelOneClient, since: float | None) -> Walk:
+    def walk(cls, client: SentinelOneClient, since: float | None, scope: Scope) -> Walk:
         return Walk(client.agents(since), cursor_of=_updated_at, sorted_by_cursor=since is not None)
 
 

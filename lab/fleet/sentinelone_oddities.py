@@ -1,0 +1,61 @@
+"""The odd values that live SentinelOne tenants were seen to hold, and the forms of their times."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+from typing import Any
+
+from lab.fleet.hosts import Host
+
+Agent = dict[str, Any]
+
+_NULL = "None"  # the text, not null: seen where a script wrote the record
+
+
+def make_odd(agent: Agent, machine: Host, dice: random.Random) -> None:
+    """What live tenants were seen to hold; each rarely, and none of it a reason not to see a device."""
+    if machine.platform.family == "macos" and dice.random() < 0.3:
+        for name in ("machineType", "domain", "tags", "serialNumber"):
+            agent.pop(name, None)
+    for oddity in _ODDITIES:
+        if dice.random() < 0.005:
+            agent.update(oddity)
+    if dice.random() < 0.005:
+        agent["networkInterfaces"] = [{"inet": list(machine.interfaces[0].ipv4)}]  # neither id, name nor MAC
+    if dice.random() < 0.005:
+        agent["updatedAt"] = whole_seconds(machine.updated)
+    if dice.random() < 0.005:
+        agent["createdAt"] = iso(machine.created)[:-4] + "Z"  # milliseconds
+
+
+_ODDITIES: tuple[Agent, ...] = (
+    {"firewallEnabled": "True", "isUpToDate": "True"},
+    {"osStartTime": _NULL, "osUsername": _NULL, "scanStartedAt": _NULL},
+    {"osStartTime": None, "externalIp": None, "lastIpToMgmt": None},
+    {"externalIp": ""},
+    {"networkInterfaces": []},
+    {"networkInterfaces": None},
+    {"locations": None, "cloudProviders": None, "tags": []},
+    {"machineType": "ecs task"},
+    {"machineType": "kubernetes pod"},
+    {"machineType": "unknown", "modelName": None},
+    {"machineType": "thin client"},  # a value that is not in today's list
+    {"coreCount": "1", "isUpToDate": "2021-11-11"},
+    {"activeDirectory": {"computerMemberOf": None, "lastUserMemberOf": None}},
+    {"proxyStates": {"console": True, "deepVisibility": True, "pacFileUsage": False, "proxyMethod": "Auto",
+                     "consoleProxyAddress": "proxy.example.com:3128", "deepVisibilityProxyAddress": ""}},
+    {"proxyStates": None},
+    {"scanStatus": "in_progress"},
+    {"computerName": "工作站-北京"},
+)  # fmt: skip
+
+
+def iso(moment: datetime) -> str:
+    """The form of most times: microseconds and a Z."""
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def whole_seconds(moment: datetime) -> str:
+    """The form of `osStartTime`, and now and then of others."""
+    return moment.isoformat(timespec="seconds")[:-6] + "Z"

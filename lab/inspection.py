@@ -1,0 +1,82 @@
+"""What the platform can take: the shapes of requests, and assets, for which the SDK's own model decides."""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+
+LOG_LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
+
+
+def what_is_wrong(item: Any) -> str | None:
+    """None, or why this item cannot be taken, with the path of the key.
+
+    The SDK's models ignore keys they do not know, so what a connector sends under a wrong name is lost without a
+    word; and they convert ("5" for 5). Both are found by comparing what the model made of the item with the item.
+    Keys whose value is null count as absent, as they do for the SDK.
+    """
+    try:
+        taken = _model().model_validate(item).model_dump(exclude_none=True)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'item'}: {first['msg']}"
+    if taken == item:
+        return None
+    return _difference(item, taken, "")
+
+
+def has_uid(item: Any) -> bool:
+    """Whether an item names its device: all that a measuring run looks at."""
+    return (
+        isinstance(item, dict) and isinstance(item.get("device"), dict) and isinstance(item["device"].get("uid"), str)
+    )
+
+
+def is_log(line: Any) -> bool:
+    """Whether this is a log line as the SDK sends it."""
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("date"), str)
+        and line.get("level") in LOG_LEVELS
+        and isinstance(line.get("message"), str)
+    )
+
+
+def is_uuid(text: Any, version: int | None = None) -> bool:
+    """Whether this is a uuid, of that version if one is named."""
+    try:
+        parsed = uuid.UUID(str(text))
+    except ValueError:
+        return False
+    return version is None or parsed.version == version
+
+
+@functools.cache
+def _model() -> type[DeviceOCSFModel]:
+    """Imported when first needed: the SDK takes half a second."""
+    from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel  # noqa: PLC0415
+
+    return DeviceOCSFModel
+
+
+def _difference(sent: Any, taken: Any, path: str) -> str | None:
+    if isinstance(sent, dict) and isinstance(taken, dict):
+        for key, value in sent.items():
+            here = f"{path}.{key}" if path else str(key)
+            if value is None:
+                continue
+            if key not in taken:
+                return f"{here}: not in the model, it would be dropped"
+            if problem := _difference(value, taken[key], here):
+                return problem
+        return None
+    if isinstance(sent, list) and isinstance(taken, list):
+        pairs = zip(sent, taken, strict=True)
+        return next((p for i, (a, b) in enumerate(pairs) if (p := _difference(a, b, f"{path}.{i}"))), None)
+    return None if sent == taken else f"{path}: {type(sent).__name__} where the model has {type(taken).__name__}"

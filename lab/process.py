@@ -1,0 +1,146 @@
+"""Runs a module as the platform does: a process, `main.py <command>`, its configuration in the environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from lab.modules import LabModule
+from lab.platform import LocalPlatform
+
+_START_S = 30.0
+_STOP_S = 10.0
+_PLACEHOLDER = "(handed out at start)"
+
+
+class ModuleProcess:
+    """One module's container, so to speak. `data` holds its state over restarts; `log` takes what it writes.
+
+    As on the platform, secrets are not in the environment: the process asks for them at start.
+    """
+
+    def __init__(
+        self,
+        module: LabModule,
+        platform: LocalPlatform,
+        settings: dict[str, Any],
+        arguments: dict[str, Any],
+        data: Path,
+        *,
+        log: Path,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.module = module
+        self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, module.name))
+        self._data, self.log = data, log
+        self._port, self.metrics_port = free_ports(2)
+        self._process: subprocess.Popen[bytes] | None = None
+        platform.secrets_of[self.uuid] = {key: settings[key] for key in module.secrets if key in settings}
+        platform.node_secrets = {"sekoia_api_key": platform.api_key}
+        public = {key: _PLACEHOLDER if key in module.secrets else value for key, value in settings.items()}
+        connector = {**arguments, "sekoia_base_url": platform.url, "sekoia_api_key": _PLACEHOLDER}
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if name in _KEPT or name.lower().endswith("_proxy")},
+            "NO_PROXY": "127.0.0.1,localhost",
+            **platform.environment(
+                public, connector, self.uuid, data, liveness_port=self._port, metrics_port=self.metrics_port
+            ),
+            **(environment or {}),
+        }
+
+    def start(self) -> Self:
+        self._data.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
+                [sys.executable, "main.py", self.module.command],
+                cwd=self.module.folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError(f"{self.module.name} is not started")
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def health(self) -> dict[str, Any] | None:
+        """What `/health` answers; None while it does not yet, or no more."""
+        try:
+            found: dict[str, Any] = requests.get(f"http://127.0.0.1:{self._port}/health", timeout=2).json()
+        except (requests.RequestException, ValueError):
+            return None
+        return found
+
+    def wait_for_rounds(self, rounds: int = 1, timeout: float = 60.0) -> dict[str, Any]:
+        """The health once so many rounds have ended, well or not; TimeoutError, or RuntimeError when it died."""
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            health = self.health()
+            if health and health["cycles"] >= rounds:
+                return health
+            if self.exit_code is not None:
+                raise RuntimeError(f"{self.module.name} ended with code {self.exit_code}; see {self.log}")
+            time.sleep(0.05)
+        raise TimeoutError(f"{self.module.name} did not end {rounds} rounds within {timeout:.0f} s; see {self.log}")
+
+    def stop(self) -> int:
+        """SIGTERM, as the platform stops a container; → the exit code. One that does not heed it is killed."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """SIGKILL: the machine was lost."""
+        return self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+        try:
+            return self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on just now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

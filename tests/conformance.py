@@ -1,0 +1,553 @@
+"""What every vendor's connector holds, driven from outside: simulated console, real connector, local platform.
+
+A vendor's class inherits `DeviceConnectorConformance` and says what is particular to its console. Every bug a user
+finds in any of them is added here: the suite is the memory of past bugs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import requests
+
+from lab.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated, WrongShape
+from lab.modules import LabModule
+from lab.platform import LocalPlatform
+from lab.preview import read_devices
+from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
+from shared.times import epoch
+from tests.rig import Rig, signal_handlers_kept
+
+REFUSALS = [Status(500), RateLimited(0), Empty(200), Reset(), Status(400), Status(503), Html(200)]
+
+
+class DeviceConnectorConformance:
+    """Inherit, and fill in what the vendor's console calls things."""
+
+    lab_module: ClassVar[LabModule]
+    list_route: ClassVar[str]  # the name of the simulated console's route that lists devices
+    cursor_field: ClassVar[str | None] = None  # the record's field the cursor follows, if the vendor has one
+    name_fields: ClassVar[tuple[str, ...]]  # without these a device is sent under its id
+    id_fields: ClassVar[tuple[str, ...]]  # in the order in which the first told one is the uid
+    change: ClassVar[dict[str, Any]]  # fields that make a device another
+    page_without_end: ClassVar[Any]  # a page that names itself as the next
+    nested: ClassVar[tuple[str, ...]] = ()  # fields that hold objects or lists
+
+    @pytest.fixture
+    def platform(self) -> Iterator[LocalPlatform]:
+        with LocalPlatform() as platform:
+            yield platform
+
+    @pytest.fixture
+    def console(self) -> Iterator[Any]:
+        with self.lab_module.simulated(35) as console:
+            yield console
+
+    @pytest.fixture
+    def rig(
+        self, console: Any, platform: LocalPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Rig]:
+        with signal_handlers_kept():
+            yield Rig(self.lab_module, console, platform, tmp_path / "data", monkeypatch)
+
+    # --- what the tests compare with
+
+    def records(self, console: Any) -> dict[str, dict[str, Any]]:
+        """The console's records by `device.uid`."""
+        return {self.uid(record): record for record in map(console.record, console.ids)}
+
+    def uid(self, record: dict[str, Any]) -> str:
+        return str(next(record[name] for name in self.id_fields if record.get(name)))
+
+    def undelivered(self, console: Any, platform: LocalPlatform) -> dict[str, dict[str, Any]]:
+        """Records whose latest content the platform does not hold (but for what a heartbeat moves)."""
+        mapper = self.lab_module.connector.mapper()
+        arrived = platform.devices
+        return {
+            uid: record
+            for uid, record in self.records(console).items()
+            if uid not in arrived or _stable(arrived[uid]) != _stable(mapper(record))
+        }
+
+    def assert_cursor_not_ahead(self, rig: Rig) -> None:
+        """Everything that is not delivered lies at or after the cursor."""
+        cursor = epoch(rig.cursor)
+        if cursor is None or self.cursor_field is None:
+            return
+        for record in self.undelivered(rig.console, rig.platform).values():
+            assert (at := epoch(record.get(self.cursor_field))) is None or at >= cursor
+
+    def change_all(self, rig: Rig) -> None:
+        for number, identity in enumerate(rig.console.ids):
+            rig.console.change(identity, **{name: f"{value}-{number}" for name, value in self.change.items()})
+
+    # --- reading
+
+    def test_every_page_is_read_once(self, rig: Rig) -> None:
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+        assert set(rig.platform.devices) == set(self.records(rig.console))
+        assert len(rig.console.calls_to(self.list_route)) == math.ceil(35 / rig.page_size)
+        assert set(rig.platform.deliveries.values()) == {1}
+        assert not rig.platform.refused
+
+    def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
+        """A console that names the same page again and again was read for hours; its devices counted as complete."""
+        rig.console.fault(WrongShape(self.page_without_end), match=self.list_route, times=None)
+        with pytest.raises(UnexpectedReply, match="twice"):
+            rig.cycle()
+        assert rig.cursor is None
+        assert len(rig.console.calls_to(self.list_route)) <= 3
+
+    def test_a_page_without_its_list_is_not_the_end_of_the_fleet(self, rig: Rig) -> None:
+        """`data: null` was read as "no devices" and the cursor moved on."""
+        rig.console.fault(
+            WrongShape({"data": None, "devices": None, "items": None, "results": None}), match=self.list_route
+        )
+        with pytest.raises(UnexpectedReply):
+            rig.cycle()
+        assert rig.cursor is None
+
+    @pytest.mark.parametrize(
+        "fault", [Status(503), Status(500), Status(502), Status(504), Reset(), Truncated()], ids=repr
+    )
+    @pytest.mark.parametrize("page", [0, 1, 3])
+    def test_what_time_heals_is_tried_again_and_all_arrive(self, rig: Rig, fault: Fault, page: int) -> None:
+        rig.console.fault(fault, match=self.list_route, skip=page, times=2)
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+
+    @pytest.mark.parametrize("page", [0, 1, 3])
+    def test_a_page_that_cannot_be_read_stops_the_walk_and_is_read_next_time(self, rig: Rig, page: int) -> None:
+        """A 500 on page 7 became the end of the fleet."""
+        rig.console.fault(Status(503), match=self.list_route, skip=page, times=3)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        assert rig.cursor is None
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+
+    def test_html_instead_of_json_says_what_to_check(self, rig: Rig) -> None:
+        rig.console.fault(Html(), match=self.list_route, skip=1)
+        with pytest.raises(UnexpectedReply, match=r"HTML page.*Check"):
+            rig.cycle()
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+
+    def test_a_refused_credential_says_what_to_do(self, rig: Rig) -> None:
+        rig.console.fault(Status(401), match=self.list_route, times=None)
+        with pytest.raises(ActionNeeded, match=r"refused the credentials.*401.*(Check|Create)"):
+            rig.cycle()
+        assert len(rig.console.calls_to(self.list_route)) <= 2
+
+    def test_a_missing_right_says_which(self, rig: Rig) -> None:
+        rig.console.fault(Status(403), match=self.list_route)
+        with pytest.raises(ActionNeeded, match=r"403.*(Give|Grant|right|role|permission)"):
+            rig.cycle()
+
+    def test_a_redirect_to_another_host_is_refused_unsent(self, rig: Rig) -> None:
+        with LocalPlatform() as elsewhere:
+            rig.console.fault(Redirect(f"{elsewhere.url}/api"), match=self.list_route)
+            with pytest.raises(ConnectorError):
+                rig.cycle()
+            assert not elsewhere.calls
+
+    @pytest.mark.parametrize("form", ["seconds", "date"])
+    def test_a_429_waits_what_was_asked(self, rig: Rig, form: str) -> None:
+        asked = 2 if form == "seconds" else format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+        rig.console.fault(RateLimited(asked), match=self.list_route, skip=1)
+        rig.cycle()
+        first, second = [call.at for call in rig.console.calls_to(self.list_route)][1:3]
+        assert 1.0 <= second - first < 6
+        assert not self.undelivered(rig.console, rig.platform)
+
+    def test_a_429_that_asks_for_long_ends_the_round_with_that_wait(self, rig: Rig) -> None:
+        rig.console.fault(RateLimited(120), match=self.list_route)
+        with pytest.raises(TryAgain) as caught:
+            rig.cycle()
+        assert caught.value.retry_after == 120
+        assert len(rig.console.calls_to(self.list_route)) == 1
+
+    # --- sending
+
+    @pytest.mark.parametrize("refusal", REFUSALS, ids=repr)
+    def test_a_refused_batch_keeps_the_cursor(self, rig: Rig, refusal: Fault) -> None:
+        """The next good batch moved the checkpoint over the refused one; an empty 200 counted as accepted."""
+        rig.cycle()
+        self.change_all(rig)
+        rig.platform.fault(refusal, match="push", skip=1, times=3)
+        with pytest.raises(ConnectorError):
+            rig.cycle()
+        self.assert_cursor_not_ahead(rig)
+        rig.platform.clear_faults()
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+
+    @pytest.mark.parametrize("refusal", REFUSALS, ids=repr)
+    def test_a_batch_refused_in_the_first_walk_leaves_no_cursor(self, rig: Rig, refusal: Fault) -> None:
+        rig.platform.fault(refusal, match="push", times=3)
+        with pytest.raises(ConnectorError):
+            rig.cycle()
+        assert rig.cursor is None
+        rig.platform.clear_faults()
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+
+    def test_a_lost_answer_to_a_push_is_no_acceptance(self, rig: Rig) -> None:
+        rig.platform.fault(Reset(), match="push", times=3, after=True)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        assert rig.cursor is None
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+
+    def test_a_failed_ingestion_task_keeps_the_cursor(self, rig: Rig) -> None:
+        rig.cycle()
+        self.change_all(rig)
+        rig.platform.fail_tasks(1)
+        with pytest.raises(TryAgain, match="could not ingest"):
+            rig.cycle()
+        assert self.undelivered(rig.console, rig.platform)
+        self.assert_cursor_not_ahead(rig)
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+
+    def test_after_a_failed_task_only_its_batch_is_sent_again(self, rig: Rig) -> None:
+        rig.platform.fail_tasks(1)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+        assert sum(rig.platform.deliveries.values()) <= 35 + 20  # what was not pushed any more is sent once too
+
+    def test_a_task_api_that_does_not_answer_costs_one_warning_and_no_device(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rig.platform.fault(Status(404), match="task", times=None)
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+        assert len([record for record in caplog.records if "cannot be followed" in record.message]) == 1
+        if self.cursor_field:
+            assert rig.cursor
+
+    def test_a_refused_api_key_of_the_platform_says_what_to_do(self, rig: Rig) -> None:
+        connector = rig.start()
+        rig.platform.api_key = "another"
+        with pytest.raises(ActionNeeded, match=r"Sekoia\.io.*API key"):
+            rig.cycle(connector)
+        assert rig.cursor is None
+
+    def test_a_failing_vendor_does_not_hold_back_what_was_read(self, rig: Rig) -> None:
+        rig.console.fault(Status(503), match=self.list_route, skip=2, times=3)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        assert len(rig.platform.devices) == 20
+
+    # --- changes
+
+    def test_a_second_round_with_no_change_sends_nothing(self, rig: Rig) -> None:
+        rig.cycle()
+        pushes = len(rig.platform.pushes)
+        counts = rig.cycle().counts
+        assert len(rig.platform.pushes) == pushes
+        assert counts.sent == 0
+
+    def test_a_changed_device_is_sent_again_and_alone(self, rig: Rig) -> None:
+        rig.cycle()
+        identity = rig.console.ids[17]
+        rig.console.change(identity, **self.change)
+        rig.cycle()
+        uid = self.uid(rig.console.record(identity))
+        assert rig.platform.deliveries[uid] == 2
+        assert sum(rig.platform.deliveries.values()) == 36
+        assert not self.undelivered(rig.console, rig.platform)
+
+    def test_a_heartbeat_alone_sends_nothing_until_the_refresh_is_due(self, rig: Rig) -> None:
+        rig.cycle()
+        for identity in rig.console.ids:
+            rig.console.heartbeat(identity)
+        rig.cycle()
+        assert set(rig.platform.deliveries.values()) == {1}
+        time.sleep(1.05)
+        rig.cycle(full_sync_interval=1)
+        assert set(rig.platform.deliveries.values()) == {2}
+
+    def test_what_was_sent_since_the_last_full_walk_is_not_refreshed_by_the_next(self, rig: Rig) -> None:
+        rig.cycle()
+        changed = rig.console.ids[:5]
+        for identity in changed:
+            rig.console.change(identity, **self.change)
+        rig.cycle()
+        time.sleep(1.05)
+        rig.cycle(full_sync_interval=1)
+        twice = {self.uid(rig.console.record(identity)) for identity in rig.console.ids}
+        assert {uid for uid, times in rig.platform.deliveries.items() if times == 2} == twice
+
+    def test_a_device_changed_while_it_is_read_is_not_missed(self, rig: Rig) -> None:
+        changed: list[str] = []
+
+        def change_behind_the_walk(request: Any) -> None:
+            if request.endpoint == self.list_route and not changed and len(rig.console.calls_to(self.list_route)) == 2:
+                changed.append(rig.console.ids[0])
+                rig.console.change(changed[0], **self.change)
+
+        rig.console.before_call = change_behind_the_walk
+        rig.cycle()
+        rig.console.before_call = None
+        rig.cycle()
+        assert changed
+        assert not self.undelivered(rig.console, rig.platform)
+
+    def test_a_mapping_change_leads_to_a_full_walk(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        rig.cycle()
+        connector = self.lab_module.connector
+        without_region = [
+            row for row in connector.fields if row.path not in ("device.region", "device.domain", "device.desc")
+        ]
+        monkeypatch.setattr(connector, "fields", without_region)
+        counts = rig.cycle().counts
+        assert counts.read == 35
+
+    # --- records
+
+    def test_null_missing_extra_and_unknown_values_never_stop_the_round(self, rig: Rig) -> None:
+        template = rig.console.record(rig.console.ids[0])
+        odd = [
+            *(
+                {**template, name: value}
+                for name in template
+                for value in (None, "", "sideways", {}, [], [None], 7, -1, True)
+            ),
+            *({key: value for key, value in template.items() if key != name} for name in template),
+            {**template, "a field of next year": {"deep": [1, {"er": None}]}},
+        ]
+        for number, record in enumerate(odd):
+            for name in self.id_fields:
+                if template.get(name) is not None and template[name] == record.get(name):
+                    record[name] = f"{template[name]}-{number}"
+        rig.console.has(odd)
+        rig.page_size, rig.arguments["batch_size"] = 100, 100
+        counts = rig.cycle().counts
+        assert counts.read > len(odd) - 10  # a console may hide some, decommissioned ones for example
+        assert not rig.platform.refused
+        assert counts.sent + counts.skipped + counts.unchanged == counts.read
+        assert counts.skipped <= 20 * len(self.id_fields)
+
+    def test_a_record_without_an_id_is_skipped_and_named_and_the_page_goes_on(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        records = [rig.console.record(identity) for identity in rig.console.ids]
+        for name in self.id_fields:
+            records[3].pop(name, None)
+        rig.console.has([*records, "no object", 42, None, []])
+        counts = rig.cycle().counts
+        assert (counts.skipped, counts.sent) == (5, 34)
+        named = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+        assert len(named) == 5
+        assert all("number" in message for message in named)
+
+    def test_a_device_without_a_name_is_sent_under_its_id(self, rig: Rig) -> None:
+        record = rig.console.record(rig.console.ids[0])
+        rig.console.has([{key: value for key, value in record.items() if key not in self.name_fields}])
+        rig.cycle()
+        [(uid, event)] = rig.platform.devices.items()
+        assert event["device"]["hostname"] == uid == self.uid(record)
+
+    @pytest.mark.parametrize("broken", [math.nan, math.inf, "half \ud800 of a letter"], ids=["nan", "inf", "surrogate"])
+    def test_a_record_that_is_no_json_does_not_cost_its_page(
+        self, rig: Rig, broken: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        records = [rig.console.record(identity) for identity in rig.console.ids]
+        records[3][self.name_fields[0]] = broken
+        rig.console.has(records)
+        counts = rig.cycle().counts
+        assert (counts.skipped, counts.sent) == (1, 34)
+        assert any(self.name_fields[0] in record.message for record in caplog.records)
+
+    # --- stopping
+
+    def test_a_stop_ends_the_wait_between_rounds_within_a_second(self, rig: Rig) -> None:
+        with rig.running() as connector:
+            _until(lambda: connector.cycles == 1)
+            began = time.monotonic()
+        assert time.monotonic() - began < 1
+
+    @pytest.mark.parametrize("fault", [Status(401), RateLimited(600), Status(503), RateLimited(14)], ids=repr)
+    def test_a_stop_ends_the_wait_after_an_error_within_a_second(self, rig: Rig, fault: Fault) -> None:
+        rig.backoff = rig.backoff.__class__()
+        rig.patience = rig.patience.__class__()
+        rig.console.fault(fault, match=self.list_route, times=None)
+        with rig.running():
+            _until(lambda: rig.console.calls_to(self.list_route))
+            time.sleep(0.2)
+            began = time.monotonic()
+        assert time.monotonic() - began < 1
+
+    def test_a_dead_credential_is_tried_slowly(self, rig: Rig) -> None:
+        """A refused token was retried thousands of times a second."""
+        rig.backoff = rig.backoff.__class__()
+        rig.console.fault(Status(401), match=self.list_route, times=None)
+        with rig.running():
+            _until(lambda: rig.console.calls_to(self.list_route))
+            time.sleep(1)
+        assert len(rig.console.calls_to(self.list_route)) <= 2
+
+    @pytest.mark.parametrize(
+        "phase", ["starting", "reading", "pushing", "waiting for a task", "between rounds", "failing"]
+    )
+    def test_sigterm_ends_the_process_within_two_seconds_in_any_phase(self, rig: Rig, phase: str) -> None:
+        if phase == "reading":
+            rig.console.fault(Hang(30), match=self.list_route, skip=1)
+        elif phase == "pushing":
+            rig.platform.fault(Hang(30), match="push")
+        elif phase == "waiting for a task":
+            rig.platform.hang_tasks(10)
+        elif phase == "failing":
+            rig.console.fault(Status(401), match=self.list_route, times=None)
+        process = rig.process().start()
+        if phase == "between rounds":
+            process.wait_for_rounds(1)
+        elif phase != "starting":
+            calls = rig.console.calls_to if phase in ("reading", "failing") else rig.platform.calls_to
+            route = {"pushing": "secrets", "waiting for a task": "task"}.get(phase, self.list_route)
+            _until(lambda: calls(route), 15)
+            time.sleep(0.3)
+        else:
+            time.sleep(0.15)
+        began = time.monotonic()
+        assert process.stop() == 0
+        assert time.monotonic() - began < 2
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_killed_anywhere_and_restarted_no_device_is_missing(self, rig: Rig, seed: int) -> None:
+        """State is written so that a kill -9 at any moment costs at most a second delivery."""
+        chance = random.Random(seed)
+        with rig.process() as process:
+            process.wait_for_rounds(1)
+        self.change_all(rig)
+        kill_at = chance.randint(1, 12)
+        for server in (rig.console, rig.platform):
+            server.latency = 0.02
+        _kill_at_call(rig, kill_at)
+        self.assert_cursor_not_ahead(rig)
+        with rig.process() as process:
+            process.wait_for_rounds(1)
+        assert not self.undelivered(rig.console, rig.platform)
+
+    # --- what people see
+
+    def test_the_log_of_a_round_says_what_it_did(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.INFO):
+            rig.cycle()
+        said = [record.message for record in caplog.records if record.levelno >= logging.INFO]
+        assert said[0] == "Reading all devices"
+        assert re.fullmatch(
+            r"read 35 · sent 35 · unchanged 0 · skipped 0 · \d+\.\d s · next \d\d:\d\d UTC", said[-1]
+        ), said
+
+    def test_no_configured_secret_is_written_anywhere(self, rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+        secrets = [rig.settings[name] for name in self.lab_module.secrets] + [rig.platform.api_key]
+        for fault in (
+            Status(401, "Authorization: {secrets}"),
+            Status(400, json.dumps({"message": secrets[:-1]})),
+            Html(403),
+        ):
+            rig.console.fault(fault, match=self.list_route)
+        process = rig.process(frequency=1)
+        with process:
+            process.wait_for_rounds(4)
+            health = json.dumps(process.health())
+            metrics = requests.get(f"http://127.0.0.1:{process.metrics_port}/metrics", timeout=5).text
+        places = {
+            "health": health,
+            "metrics": metrics,
+            "logs": json.dumps([log.message for log in rig.platform.logs]),
+            "output": "".join(capfd.readouterr()),
+            "user agents": str({call.headers.get("User-Agent") for call in rig.console.calls + rig.platform.calls}),
+            "urls": str([(call.path, call.query) for call in rig.console.calls + rig.platform.calls]),
+            **{str(path): path.read_bytes().decode("latin-1") for path in rig.data.rglob("*") if path.is_file()},
+        }
+        assert len(places["logs"]) > 10
+        for secret in secrets:
+            assert [place for place, content in places.items() if secret in content] == []
+
+    def test_preview_sends_and_writes_nothing(self, rig: Rig) -> None:
+        found = read_devices(self.lab_module, self.lab_module.configured(rig.settings), 7)
+        assert len(found.events) == 7
+        assert not rig.platform.calls
+        assert not rig.data.exists()
+
+    def test_the_connection_test_reads_a_device(self, rig: Rig) -> None:
+        validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
+        assert validator.validate()
+        assert len(rig.console.calls_to(self.list_route)) == 1
+
+    @pytest.mark.parametrize(
+        "fault", [Status(401), Status(403), Status(404), Html(), Status(503), Reset(), Empty()], ids=repr
+    )
+    def test_the_connection_test_says_what_to_do(self, rig: Rig, fault: Fault) -> None:
+        rig.console.fault(fault, match=self.list_route, times=None)
+        validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
+        assert not validator.validate()
+        assert validator._error
+        assert re.search(r"Check|Give|Create|again|empty body", validator._error), validator._error
+
+    def test_state_is_readable_by_its_owner_only(self, rig: Rig) -> None:
+        rig.cycle()
+        files = [path for path in rig.data.rglob("*") if path.is_file()]
+        assert {path.name for path in files} >= {"context.json", "fingerprints.bin", "asset_schema_fields.json"}
+        assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+    def test_a_damaged_position_is_said_and_followed_by_a_full_walk(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rig.cycle()
+        (rig.data / "context.json").write_bytes(b'{"cursor":"2026-')
+        counts = rig.cycle().counts
+        assert counts.read == 35
+        assert any("damaged" in record.message for record in caplog.records)
+
+
+def _stable(event: dict[str, Any]) -> dict[str, Any]:
+    device = {key: value for key, value in event["device"].items() if key != "last_seen_time"}
+    return {**event, "device": device, "time": None}
+
+
+def _until(condition: Any, seconds: float = 10.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.01)
+
+
+def _kill_at_call(rig: Rig, number: int) -> None:
+    """Run the module and kill it at the n-th call that any server sees from it after its secrets."""
+    seen = threading.Semaphore(0)
+    process = rig.process()
+
+    def count(_request: Any) -> None:
+        seen.release()
+
+    for server in (rig.console, rig.platform):
+        server.before_call = count
+    try:
+        process.start()
+        for _ in range(number):
+            if not seen.acquire(timeout=5):
+                break
+    finally:
+        process.kill()
+        for server in (rig.console, rig.platform):
+            server.before_call = None

@@ -1,0 +1,5 @@
+"""Shared test set-up."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.conformance", "tests.rig")

@@ -1,0 +1,113 @@
+"""The real thing in the middle: a connector between a simulated console and the local platform, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.modules import LabModule
+from lab.platform import LocalPlatform
+from lab.process import ModuleProcess
+from shared.http import Patience
+from shared.polling import DeviceConnector
+from shared.service import Backoff
+
+UUID = "5a5b6f0e-6c3e-4c64-9d39-3d1b6c1d1f00"
+QUICK = Patience(connect=2.0, read=2.0, attempts=3, budget=15.0, first_wait=0.01)
+
+
+class Rig:
+    """Starts connectors (each `start` is a restart over the same data) and runs their rounds in this process."""
+
+    def __init__(
+        self, module: LabModule, console: Any, platform: LocalPlatform, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.module, self.console, self.platform, self.data = module, console, platform, data
+        self.settings = module.settings_for(console)
+        self.arguments: dict[str, Any] = {"batch_size": 10, "full_sync_interval": 86400, "frequency": 3600}
+        self.page_size = 10
+        self.patience = QUICK
+        self.backoff = Backoff(first=0.05, most=0.2)
+        self._monkeypatch = monkeypatch
+
+    def start(self, **arguments: Any) -> DeviceConnector:
+        """A connector as after a (re)start, its secrets handed out."""
+        connector_configuration = {
+            **self.arguments,
+            **arguments,
+            "sekoia_base_url": self.platform.url,
+            "sekoia_api_key": self.platform.api_key,
+        }
+        environment = self.platform.environment(
+            self.settings, connector_configuration, UUID, self.data, liveness_port=0, metrics_port=0
+        )
+        for name, value in environment.items():
+            self._monkeypatch.setenv(name, value)
+        module = self.module.module()
+        module._manifest = self.module.manifest
+        connector = self.module.connector(module, data_path=self.data)
+        connector.page_size = self.page_size
+        connector.patience = self.patience
+        connector.backoff = self.backoff
+        return connector
+
+    def cycle(self, connector: DeviceConnector | None = None, **arguments: Any) -> DeviceConnector:
+        """One round of a freshly started connector (or of this one)."""
+        connector = connector or self.start(**arguments)
+        connector.cycle()
+        return connector
+
+    @property
+    def cursor(self) -> str | None:
+        """The stored cursor; None when there is none."""
+        path = self.data / "context.json"
+        return json.loads(path.read_text()).get(self.module.connector.cursor_key) if path.exists() else None
+
+    @contextmanager
+    def running(self, **arguments: Any) -> Iterator[DeviceConnector]:
+        """The connector's loop in a thread; stopped at the end."""
+        connector = self.start(**arguments)
+        thread = threading.Thread(target=connector.run, name="run")
+        thread.start()
+        try:
+            yield connector
+        finally:
+            connector.stop()
+            thread.join(10)
+            assert not thread.is_alive()
+
+    def process(self, **arguments: Any) -> ModuleProcess:
+        """The module as the platform runs it, not yet started; waits between tries are short."""
+        return ModuleProcess(
+            self.module,
+            self.platform,
+            self.settings,
+            {**self.arguments, **arguments},
+            self.data,
+            log=self.data / "module.log",
+            environment={"CONNECTOR_WAIT_SCALE": "0.01"},
+        )
+
+
+def impatient(rig: Rig, **changes: Any) -> None:
+    """Change how long the rig's connectors wait."""
+    rig.patience = replace(rig.patience, **changes)
+
+
+@contextmanager
+def signal_handlers_kept() -> Iterator[None]:
+    """The SDK's trigger takes the process's signal handlers; the test runner wants them back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
