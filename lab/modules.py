@@ -60,6 +60,11 @@ class LabModule:
         return str(self.connector_manifest["docker_parameters"])
 
     @property
+    def package(self) -> str:
+        """The import name of the vendor's package."""
+        return self.connector.__module__.partition(".")[0]
+
+    @property
     def secrets(self) -> list[str]:
         """Settings of the module that the platform hands out at start only."""
         return list(self.manifest["configuration"].get("secrets", []))

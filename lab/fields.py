@@ -1,0 +1,31 @@
+"""Writes `docs/fields/<module>.md` from the mapping tables: `python -m lab.fields`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.modules import MODULES, ROOT, LabModule
+from shared.mapping import document
+
+FOLDER = ROOT / "docs" / "fields"
+
+
+def page(module: LabModule) -> str:
+    """The module's table as a page. Times are epoch seconds, UTC."""
+    return (
+        f"# {module.name}: what is sent\n\n"
+        f"Generated from the mapping table in `{module.name}/{module.package}/mapper.py` by `make docs`; do not edit.\n"
+        "Each row is a field of an OCSF Device Inventory Info event (class 5001). A field whose source is not told is "
+        "absent; a device without a required one is skipped and named in the log. Times are epoch seconds (UTC).\n\n"
+        + document(module.connector.fields)
+    )
+
+
+def path_of(module: LabModule) -> Path:
+    return FOLDER / f"{module.name.lower()}.md"
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for one in MODULES.values():
+        path_of(one).write_text(page(one), encoding="utf-8")
