@@ -6,13 +6,14 @@ Knows nothing of pages or devices. A call returns a `Reply` with parsed JSON or 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from pyrate_limiter import BucketFullException, Limiter, RequestRate
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event
 from urllib3.exceptions import HTTPError
@@ -57,7 +58,8 @@ class Renewable(Protocol):
 class ApiSession:
     """Calls to one origin: `base_url` is scheme, host, port and a path prefix; `who` is its name in messages.
 
-    `advice` maps an HTTP status to what the customer can do about it. `stop` ends any wait at once.
+    `advice` maps an HTTP status to what the customer can do about it. `stop` ends any wait at once. `rates` are the
+    calls the server allows, shortest interval first: a call above them waits for its turn.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class ApiSession:
         verify: bool | str = True,
         patience: Patience | None = None,
         advice: Mapping[int, str] | None = None,
+        rates: Sequence[RequestRate] = (),
     ) -> None:
         self.who = who
         self.base_url = base_url.rstrip("/")
@@ -79,6 +82,7 @@ class ApiSession:
         self._auth = auth
         self._advice = dict(advice or {})
         self._verify = verify
+        self._limiter = Limiter(*rates) if rates else None
         self._session = _Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": "sekoia-endpoint-connectors"})
         self._session.headers.update(headers or {})
@@ -143,6 +147,7 @@ class ApiSession:
         )
 
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytes]:
+        self._await_turn()
         timeout = (self.patience.connect, self.patience.read)
         try:
             # `verify` goes with each call: where REQUESTS_CA_BUNDLE is set, `requests` passes over the session's.
@@ -152,6 +157,15 @@ class ApiSession:
                 return response, bodies.read(response)
         except (requests.RequestException, HTTPError, bodies.TooLarge, bodies.TooSlow) as error:
             raise replies.unreachable(self.who, urlsplit(url).netloc, error) from None
+
+    def _await_turn(self) -> None:
+        while self._limiter:
+            try:
+                self._limiter.try_acquire(self.who)
+                return
+            except BucketFullException as full:
+                if self.stop.wait(float(full.meta_info["remaining_time"]) + 0.001):
+                    raise TryAgain(f"Stopped before {self.who} was called.") from None
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
+from pyrate_limiter import Duration, RequestRate
+
 from shared.errors import UnexpectedReply
 from shared.http import ApiSession
 from shared.pages import Page, follow, records_of
 from shared.times import iso
 
 AGENTS = "/web/api/v2.1/agents"
+RATES = (RequestRate(25, Duration.SECOND),)  # of each token on /agents, documented by the vendor
 ADVICE = {
     401: "Check the API token: it may have expired or been revoked. Create a new one for the Service User.",
     403: "Give the Service User the role Viewer (permission Endpoints.view) in its scope.",

@@ -11,7 +11,7 @@ from shared.polling import DeviceConnector, Scope
 from shared.times import epoch
 from shared.tokens import FixedToken
 
-from .client import ADVICE, SentinelOneClient
+from .client import ADVICE, RATES, SentinelOneClient
 from .mapper import AGENT_TO_DEVICE
 from .settings import SentinelOneSettings
 
@@ -26,7 +26,9 @@ class SentinelOneDeviceConnector(DeviceConnector):
         cls, settings: SentinelOneSettings, *, stop: Event, patience: Patience, page_size: int | None = None
     ) -> SentinelOneClient:
         auth = FixedToken("ApiToken", settings.api_token, "API Token")
-        session = ApiSession("SentinelOne", settings.hostname, auth, stop=stop, patience=patience, advice=ADVICE)
+        session = ApiSession(
+            "SentinelOne", settings.hostname, auth, stop=stop, patience=patience, advice=ADVICE, rates=RATES
+        )
         return SentinelOneClient(session, page_size)
 
     @classmethod
