@@ -40,6 +40,13 @@ class FixedToken(AuthBase):
         return request
 
 
+class Anonymous(AuthBase):
+    """No credential in the header, and none from a `.netrc`: for the calls that fetch a token."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        return request
+
+
 @dataclass(frozen=True, repr=False)
 class Token:
     """A token as an endpoint gave it; `lifetime` in seconds from now."""
