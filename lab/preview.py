@@ -33,8 +33,8 @@ def read_devices(module: LabModule, configured: Module, limit: int) -> Devices:
     page_size = min(limit, 100)
     client = module.connector.connect(configured.configuration, stop=Event(), patience=_PATIENCE, page_size=page_size)
     mapper, found = module.connector.mapper(), Devices()
-    walks = (module.connector.walk(client, None, scope) for scope in module.connector.scopes(client))
-    for page in chain.from_iterable(walk.pages for walk in walks):
+    scopes = [scope for scope in module.connector.scopes(client) if not scope.closed]
+    for page in chain.from_iterable(module.connector.walk(client, None, scope).pages for scope in scopes):
         for record in page.records:
             if len(found.events) + len(found.skipped) >= limit:
                 return found

@@ -30,25 +30,23 @@ class BrokenObject(dict[str, Any]):
     reason = ""
 
 
-def read(response: requests.Response) -> bytes:
+def read(response: requests.Response) -> bytearray:
     """The whole body, decompressed; raises TooLarge or TooSlow as soon as that is known, else what urllib3 raises.
 
     Read as it arrives: a read that waits for a full chunk would wait as long as the server likes to drip.
     """
     started = time.monotonic()
-    parts: list[bytes] = []
-    size = 0
+    body = bytearray()
     while part := response.raw.read1(_CHUNK, decode_content=True):
-        size += len(part)
-        if size > MAX_BYTES:
+        body += part
+        if len(body) > MAX_BYTES:
             raise TooLarge
         if time.monotonic() - started > MAX_SECONDS:
             raise TooSlow
-        parts.append(part)
-    return b"".join(parts)
+    return body
 
 
-def parse(body: bytes) -> Any:
+def parse(body: bytes | bytearray) -> Any:
     """JSON → Python; raises ValueError when it is none.
 
     What orjson refuses but `json` reads (NaN, Infinity, 1e999, a lone surrogate) must not cost a page: such a body is

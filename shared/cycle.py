@@ -91,6 +91,7 @@ class Round:
         self._batch = Batch()
         self._under_way: dict[int, int] = {}  # fingerprints sent and not yet confirmed
         self._ceiling = time.time() - _OWN_CLOCK_DOUBT
+        self._begun = False
         self._latest: float | None = None
         self._in_order = walk.sorted_by_cursor
 
@@ -126,10 +127,13 @@ class Round:
                     self._remember(batch)
 
     def _read(self, page: Page) -> None:
-        if not self._counts.pages and page.date is not None:
+        if not self._begun and page.date is not None:
             self._ceiling = page.date
+        self._begun = True
         self._counts.pages += 1
-        for record in page.records:
+        page.records.reverse()
+        while page.records:  # each is let go once it is done with: the next page is in memory already
+            record = page.records.pop()
             self._counts.read += 1
             try:
                 self._take(record)

@@ -16,7 +16,7 @@ from threading import Event, Semaphore
 
 from sekoia_automation.asset_connector.utils import TASK_PENDING_STATUSES
 
-from shared.errors import ConnectorError, TryAgain, UnexpectedReply
+from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http import ApiSession
 
 _AHEAD = 2  # batches handed over and not yet accepted: bounds the memory
@@ -97,7 +97,7 @@ class AssetDelivery:
 
     def close(self) -> None:
         """Push nothing more; what is under way ends by itself."""
-        self._failed = True
+        self._failed, self._follow_tasks = True, False
         self._pusher.shutdown(wait=False, cancel_futures=True)
         self._followers.shutdown(wait=False, cancel_futures=True)
 
@@ -112,6 +112,8 @@ class AssetDelivery:
             task = self._accepted(batch)
         except Exception as error:  # noqa: BLE001 - handed to the cycle, which tells errors from bugs
             self._failed = True
+            if isinstance(error, ActionNeeded | TryAgain):  # not the batch, the way to the platform
+                error.everywhere = True
             delivered.set_exception(error)
         else:
             if task and self._follow_tasks:
@@ -155,6 +157,9 @@ class AssetDelivery:
             told = reply if isinstance(reply, dict) else {}
             status = told.get("status")
             if status == "FINISHED":
+                return
+            if status is None:
+                self._stop_following("The ingestion of the batches cannot be followed: a task was told without status.")
                 return
             if str(status) not in TASK_PENDING_STATUSES:
                 raise TryAgain(

@@ -14,7 +14,12 @@ from __future__ import annotations
 
 
 class ConnectorError(Exception):
-    """Root of the errors a person may read; `str()` of each is a whole message. `status` is the HTTP status, if any."""
+    """Root of the errors a person may read; `str()` of each is a whole message. `status` is the HTTP status, if any.
+
+    `everywhere`: what else there is to read in this round would fail the same way.
+    """
+
+    everywhere = False
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)

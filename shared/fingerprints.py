@@ -84,7 +84,10 @@ class Fingerprints:
 
     def end_full_walk(self) -> None:
         """The walk met every device there is: forget those it did not meet, and begin a new interval for refreshes."""
-        self._known = {key: value & ~_MARKS for key, value in self._known.items() if value & _SEEN}
+        for key in [key for key, value in self._known.items() if not value & _SEEN]:
+            del self._known[key]
+        for key, value in self._known.items():  # in place: a second table would show in the peak of the memory
+            self._known[key] = value & ~_MARKS
         self._unsaved = True
         self.save()
 
@@ -118,5 +121,7 @@ class Fingerprints:
 
 
 def _block(entries: Mapping[int, int]) -> bytes:
-    body = b"".join(_ENTRY.pack(key, value & ~_SEEN) for key, value in entries.items())
+    body = bytearray(len(entries) * _ENTRY.size)
+    for number, (key, value) in enumerate(entries.items()):
+        _ENTRY.pack_into(body, number * _ENTRY.size, key, value & ~_SEEN)
     return _HEAD.pack(len(entries), crc32(body)) + body

@@ -5,11 +5,12 @@ Knows nothing of pages or devices. A call returns a `Reply` with parsed JSON or 
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -50,7 +51,9 @@ class Reply:
 
 @runtime_checkable
 class Renewable(Protocol):
-    """An auth whose token can be thrown away, so that the next call asks for a new one."""
+    """An auth that fetches its token, and can throw it away to fetch a new one."""
+
+    def token(self) -> object: ...
 
     def renew(self) -> None: ...
 
@@ -59,7 +62,8 @@ class ApiSession:
     """Calls to one origin: `base_url` is scheme, host, port and a path prefix; `who` is its name in messages.
 
     `advice` maps an HTTP status to what the customer can do about it. `stop` ends any wait at once. `rates` are the
-    calls the server allows, shortest interval first: a call above them waits for its turn.
+    calls the server allows, shortest interval first: a call above them waits for its turn. No message repeats one of
+    the `secrets`, whoever says it.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class ApiSession:
         patience: Patience | None = None,
         advice: Mapping[int, str] | None = None,
         rates: Sequence[RequestRate] = (),
+        secrets: Sequence[str] = (),
     ) -> None:
         self.who = who
         self.base_url = base_url.rstrip("/")
@@ -81,11 +86,21 @@ class ApiSession:
         self.patience = patience or Patience()
         self._auth = auth
         self._advice = dict(advice or {})
+        self._secrets = tuple(secrets)
         self._verify = verify
         self._limiter = Limiter(*rates) if rates else None
         self._session = _Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": "sekoia-endpoint-connectors"})
         self._session.headers.update(headers or {})
+
+    def elsewhere(self, base_url: str, auth: AuthBase | None = None) -> Self:
+        """The same credential at another origin, where all else is shared, the pace of the calls above all.
+
+        The token goes there, so the caller vouches for the origin.
+        """
+        session = copy.copy(self)
+        session.base_url, session._auth = base_url.rstrip("/"), auth or self._auth
+        return session
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **headers: str) -> Reply:
         """GET a path under the base URL, or a link the server gave; a link to another origin is refused unsent."""
@@ -93,6 +108,8 @@ class ApiSession:
 
     def call(self, method: str, path: str, **options: Any) -> Reply:
         """One call with its retries, `options` as `requests` has them. Retried is only what time heals."""
+        if isinstance(self._auth, Renewable):
+            self._auth.token()  # here, so that what fails in fetching it is not taken for a failure of this call
         retrying = Retrying(
             retry=retry_if_exception_type(TryAgain),
             wait=self._wait,
@@ -137,7 +154,7 @@ class ApiSession:
             if not (response.is_redirect and method == "GET"):
                 break
             url, options = self._here(url, response.headers["Location"]), {**options, "params": None}
-        if error := replies.failure(self.who, response, body, self._advice):
+        if error := replies.failure(self.who, response, body, self._advice, self._secrets):
             raise error
         return Reply(
             status=response.status_code,
@@ -146,7 +163,7 @@ class ApiSession:
             headers=response.headers,
         )
 
-    def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytes]:
+    def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytearray]:
         self._await_turn()
         timeout = (self.patience.connect, self.patience.read)
         try:
@@ -159,13 +176,17 @@ class ApiSession:
             raise replies.unreachable(self.who, urlsplit(url).netloc, error) from None
 
     def _await_turn(self) -> None:
-        while self._limiter:
+        """Wait until the rate allows one more call; a stop ends the wait and the call."""
+        pause = 0.0
+        while not self.stop.wait(pause):
             try:
-                self._limiter.try_acquire(self.who)
-                return
+                if self._limiter:
+                    self._limiter.try_acquire(self.who)
             except BucketFullException as full:
-                if self.stop.wait(float(full.meta_info["remaining_time"]) + 0.001):
-                    raise TryAgain(f"Stopped before {self.who} was called.") from None
+                pause = float(full.meta_info["remaining_time"]) + 0.001
+            else:
+                return
+        raise TryAgain(f"Stopped before {self.who} was called.")
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

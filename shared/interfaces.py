@@ -83,7 +83,7 @@ def clean_mac(value: Any) -> str | None:
     return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=1024)
 def _canonical_ip(text: str) -> str | None:
     try:
         return str(ipaddress.ip_address(text))

@@ -38,10 +38,14 @@ _SCOPES = "scopes"  # the positions of scopes, by key
 
 
 class Scope(NamedTuple):
-    """A part of what a credential sees, such as a tenant. `key` names its state (letters, digits, dashes)."""
+    """A part of what a credential sees, such as a tenant. `key` names its state (letters, digits, dashes).
+
+    `closed` says why it cannot be read for the time being; "" when it can.
+    """
 
     key: str
     name: str
+    closed: str = ""
 
 
 WHOLE = Scope("", "")
@@ -64,7 +68,9 @@ class DeviceConnector(Service, AssetConnector):
         self._context_file = JsonFile(self.data_path / "context.json")
         self._context: dict[str, Any] = {}
         self._client: Any = None
-        self._fingerprints: dict[Scope, Fingerprints] = {}
+        self._fingerprints: dict[str, Fingerprints] = {}
+        self._behind: set[str] = set()  # scopes the last round did not collect
+        self._due = 0.0  # when the next round over all scopes begins, whatever failed in the last
 
     # --- what a vendor's class says
 
@@ -80,7 +86,10 @@ class DeviceConnector(Service, AssetConnector):
 
     @classmethod
     def scopes(cls, client: Any) -> Sequence[Scope]:
-        """The parts that are walked one by one, each with a cursor of its own: one, unless a vendor has tenants."""
+        """The parts that are walked one by one, each with a cursor of its own: one, unless a vendor has tenants.
+
+        Called before `walk`, in every round.
+        """
         return (WHOLE,)
 
     @classmethod
@@ -103,21 +112,35 @@ class DeviceConnector(Service, AssetConnector):
         self._check_schema_and_reset_if_needed()
         if self._client is None:
             self._client = self._connected()
-        failures = {}
-        for scope in self.scopes(self._client):
-            try:
-                self._collect(scope)
-            except ConnectorError as error:
-                if scope == WHOLE:
-                    raise
-                failures[scope.name] = error
-                self.log(f"{scope.name}: {error} The others go on.", level="error")
-            if not self.running:
-                return
-        if failures:
-            raise TryAgain(f"Not collected: {', '.join(failures)}. The reasons stand above.")
+        failures = self._collect_all(self.scopes(self._client), clock)
+        if not self.running:
+            return
         self.counts.seconds = time.monotonic() - clock
         self._report(began)
+        if failures:
+            raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons stand above.")
+
+    def _collect_all(self, scopes: Sequence[Scope], clock: float) -> list[str]:
+        """Each scope in turn; → the names of those that failed. The tries after a failure are for those alone, until
+        the next whole round is due: one closed tenant must not have all the others read every few minutes."""
+        if not self._behind or clock >= self._due:
+            self._behind, self._due = {scope.key for scope in scopes}, clock + self.frequency
+        failures = []
+        for scope in [scope for scope in scopes if scope.key in self._behind]:
+            try:
+                if scope.closed:
+                    self.log(f"{scope.name} is passed over: {scope.closed}", level="warning")
+                else:
+                    self._collect(scope)
+                self._behind.discard(scope.key)
+            except ConnectorError as error:
+                if scope == WHOLE or error.everywhere or error.status == 429:  # a rate is the credential's
+                    raise
+                failures.append(scope.name)
+                self.log(f"{scope.name}: {error} The others go on.", level="error")
+            if not self.running:
+                break
+        return failures
 
     def _collect(self, scope: Scope) -> None:
         """Walk one scope and remember how far it got."""
@@ -213,10 +236,10 @@ class DeviceConnector(Service, AssetConnector):
         return place
 
     def _fingerprints_of(self, scope: Scope) -> Fingerprints:
-        if scope not in self._fingerprints:
-            name = "fingerprints.bin" if scope == WHOLE else f"fingerprints-{scope.key}.bin"
-            self._fingerprints[scope] = Fingerprints(self.data_path / name)
-        return self._fingerprints[scope]
+        if scope.key not in self._fingerprints:  # not by the name, which may change
+            name = f"fingerprints-{scope.key}.bin" if scope.key else "fingerprints.bin"
+            self._fingerprints[scope.key] = Fingerprints(self.data_path / name)
+        return self._fingerprints[scope.key]
 
     def _move_cursor(self, place: dict[str, Any], seconds: float) -> None:
         cursor = times.iso(seconds)
@@ -242,7 +265,8 @@ class DeviceConnector(Service, AssetConnector):
     def get_assets(self) -> Generator[DeviceOCSFModel, None, None]:
         """Every device there is, mapped; sends and stores nothing. The rounds do not use it."""
         mapper, client = self.mapper(), self._connected()
-        for page in chain.from_iterable(self.walk(client, None, scope).pages for scope in self.scopes(client)):
+        scopes = [scope for scope in self.scopes(client) if not scope.closed]
+        for page in chain.from_iterable(self.walk(client, None, scope).pages for scope in scopes):
             for record in page.records:
                 try:
                     yield DeviceOCSFModel.model_validate(mapper(record))

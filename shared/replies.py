@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
@@ -16,13 +16,19 @@ from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedRepl
 _DETAIL_KEYS = ("title", "detail", "message", "error_description", "error", "errors", "code", "errorCode")
 
 
-def failure(who: str, response: requests.Response, body: bytes, advice: Mapping[int, str]) -> ConnectorError | None:
-    """The error a reply's status stands for; None for 2xx."""
+def failure(
+    who: str,
+    response: requests.Response,
+    body: bytes | bytearray,
+    advice: Mapping[int, str],
+    secrets: Sequence[str] = (),
+) -> ConnectorError | None:
+    """The error a reply's status stands for; None for 2xx. What the body says is told without any of the secrets."""
     status = response.status_code
     if 200 <= status < 300:
         return None
     doing = f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
-    said = f"{who} answered HTTP {status} to {doing}{detail(response, body)}."
+    said = f"{who} answered HTTP {status} to {doing}{detail(response, body, secrets)}."
     match status:
         case 401:
             what = advice.get(401, "Check the credentials in the configuration.")
@@ -46,7 +52,7 @@ def failure(who: str, response: requests.Response, body: bytes, advice: Mapping[
     return UnexpectedReply(f"{said} {what}", status=status)
 
 
-def parsed(who: str, response: requests.Response, body: bytes) -> Any:
+def parsed(who: str, response: requests.Response, body: bytes | bytearray) -> Any:
     """The JSON of a 2xx reply; None for an empty 202 or 204, which documents say are empty."""
     if not body.strip() and response.status_code in (202, 204):
         return None
@@ -92,14 +98,17 @@ def unreachable(who: str, host: str, error: Exception) -> ConnectorError:
     return ActionNeeded(f"{who} cannot be called at {host}: {type(error).__name__}. Check the configuration.")
 
 
-def detail(response: requests.Response, body: bytes) -> str:
-    """What an error body says, ` (…)`, at most 200 letters, without anything that was sent as a secret; or ""."""
+def detail(response: requests.Response, body: bytes | bytearray, secrets: Sequence[str] = ()) -> str:
+    """What an error body says, ` (…)`, at most 200 letters, without anything that was sent as a secret; or "".
+
+    `secrets` are those the call itself did not send, as the password that its token was fetched with.
+    """
     try:
         words = " ".join(dict.fromkeys(_texts(bodies.parse(body[:65536])))).strip()
     except (ValueError, RecursionError):
         return ""
     request = response.request
-    sent = f"{request.headers.get('Authorization', '')} {_text(request.body)}"
+    sent = " ".join((request.headers.get("Authorization", ""), _text(request.body), *secrets))
     safe = re.sub(r"[^\s\"'=&:,;{}()]{6,}", lambda word: "***" if word[0] in sent else word[0], words)
     return f" ({safe[:200]})" if safe else ""
 

@@ -25,12 +25,13 @@ def https_url(value: str) -> str:
         raise ValueError("is not a URL; enter it as https://host")
     if "@" in parts.netloc or "?" in value or "#" in value:  # an empty query would swallow the path put after it
         raise ValueError("must hold no user name, query or fragment; enter it as https://host")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must begin with https://, so that the credentials are not sent in clear")
     return value
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this very machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -85,7 +85,7 @@ class JsonFile:
         newest = read_bytes(self.path)
         content = _object(newest)
         self.damaged = newest is not None and content is None
-        if content is None:
+        if self.damaged:
             content = _object(read_bytes(self._spare))
         return content or {}
 

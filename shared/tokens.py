@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 from cachetools import TLRUCache
 from pydantic import SecretStr
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from shared.errors import ActionNeeded
+from shared.errors import ActionNeeded, UnexpectedReply
+from shared.mapping import count
 
 _EARLY = 0.2  # of a token's life, at most two minutes: fetched anew before a walk's call meets the expiry
 _EARLY_MOST = 120.0
@@ -55,6 +57,18 @@ class Token:
     lifetime: float
 
 
+def token_of(who: str, body: Any, lifetime: float) -> Token:
+    """The token in an OAuth2 answer; `lifetime` counts where `expires_in` does not tell it. UnexpectedReply without one."""
+    told = body if isinstance(body, dict) else {}
+    value, seconds = told.get("access_token"), count(told.get("expires_in"))
+    if not isinstance(value, str) or not value or not (value.isascii() and value.isprintable() and " " not in value):
+        raise UnexpectedReply(
+            f"{who} accepted the credentials but sent no usable token. Check the authentication URL; if this persists, "
+            "report it with this message."
+        )
+    return Token(value, lifetime if seconds is None else float(seconds))
+
+
 class FetchedToken(AuthBase):
     """`Authorization: Bearer <token>`, fetched by `fetch` when there is none, shortly before expiry, or after `renew`."""
 
@@ -64,13 +78,17 @@ class FetchedToken(AuthBase):
         self._cache: TLRUCache[str, Token] = TLRUCache(1, _usable_until, timer=time.monotonic)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token().value}"
+        return request
+
+    def token(self) -> Token:
+        """The token in use, fetched if need be; raises what fetching it raises."""
         with self._lock:
             token = self._cache.get("token")
             if token is None:
                 token = self._fetch()
                 self._cache["token"] = token
-        request.headers["Authorization"] = f"Bearer {token.value}"
-        return request
+        return token
 
     def renew(self) -> None:
         """Forget the token: the server refused it."""

@@ -1,0 +1,120 @@
+"""What every device event has in common, and what the SDK's models refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sekoia_automation.asset_connector.models.ocsf.device import (
+    DeviceOCSFModel,
+    DeviceTypeStr,
+    OSTypeStr,
+)
+from sekoia_automation.asset_connector.models.ocsf.risk_level import RiskLevelStr
+
+from shared.errors import SkipRecord
+from shared.mapping import Field, Mapper, const
+from shared.ocsf import (
+    DEVICE_INVENTORY,
+    Coded,
+    caption,
+    code,
+    device_type,
+    enabled,
+    enrichment,
+    os_type,
+    risk_level,
+    validate,
+)
+
+EVENT = Mapper(
+    (
+        *DEVICE_INVENTORY,
+        Field("time", const(1704608768.668)),
+        Field("metadata.version", const("1.6.0")),
+        Field("metadata.product.name", const("Product")),
+        Field("metadata.product.version", const("1")),
+        Field("device.uid", const("u1")),
+        Field("device.hostname", const("pc")),
+        Field("device.type", const("Desktop")),
+        Field("device.type_id", const(2)),
+    )
+)
+
+
+def event(**device: Any) -> dict[str, Any]:
+    made = EVENT({})
+    made["device"].update(device)
+    return made
+
+
+def test_the_header_is_that_of_a_device_inventory_collected() -> None:
+    made = event()
+    validate(made)
+    assert made["type_uid"] == made["class_uid"] * 100 + made["activity_id"]
+    assert DeviceOCSFModel.model_validate(made).model_dump(exclude_none=True) == made
+
+
+def test_the_first_caption_the_models_know_is_taken() -> None:
+    assert device_type("Desktop") == Coded("Desktop", 2)
+    assert device_type("Hologram", "Server", "Desktop") == Coded("Server", 1)
+    known = "Laptop" in {member.value for member in DeviceTypeStr}
+    assert device_type("Laptop", "Desktop").caption == ("Laptop" if known else "Desktop")
+
+
+@pytest.mark.parametrize("member", DeviceTypeStr)
+def test_every_device_type_the_models_know_has_its_id(member: DeviceTypeStr) -> None:
+    coded = device_type(member.value)
+    validate(event(type=coded.caption, type_id=coded.id))
+
+
+@pytest.mark.parametrize("member", OSTypeStr)
+def test_every_system_the_models_know_has_its_id(member: OSTypeStr) -> None:
+    coded = os_type(member.value)
+    validate(event(os={"type": coded.caption, "type_id": coded.id}))
+
+
+@pytest.mark.parametrize("member", RiskLevelStr)
+def test_every_risk_the_models_know_has_its_id(member: RiskLevelStr) -> None:
+    coded = risk_level(member.value)
+    validate(event(risk_level=coded.caption, risk_level_id=coded.id))
+
+
+def test_caption_and_id_of_one_conversion_go_to_two_rows() -> None:
+    def kind(value: str) -> Coded | None:
+        """Which kind."""
+        return Coded(value, 7) if value else None
+
+    assert (caption(kind)("x"), code(kind)("x")) == ("x", 7)
+    assert (caption(kind)(""), code(kind)("")) == (None, None)
+    assert caption(kind).__doc__ == code(kind).__doc__ == "Which kind."
+
+
+def test_the_data_of_an_enrichment_is_always_an_object() -> None:
+    """OCSF requires it, and a null would be dropped on the way."""
+    assert enrichment("Update Status", "Up to Date") == {"name": "Update Status", "value": "Up to Date", "data": {}}
+    assert enrichment("Users", "a", Users=["a"])["data"] == {"Users": ["a"]}
+
+
+def test_a_status_is_one_of_the_two_words_the_models_take() -> None:
+    made = event()
+    made["enrichments"] = [enrichment("Firewall", enabled(on), Firewall_status=enabled(on)) for on in (True, False)]
+    validate(made)
+    assert [item["value"] for item in made["enrichments"]] == ["Enabled", "Disabled"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"type": "IoT"}, "device.type"),
+        ({"hostname": None}, "device.hostname"),
+        ({"boot_time": "x"}, "device.boot_time"),
+    ],
+)
+def test_what_the_model_refuses_is_skipped_and_named_without_its_content(wrong: dict[str, Any], field: str) -> None:
+    """The platform refuses the whole batch for one such event."""
+    with pytest.raises(SkipRecord) as caught:
+        validate(event(desc="confidential", **wrong))
+    assert caught.value.field == field
+    assert "confidential" not in str(caught.value)
+    assert caught.value.__cause__ is None

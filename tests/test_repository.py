@@ -1,0 +1,201 @@
+"""What must agree across files, and who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import uuid
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from jsonschema import Draft7Validator
+from packaging.requirements import Requirement
+from pydantic import SecretStr
+
+from lab.fields import page, path_of
+from lab.modules import MODULES, ROOT, LabModule
+from shared.settings import DeviceConnectorConfiguration
+
+VENDOR_PACKAGES = {path.parent.name for path in ROOT.glob("*/*_assets/client.py")}
+CATEGORIES = {
+    "Applicative",
+    "Cloud Providers",
+    "Collaboration Tools",
+    "Email",
+    "Endpoint",
+    "Generic",
+    "IAM",
+    "Network",
+    "Threat Intelligence",
+}
+
+each_module = pytest.mark.parametrize("module", MODULES.values(), ids=list(MODULES))
+
+
+def imports_of(path: Path) -> set[str]:
+    """The top-level packages a file imports; relative imports are the file's own."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+def python_files(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+
+
+def test_shared_imports_no_vendor_and_not_the_lab() -> None:
+    for path in python_files("shared"):
+        assert not imports_of(path) & (VENDOR_PACKAGES | {"lab", "tests", "benchmarks"}), path
+
+
+def test_shared_names_no_vendor() -> None:
+    names = re.compile(r"harfang|sentinelone|\beset\b|sophos|harmony", re.IGNORECASE)
+    for path in python_files("shared"):
+        assert not names.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("package", sorted(VENDOR_PACKAGES))
+def test_a_vendor_imports_no_other_and_not_the_lab(package: str) -> None:
+    [folder] = ROOT.glob(f"*/{package}")
+    for path in [*folder.rglob("*.py"), folder.parent / "main.py"]:
+        assert not imports_of(path) & ((VENDOR_PACKAGES - {package}) | {"lab", "tests", "benchmarks"}), path
+
+
+@pytest.mark.parametrize("package", sorted(VENDOR_PACKAGES))
+def test_a_vendor_stays_under_350_lines(package: str) -> None:
+    [folder] = ROOT.glob(f"*/{package}")
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in folder.rglob("*.py")) <= 350
+
+
+def test_nothing_but_tests_and_benchmarks_imports_the_lab() -> None:
+    for path in python_files("shared", *(module.name for module in MODULES.values())):
+        assert "lab" not in imports_of(path), path
+
+
+@each_module
+def test_the_manifest_describes_the_settings(module: LabModule) -> None:
+    schema = module.manifest["configuration"]
+    Draft7Validator.check_schema(schema)
+    model = get_type_hints(module.module)["configuration"]
+    assert set(schema["properties"]) == set(model.model_fields)
+    for name, field in model.model_fields.items():
+        described = schema["properties"][name]
+        assert described["title"] and described["description"]
+        assert (name in schema["required"]) == field.is_required(), name
+        assert (name in schema["secrets"]) == _is_secret(field.annotation), name
+        if not field.is_required() and field.default is not None and not _is_secret(field.annotation):
+            assert described.get("default") == field.default, name
+
+
+@each_module
+def test_the_connector_json_describes_the_arguments(module: LabModule) -> None:
+    schema = module.connector_manifest["arguments"]
+    Draft7Validator.check_schema(schema)
+    model = get_type_hints(module.connector)["configuration"]
+    assert issubclass(model, DeviceConnectorConfiguration)
+    names = ("sekoia_base_url", "sekoia_api_key", "frequency", "batch_size", "full_sync_interval")
+    assert set(schema["properties"]) == set(names)
+    for name in names:
+        described, field = schema["properties"][name], model.model_fields[name]
+        assert described["title"] and described["description"]
+        if not _is_secret(field.annotation):
+            assert described["default"] == field.default, name
+    assert schema["secrets"] == ["sekoia_api_key"]
+    assert set(schema["internal"]) <= set(names)
+
+
+@each_module
+def test_the_manifest_is_what_the_platform_takes(module: LabModule) -> None:
+    manifest, connector = module.manifest, module.connector_manifest
+    assert {"name", "description", "slug"} <= manifest.keys()
+    assert manifest["supports_validation"] is True
+    assert set(manifest["categories"]) <= CATEGORIES
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", manifest["slug"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])
+    assert connector["type"] == "asset"
+    assert (
+        str(uuid.UUID(manifest["uuid"])) == manifest["uuid"] != connector["uuid"] == str(uuid.UUID(connector["uuid"]))
+    )
+
+
+def test_no_uuid_is_used_twice() -> None:
+    files = [*ROOT.glob("*/manifest.json"), *ROOT.glob("*/connector_*.json")]
+    uuids = [json.loads(path.read_text(encoding="utf-8"))["uuid"] for path in files]
+    assert len(uuids) == len(set(uuids))
+
+
+@each_module
+def test_main_registers_the_command_and_the_validator(module: LabModule) -> None:
+    registered: dict[str, list[Any]] = {}
+    for node in ast.walk(ast.parse((module.folder / "main.py").read_text(encoding="utf-8"))):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        ):
+            registered.setdefault(f"{node.func.value.id}.{node.func.attr}", []).extend(node.args)
+    name, command = registered["module.register"]
+    assert (name.id, command.value) == (module.connector.__name__, module.command)
+    [validator] = registered["module.register_account_validator"]
+    assert validator.id == module.validator.__name__
+
+
+@each_module
+def test_the_changelog_begins_with_the_manifests_version(module: LabModule) -> None:
+    changelog = (module.folder / "CHANGELOG.md").read_text(encoding="utf-8")
+    releases = re.findall(r"^## \[(.+?)\] - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
+    assert releases[0] == module.manifest["version"]
+
+
+@each_module
+def test_a_module_has_all_its_parts(module: LabModule) -> None:
+    for name in ("Dockerfile", "README.md", "logo.svg"):
+        assert (module.folder / name).is_file(), name
+    assert ElementTree.parse(module.folder / "logo.svg").getroot().tag.endswith("svg")
+    readme = (module.folder / "README.md").read_text(encoding="utf-8")
+    assert "## Where this differs from the published page" in readme
+
+
+@each_module
+def test_dockerfiles_differ_in_the_module_and_its_command_only(module: LabModule) -> None:
+    text = (module.folder / "Dockerfile").read_text(encoding="utf-8")
+    assert f'CMD ["{module.command}"]' in text
+    general = text.replace(module.name, "MODULE").replace(module.command, "command")
+    model = (ROOT / "SentinelOne" / "Dockerfile").read_text(encoding="utf-8")
+    assert general == model.replace("SentinelOne", "MODULE").replace(MODULES["SentinelOne"].command, "command")
+
+
+@each_module
+def test_the_page_of_fields_is_the_table(module: LabModule) -> None:
+    assert path_of(module).read_text(encoding="utf-8") == page(module), "run: make docs"
+
+
+@each_module
+def test_each_row_of_a_table_is_described(module: LabModule) -> None:
+    for row in module.connector.fields:
+        described = row.doc or (row.convert and row.convert.__doc__) or row.label.startswith("static")
+        assert described, row.path
+
+
+def test_the_locks_hold_hashes_and_no_address() -> None:
+    pinned: dict[str, dict[str, str]] = {}
+    for name in ("requirements.lock", "requirements-image.lock"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "://" not in text
+        assert "index-url" not in text
+        blocks = re.split(r"\n(?=[a-z0-9])", text.strip(), flags=re.IGNORECASE)
+        assert all("--hash=sha256:" in block for block in blocks)
+        requirements = [Requirement(re.split(r"\\|\n", block)[0].strip()) for block in blocks]
+        pinned[name] = {requirement.name: str(requirement.specifier) for requirement in requirements}
+    assert pinned["requirements-image.lock"].items() <= pinned["requirements.lock"].items()
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or SecretStr in getattr(annotation, "__args__", ())
