@@ -28,31 +28,30 @@ class Following:
 
     def until_round_ended(self) -> list[Outcome]:
         """One outcome a process, in their order, once each has ended a round, well or not."""
-        began = time.monotonic()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self.console, transient=True) as progress:
             bars = {p.module.name: progress.add_task(p.module.name, total=self.expected) for p in self.processes}
             while len(self.outcomes) < len(self.processes):
                 for process in self.processes:
                     if process.module.name not in self.outcomes:
-                        self._look_at(process, progress, bars[process.module.name], began)
+                        self._look_at(process, progress, bars[process.module.name])
                 time.sleep(_POLL_S)
         return [self.outcomes[process.module.name] for process in self.processes]
 
-    def _look_at(self, process: ModuleProcess, progress: Progress, bar: TaskID, began: float) -> None:
+    def _look_at(self, process: ModuleProcess, progress: Progress, bar: TaskID) -> None:
         health = process.health()
         if health is None and process.exit_code is None:
             return
-        round_ = (health or {}).get("round") or dict.fromkeys(("read", "sent", "unchanged", "skipped", "batches"), 0)
+        round_ = (health or {}).get("round") or dict.fromkeys(
+            ("read", "sent", "unchanged", "skipped", "batches", "seconds"), 0
+        )
         progress.update(bar, completed=round_["read"])
         error = (health or {}).get("last_error")
         if health is None:
             error = f"the process ended with code {process.exit_code}; what it wrote is in {process.log}"
         if health is None or health["cycles"]:
             events = self.platform.devices_of(process.uuid).values()
-            self.outcomes[process.module.name] = Outcome(
-                process.module.name, round_, time.monotonic() - began, events, error
-            )
+            self.outcomes[process.module.name] = Outcome(process.module.name, round_, events, error)
 
 
 def stop_all(processes: list[ModuleProcess]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,21 +16,25 @@ Event = dict[str, Any]
 
 @dataclass
 class Outcome:
-    """One module's run. `round` is the counts its `/health` told, `error` what stopped it."""
+    """One module's run. `round` is what its `/health` told of the round, `error` what stopped it."""
 
     name: str
-    round: dict[str, int]
-    seconds: float
+    round: dict[str, Any]
     events: Iterable[Event] = field(repr=False)
     error: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the round took; 0 when it did not end."""
+        return float(self.round["seconds"])
 
 
 def show(outcomes: list[Outcome], console: Console) -> None:
     """One row a module, then what arrived by operating system and by type."""
-    table = Table(title="What was collected", title_justify="left")
-    table.add_column("module")
+    table = _table("What was collected")
+    table.add_column("module", no_wrap=True)
     for name in ("read", "sent", "unchanged", "skipped", "batches", "seconds", "devices/s"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for outcome in outcomes:
         done = outcome.round
         rate = done["read"] / outcome.seconds if outcome.seconds else 0
@@ -48,13 +53,17 @@ def _show_counts(title: str, path: tuple[str, ...], outcomes: list[Outcome], con
     total = sum(columns.values(), Counter[str]())
     if not total:
         return
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table = _table(title)
+    table.add_column("", no_wrap=True)
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for value, _ in total.most_common():
         table.add_row(value, *(f"{counts[value]:,}" for counts in columns.values()))
     console.print(table)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _told(event: Event, path: tuple[str, ...]) -> str:
