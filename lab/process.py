@@ -38,9 +38,11 @@ class ModuleProcess:
         data: Path,
         *,
         log: Path,
+        command: str | None = None,
         environment: dict[str, str] | None = None,
     ) -> None:
         self.module = module
+        self._command = command or module.command
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, module.name))
         self._data, self.log = data, log
         self._port, self.metrics_port = free_ports(2)
@@ -63,7 +65,7 @@ class ModuleProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
-                [sys.executable, "main.py", self.module.command],
+                [sys.executable, "main.py", self._command],
                 cwd=self.module.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

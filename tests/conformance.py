@@ -494,6 +494,22 @@ class DeviceConnectorConformance:
         assert validator.validate()
         assert len(rig.console.calls_to(self.list_route)) == 1
 
+    @pytest.mark.parametrize("fault", [None, Status(401), Hang(60)], ids=repr)
+    def test_the_platforms_connection_test_is_answered_within_20_seconds(self, rig: Rig, fault: Fault | None) -> None:
+        if fault:
+            rig.console.fault(fault, match=self.list_route, times=None)
+        process = rig.process("validate_module_configuration")
+        rig.platform.module_secrets = {name: rig.settings[name] for name in self.lab_module.secrets}
+        began = time.monotonic()
+        with process:
+            _until(lambda: process.exit_code is not None, 25)
+        assert time.monotonic() - began < 21
+        assert process.exit_code == 0
+        validation = rig.platform.validation or {}
+        assert validation["results"]["success"] is (fault is None)
+        assert ("error" in validation) is (fault is not None)
+        assert "Traceback" not in process.log.read_text()
+
     @pytest.mark.parametrize(
         "fault", [Status(401), Status(403), Status(404), Html(), Status(503), Reset(), Empty()], ids=repr
     )

@@ -84,7 +84,7 @@ class Rig:
             thread.join(10)
             assert not thread.is_alive()
 
-    def process(self, **arguments: Any) -> ModuleProcess:
+    def process(self, command: str | None = None, **arguments: Any) -> ModuleProcess:
         """The module as the platform runs it, not yet started; waits between tries are short."""
         return ModuleProcess(
             self.module,
@@ -93,6 +93,7 @@ class Rig:
             {**self.arguments, **arguments},
             self.data,
             log=self.data / "module.log",
+            command=command,
             environment={"CONNECTOR_WAIT_SCALE": "0.01"},
         )
 
