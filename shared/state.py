@@ -13,11 +13,13 @@ from types import TracebackType
 from typing import Any
 
 import orjson
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import TryAgain
 
-_STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
+_STORAGE_ERRORS = (OSError, BotoCoreError, ClientError, Boto3Error)
+_UNREAD = b"(never read)"
 
 
 def is_local(path: Path) -> bool:
@@ -28,6 +30,8 @@ def is_local(path: Path) -> bool:
 def read_bytes(path: Path) -> bytes | None:
     """The file's content; None when there is none."""
     try:
+        if not is_local(path) and not path.exists():  # reading an object that is not there raises a plain OSError
+            return None
         return path.read_bytes()
     except FileNotFoundError:
         return None
@@ -73,28 +77,40 @@ class JsonFile:
     """A small JSON object in a file, with the copy before it as a spare. Also stands in for the SDK's PersistentJSON.
 
     `damaged` tells after a read that the file was there but unreadable; then the spare's content (or nothing) is used.
+    A write finds out whether another process wrote in between: two connectors over one storage would each undo what
+    the other remembers.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damaged = False
+        self.overtaken = False  # another process wrote since this one read
+        self._newest: bytes | None = _UNREAD
         self._entered: dict[str, Any] = {}
 
     def read(self) -> dict[str, Any]:
         """The object; {} when nothing was ever stored."""
-        newest = read_bytes(self.path)
-        content = _object(newest)
-        self.damaged = newest is not None and content is None
+        self._newest = read_bytes(self.path)
+        content = _object(self._newest)
+        self.damaged = self._newest is not None and content is None
         if self.damaged:
             content = _object(read_bytes(self._spare))
         return content or {}
 
     def write(self, content: dict[str, Any]) -> None:
-        """Replace the object; a good one that stood there becomes the spare."""
+        """Replace the object; a good one that stood there becomes the spare. TryAgain when another process wrote it."""
         before = read_bytes(self.path)
+        if self._newest is not _UNREAD and before != self._newest:
+            self.overtaken = True
+            raise TryAgain(
+                f"Another process changed the state in {self.path}. Only one connector may use this storage: stop the "
+                "other. Nothing is lost: the next round begins at what is stored now."
+            )
         if before is not None and _object(before) is not None:
             write_bytes(self._spare, before)
-        write_bytes(self.path, orjson.dumps(content))
+        after = orjson.dumps(content)
+        write_bytes(self.path, after)
+        self._newest = after
 
     @property
     def _spare(self) -> Path:

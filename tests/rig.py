@@ -36,6 +36,9 @@ class Rig:
         self.page_size = 10
         self.patience = QUICK
         self.backoff = Backoff(first=0.05, most=0.2)
+        self.environment: dict[
+            str, str
+        ] = {}  # beside what the platform sets; with FILE_BACKEND, the SDK finds the data
         self._monkeypatch = monkeypatch
 
     def start(self, **arguments: Any) -> DeviceConnector:
@@ -49,11 +52,11 @@ class Rig:
         environment = self.platform.environment(
             self.settings, connector_configuration, UUID, self.data, liveness_port=0, metrics_port=0
         )
-        for name, value in environment.items():
+        for name, value in {**environment, **self.environment}.items():
             self._monkeypatch.setenv(name, value)
         module = self.module.module()
         module._manifest = self.module.manifest
-        connector = self.module.connector(module, data_path=self.data)
+        connector = self.module.connector(module, data_path=None if "FILE_BACKEND" in self.environment else self.data)
         connector.page_size = self.page_size
         connector.patience = self.patience
         connector.backoff = self.backoff
@@ -94,7 +97,7 @@ class Rig:
             self.data,
             log=self.data / "module.log",
             command=command,
-            environment={"CONNECTOR_WAIT_SCALE": "0.01"},
+            environment={"CONNECTOR_WAIT_SCALE": "0.01", **self.environment},
         )
 
 
