@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 TYPED := shared lab $(wildcard */*_assets)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check docs lock clean
+.PHONY: help venv demo test faults check docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: venv ## Run the modules against simulated consoles and a local platform
 
 test: venv ## Run the tests
 	@$(BIN)/python -m pytest -q -n auto
+
+faults: venv ## Run the whole fault matrix (the tests run a seeded part of it)
+	@FAULTS=all $(BIN)/python -m pytest -q -n auto tests/faults
 
 check: venv ## Lint and type-check
 	@$(BIN)/ruff check .
