@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,9 +95,11 @@ def run(
 def map_records(
     module: ModuleName,
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="- or nothing is stdin.")] = None,
+    groups: Annotated[Path | None, typer.Option(help="The vendor's groups, where devices only name their ids.")] = None,
 ) -> None:
     """Raw vendor objects (an object, an array or JSON lines) → one JSON line each, as it would be sent."""
-    mapper = _module(module).connector.mapper()
+    chosen = _module(module)
+    mapper, grouped = chosen.connector.mapper(), _with_groups(chosen, groups)
     content = sys.stdin.buffer if file is None or str(file) == "-" else _open(file)
     failed = False
     with content:
@@ -104,7 +107,7 @@ def map_records(
             try:
                 if isinstance(record, SkipRecord):
                     raise record
-                event = mapper(record)
+                event = mapper(grouped(record))
                 ocsf.validate(event)
             except SkipRecord as reason:
                 failed = True
@@ -161,6 +164,19 @@ def _open(path: Path) -> Any:
         return path.open("rb")
     except OSError as error:
         raise typer.BadParameter(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _with_groups(module: LabModule, path: Path | None) -> Callable[[Any], Any]:
+    """What adds its group to a raw device; nothing does where no file of groups is given."""
+    if path is None:
+        return lambda record: record
+    if module.with_groups is None:
+        raise typer.BadParameter(f"{module.name} devices bring their groups along; --groups is not for them.")
+    with _open(path) as file:
+        listed = list(read_records(file))
+    if any(isinstance(entry, SkipRecord) for entry in listed):
+        raise typer.BadParameter(f"{path} is not JSON.")
+    return module.with_groups(listed)
 
 
 def _json_file(path: Path) -> dict[str, Any]:

@@ -40,5 +40,6 @@ def run(devices: int, out: Path, people: Console) -> list[Outcome]:
 
 
 def _empty(data: Path) -> None:
-    for name in ("context.json", "context.json.bak", "fingerprints.bin", "asset_schema_fields.json"):
-        (data / name).unlink(missing_ok=True)
+    for path in data.glob("*"):
+        if path.suffix in (".json", ".bak", ".bin"):
+            path.unlink()

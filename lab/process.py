@@ -85,6 +85,11 @@ class ModuleProcess:
         """None while it runs."""
         return self._process.poll() if self._process else None
 
+    @property
+    def metrics_url(self) -> str:
+        """Where its metrics are read."""
+        return f"http://127.0.0.1:{self.metrics_port}/metrics"
+
     def health(self) -> dict[str, Any] | None:
         """What `/health` answers; None while it does not yet, or no more."""
         try:

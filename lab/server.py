@@ -5,6 +5,7 @@ The platform's stand-in and every simulated console are one of these. Nothing ou
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -37,6 +38,7 @@ class LocalServer:
         self.latency = latency
         self.clock_offset = timedelta(0)
         self.before_call: Callable[[Request], None] | None = None
+        self.tls: ssl.SSLContext | None = None
         self.connections = Connections()
         self.app = Flask(type(self).__name__, static_folder=None, root_path="/")
         self.app.before_request(self._arrive)
@@ -59,7 +61,7 @@ class LocalServer:
         """Scheme, host and port, without a slash at the end."""
         if not self._port:
             raise RuntimeError(f"{type(self).__name__} has no address before it is started.")
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self._port}"
 
     def start(self) -> Self:
         """Serve; started again after `stop()`, on the port it had."""
@@ -68,7 +70,9 @@ class LocalServer:
         self._stopping = threading.Event()
         self.connections = Connections()
         handler = type("Handler", (KeepAliveHandler,), {"site": self})
-        self._server = make_server("127.0.0.1", self._port, self.app, threaded=True, request_handler=handler)
+        self._server = make_server(
+            "127.0.0.1", self._port, self.app, threaded=True, request_handler=handler, ssl_context=self.tls
+        )
         self._port = self._server.port
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_S,), name=f"{type(self).__name__}:{self._port}", daemon=True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import random
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
@@ -23,6 +24,7 @@ from urllib3.util import parse_url
 from shared import body as bodies
 from shared import replies, times
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
+from shared.trust import TrustingAdapter
 
 _REDIRECTS = 3
 _PORTS = {"http": 80, "https": 443}
@@ -61,7 +63,8 @@ class Renewable(Protocol):
 class ApiSession:
     """Calls to one origin: `base_url` is scheme, host, port and a path prefix; `who` is its name in messages.
 
-    `advice` maps an HTTP status to what the customer can do about it. `stop` ends any wait at once. `rates` are the
+    `advice` maps an HTTP status, or one of `replies`' own keys, to what the customer can do about it. `verify`: True,
+    the path of a bundle of authorities, or a TLS context (`shared.trust`). `stop` ends any wait at once. `rates` are the
     calls the server allows, shortest interval first: a call above them waits for its turn. No message repeats one of
     the `secrets`, whoever says it.
     """
@@ -74,7 +77,7 @@ class ApiSession:
         *,
         stop: Event | None = None,
         headers: Mapping[str, str] | None = None,
-        verify: bool | str = True,
+        verify: bool | str | ssl.SSLContext = True,
         patience: Patience | None = None,
         advice: Mapping[int, str] | None = None,
         rates: Sequence[RequestRate] = (),
@@ -87,9 +90,11 @@ class ApiSession:
         self._auth = auth
         self._advice = dict(advice or {})
         self._secrets = tuple(secrets)
-        self._verify = verify
+        self._verify = True if isinstance(verify, ssl.SSLContext) else verify
         self._limiter = Limiter(*rates) if rates else None
         self._session = _Session()
+        if isinstance(verify, ssl.SSLContext):
+            self._session.mount("https://", TrustingAdapter(verify))
         self._session.headers.update({"Accept": "application/json", "User-Agent": "sekoia-endpoint-connectors"})
         self._session.headers.update(headers or {})
 
@@ -173,7 +178,7 @@ class ApiSession:
             ) as response:
                 return response, bodies.read(response)
         except (requests.RequestException, HTTPError, bodies.TooLarge, bodies.TooSlow) as error:
-            raise replies.unreachable(self.who, urlsplit(url).netloc, error) from None
+            raise replies.unreachable(self.who, urlsplit(url).netloc, error, self._advice) from None
 
     def _await_turn(self) -> None:
         """Wait until the rate allows one more call; a stop ends the wait and the call."""

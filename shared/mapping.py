@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.body import BrokenObject
 from shared.errors import SkipRecord
+from shared.times import epoch
 
 MOST_ENTRIES = 10_000  # of a list inside a record
 
@@ -65,6 +66,16 @@ def first(*names: str) -> Source:
     return Source(" or ".join(names), read)
 
 
+def first_time(*names: str) -> Source:
+    """The first of several fields that tells a time, as epoch seconds."""
+
+    def read(told: Record) -> float | None:
+        moments = (epoch(told.get(name)) for name in names)
+        return next((moment for moment in moments if moment is not None), None)
+
+    return Source(" or ".join(names), read, lambda seconds: seconds)
+
+
 def record(*names: str) -> Source:
     """The whole record, for a conversion that needs several fields; `names` are those it reads."""
     return Source(", ".join(names), lambda whole: whole)
@@ -91,6 +102,12 @@ def count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**31 else None
 
 
+def part(record: Record, name: str) -> Record:
+    """An object inside a record; an empty one where there is none."""
+    value = record.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def entries(value: Any) -> list[Record]:
     """The objects of a list inside a record; what is no object in it is passed over. Read to 10,000 entries."""
     return [entry for entry in value[:MOST_ENTRIES] if isinstance(entry, dict)] if isinstance(value, list) else []
@@ -109,6 +126,15 @@ def named(name: Any, uid: Any) -> dict[str, str] | None:
     return {key: value for key, value in pair if value} or None
 
 
+def readable(record: Any) -> dict[str, Any]:
+    """The record, when it is an object that can be sent on as JSON; else SkipRecord."""
+    if not isinstance(record, dict):
+        raise SkipRecord("record", f"is {_kind(record)}, not an object")
+    if isinstance(record, BrokenObject):
+        raise SkipRecord(record.field, record.reason)
+    return record
+
+
 class Mapper:
     """A table made ready to run."""
 
@@ -121,10 +147,7 @@ class Mapper:
 
     def __call__(self, record: Any) -> dict[str, Any]:
         """One raw record → the event; absent fields are not in it. Raises SkipRecord and nothing else."""
-        if not isinstance(record, dict):
-            raise SkipRecord("record", f"is {_kind(record)}, not an object")
-        if isinstance(record, BrokenObject):
-            raise SkipRecord(record.field, record.reason)
+        record = readable(record)
         event: dict[str, Any] = {}
         for parents, name, read, convert, required in self._rows:
             value = read(record)
@@ -149,9 +172,9 @@ def mapped_fields(fields: Iterable[Field]) -> dict[str, str]:
     return {label: ", ".join(paths) for label, paths in mapped.items()}
 
 
-def document(fields: Iterable[Field]) -> str:
+def document(fields: Iterable[Field], target: str = "OCSF path") -> str:
     """The table as Markdown; a row without a description has the first line of its conversion's docstring."""
-    lines = ["| Source field | OCSF path | Required | Description |", "|---|---|---|---|"]
+    lines = [f"| Source field | {target} | Required | Description |", "|---|---|---|---|"]
     for row in fields:
         doc = row.doc or ((row.convert and row.convert.__doc__) or "").strip().split("\n", 1)[0]
         cells = (f"`{row.label}`", f"`{row.path}`", "yes" if row.required else "", doc)

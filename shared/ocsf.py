@@ -6,7 +6,10 @@ knows more (Laptop, Tablet) brings the better answer without a change here.
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -20,9 +23,16 @@ from sekoia_automation.asset_connector.models.ocsf.device import (
 from sekoia_automation.asset_connector.models.ocsf.risk_level import RiskLevelId, RiskLevelStr
 
 from shared.errors import SkipRecord
-from shared.mapping import Field, const
+from shared.mapping import Field, const, first_time, record
 
 VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: no change of the device
+
+
+_SYSTEMS = re.compile(  # whole words; the first in the text counts
+    r"\b(?:(?P<windows>windows)|(?P<macos>mac ?os(?: ?x)?|os ?x)|(?P<ipados>ipad ?os)|(?P<ios>ios|iphone os)"
+    r"|(?P<android>android)|(?P<linux>linux|gnu|ubuntu|debian|red ?hat|rhel|centos|fedora|opensuse|suse|sles|sled"
+    r"|rocky|almalinux|raspbian|raspberry pi os|gentoo|nixos))(?![a-z])"
+)
 
 
 class Coded(NamedTuple):
@@ -57,6 +67,13 @@ def os_type(caption: str) -> Coded:
     return Coded(caption, OSTypeId[OSTypeStr(caption).name].value)
 
 
+@lru_cache(maxsize=1024)
+def os_named(name: str | None) -> Coded | None:
+    """The system that a text names as a word: `Ubuntu 22.04 LTS`, `Mac OS X`, `iPadOS 17.4`, `Windows 10 Pro` …"""
+    found = _SYSTEMS.search(name.lower()) if name else None
+    return os_type(str(found.lastgroup)) if found else None
+
+
 def risk_level(caption: str) -> Coded:
     """`risk_level("Critical")`: OCSF's caption and id."""
     return Coded(caption, RiskLevelId[RiskLevelStr(caption).name].value)
@@ -82,6 +99,13 @@ def code(convert: Callable[[Any], Coded | None]) -> Callable[[Any], int | None]:
 
     convert_to_id.__doc__ = convert.__doc__
     return convert_to_id
+
+
+def event_time(*names: str) -> Field:
+    """The row of `time`: the first of these fields that tells a time, else now."""
+    told = first_time(*names)
+    now = f"{', else '.join(names)}, else now"
+    return Field("time", record(*names), lambda whole: told.read(whole) or time.time(), doc=now)
 
 
 def enrichment(name: str, value: str, **data: Any) -> dict[str, Any]:

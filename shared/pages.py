@@ -15,10 +15,14 @@ _MOST_EMPTY_PAGES = 100
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of raw records, in the vendor's order. `date`: the vendor's clock when it answered, epoch seconds."""
+    """One page of raw records, in the vendor's order. `date`: the vendor's clock when it answered, epoch seconds.
+
+    `total`: the rows of the whole list when this page was made, where the vendor tells it.
+    """
 
     records: list[Any]
     date: float | None = None
+    total: int | None = None
 
 
 def follow(who: str, fetch: Callable[[Position | None], tuple[Page, Position | None]]) -> Iterator[Page]:
@@ -49,6 +53,21 @@ def records_of(who: str, body: Any, key: str) -> list[Any]:
     if not isinstance(records, list):
         raise UnexpectedReply(f"{who} sent a page without the list {key!r}; nothing is concluded from it.")
     return records
+
+
+def paging_of(who: str, body: Any, key: str) -> dict[str, Any]:
+    """The object that tells of the other pages; UnexpectedReply when there is none, for then the end is not known."""
+    paging = body.get(key) if isinstance(body, dict) else None
+    if not isinstance(paging, dict):
+        raise UnexpectedReply(f"{who} sent a page without {key!r}; the list cannot be read to its end.")
+    return paging
+
+
+def next_position(who: str, told: Any) -> str | None:
+    """The next page's position, where it is a text; absent, null and "" are the end."""
+    if told is not None and not isinstance(told, str):
+        raise UnexpectedReply(f"{who} named a next page by something that is no text; the list cannot be read on.")
+    return told or None
 
 
 def read_ahead(pages: Iterator[Page]) -> Generator[Page, None, None]:

@@ -13,10 +13,12 @@ from abc import abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import asdict
 from functools import partial
+from hashlib import blake2b
 from itertools import chain
 from threading import Event
 from typing import Any, ClassVar, NamedTuple
 
+from pydantic import BaseModel
 from sekoia_automation.asset_connector import AssetConnector
 from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 
@@ -33,7 +35,8 @@ from shared.state import JsonFile
 from shared.tokens import FixedToken
 
 _FULL_WALK = "full_walk_began"  # of the last full walk that came to its end, epoch seconds
-_RELEASE = "release"  # of the module that stored the state
+_MADE_FOR = "made_for"  # the release of the module that stored the state, and a hash of where it was pointed to
+_MOST_NAMED = 1_000  # skipped devices a round: a broken page of millions must not become millions of log lines
 _SCOPES = "scopes"  # the positions of scopes, by key
 
 
@@ -60,6 +63,7 @@ class DeviceConnector(Service, AssetConnector):
     cursor_key: ClassVar[str] = "cursor"
     page_size: int | None = None  # rows a page, where not as many as the vendor allows
     record_names: ClassVar[tuple[str, ...]] = ("id", "uuid")  # by which the log names a record that is skipped
+    _account: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -88,7 +92,7 @@ class DeviceConnector(Service, AssetConnector):
     def scopes(cls, client: Any) -> Sequence[Scope]:
         """The parts that are walked one by one, each with a cursor of its own: one, unless a vendor has tenants.
 
-        Called before `walk`, in every round.
+        Called before `walk`, in every round; raises ActionNeeded when none of them is open.
         """
         return (WHOLE,)
 
@@ -97,10 +101,17 @@ class DeviceConnector(Service, AssetConnector):
         """The vendor's table, ready to run."""
         return Mapper(cls.fields)
 
+    def equip(self, client: Any) -> None:
+        """Room to give a client what only a running connector has: a file in `data_path`, a way to warn."""
+
     # --- the round
 
     def cycle(self) -> None:
         self.asset_fetch_cycle()
+
+    def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
+        """Every line begins with the name the customer gave the account, in modules that ask for one."""
+        super().log(f"{self._account}: {message}" if self._account else message, level, *args, **kwargs)
 
     def asset_fetch_cycle(self) -> None:
         """One round over every scope. Ends early, leaving the rest to the next start, when the process stops."""
@@ -108,10 +119,13 @@ class DeviceConnector(Service, AssetConnector):
         gc.set_threshold(50_000, 20, 50)
         began, clock = time.time(), time.monotonic()
         self.counts = Counts()
+        self._account = getattr(self.module.configuration, "account_name", None)
         self._recall()
         self._check_schema_and_reset_if_needed()
         if self._client is None:
-            self._client = self._connected()
+            client = self._connected()
+            self.equip(client)
+            self._client = client
         failures = self._collect_all(self.scopes(self._client), clock)
         if not self.running:
             return
@@ -202,10 +216,14 @@ class DeviceConnector(Service, AssetConnector):
         )
 
     def _name_skipped(self, record: Any, reason: SkipRecord) -> None:
+        if self.counts.skipped > _MOST_NAMED:
+            return
         told = record if isinstance(record, dict) else {}
         name = next((f"{key} {told[key]}" for key in self.record_names if isinstance(told.get(key), str | int)), None)
         where = name or f"number {self.counts.read} of this round, without an id"
         self.log(f"Skipped a device ({where[:100]}): {reason}", level="warning")
+        if self.counts.skipped == _MOST_NAMED:
+            self.log("Further devices that are skipped in this round are counted and not named.", level="warning")
 
     def _report(self, began: float) -> None:
         done = self.counts
@@ -219,14 +237,24 @@ class DeviceConnector(Service, AssetConnector):
     # --- what is remembered
 
     def _recall(self) -> None:
-        """Read the state. What was damaged, or stored by another release, is followed by a full walk."""
+        """Read the state. What was damaged, or stored by another release or for another console, is followed by a full
+        walk: a position means nothing elsewhere."""
+        if self._context_file.overtaken:
+            self._fingerprints.clear()  # what the other process delivered is on the storage, not in here
+            self._context_file.overtaken = False
         self._context = self._context_file.read()
-        release = self.module.manifest.get("version")
+        made_for = self._made_for()
         if self._context_file.damaged:
             self.log("The stored position was damaged; all devices are read again", level="warning")
-        if self._context_file.damaged or self._context.get(_RELEASE) != release:
-            self._context[_RELEASE] = release
+        if self._context_file.damaged or self._context.get(_MADE_FOR) != made_for:
+            self._context[_MADE_FOR] = made_for
             self.reset_checkpoint()
+
+    def _made_for(self) -> str:
+        settings = self.module.configuration
+        secrets = set(self.module.manifest_secrets())
+        public = settings.model_dump_json(exclude=secrets) if isinstance(settings, BaseModel) else ""
+        return f"{self.module.manifest.get('version')} {blake2b(public.encode(), digest_size=8).hexdigest()}"
 
     def _place(self, scope: Scope) -> dict[str, Any]:
         """Where the stored position of a scope is: changed in place, stored with `update_checkpoint`."""

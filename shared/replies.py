@@ -13,6 +13,7 @@ from shared import body as bodies
 from shared import times
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 
+UNREACHABLE, UNTRUSTED = 0, -1  # keys of advice beside the statuses: there was no answer, or no trusted TLS
 _DETAIL_KEYS = ("title", "detail", "message", "error_description", "error", "errors", "code", "errorCode")
 
 
@@ -71,9 +72,11 @@ def parsed(who: str, response: requests.Response, body: bytes | bytearray) -> An
     raise UnexpectedReply(f"{who} answered {doing} with something that is not JSON (HTTP {response.status_code}).")
 
 
-def unreachable(who: str, host: str, error: Exception) -> ConnectorError:
+def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str] | None = None) -> ConnectorError:
     """A call that brought no whole reply: DNS, TLS, connection, timeout, a body cut short or without end."""
-    check = "Check the configured URL, the network and the proxy."
+    advice = advice or {}
+    check = advice.get(UNREACHABLE, "Check the configured URL and its port, the network and the proxy.")
+    trust = "Check the host name, and that its certificate is valid and signed by an authority this machine knows."
     match error:
         case bodies.TooLarge():
             most = bodies.MAX_BYTES // (1024 * 1024)
@@ -82,15 +85,15 @@ def unreachable(who: str, host: str, error: Exception) -> ConnectorError:
             return TryAgain(f"{who} ({host}) did not finish its reply within {bodies.MAX_SECONDS:.0f} s.")
         case requests.exceptions.SSLError() | SSLError():
             return ActionNeeded(
-                f"No trusted TLS connection to {who} at {host}: {_cause(error)}. Check the host name, and that its "
-                "certificate is valid and signed by an authority this machine knows."
+                f"No trusted TLS connection to {who} at {host}: {_cause(error)}. {advice.get(UNTRUSTED, trust)}"
             )
         case requests.exceptions.ProxyError():
             return TryAgain(f"The proxy did not lead to {who} at {host}: {_cause(error)}. Check the proxy settings.")
         case requests.exceptions.ConnectTimeout():
             return TryAgain(f"{who} at {host} did not accept a connection in time. {check}")
         case requests.exceptions.Timeout() | ReadTimeoutError():
-            return TryAgain(f"{who} at {host} did not answer in time. The connector tries again later.")
+            later = advice.get(UNREACHABLE, "The connector tries again later.")
+            return TryAgain(f"{who} at {host} did not answer in time. {later}")
         case HTTPError():  # raised by urllib3 while the body is read
             return TryAgain(f"{who} at {host} broke off its reply. The connector tries again later.")
         case requests.exceptions.ConnectionError():
@@ -107,6 +110,8 @@ def detail(response: requests.Response, body: bytes | bytearray, secrets: Sequen
         words = " ".join(dict.fromkeys(_texts(bodies.parse(body[:65536])))).strip()
     except (ValueError, RecursionError):
         return ""
+    for secret in filter(None, secrets):  # whole first: it may hold what parts words
+        words = words.replace(secret, "***")
     request = response.request
     sent = " ".join((request.headers.get("Authorization", ""), _text(request.body), *secrets))
     safe = re.sub(r"[^\s\"'=&:,;{}()]{6,}", lambda word: "***" if word[0] in sent else word[0], words)
@@ -137,7 +142,7 @@ def _cause(error: Exception) -> str:
         (r"Connection refused", "the connection was refused"),
         (r"Connection reset|ConnectionResetError|Remote end closed|aborted", "the connection was cut"),
         (r"No route to host|Network is unreachable", "there is no route to it"),
-        (r"hostname mismatch|doesn't match", "the certificate is for another host name"),
+        (r"(?:hostname|IP address) mismatch|doesn't match", "the certificate is for another host name"),
         (r"self.signed certificate|unable to get local issuer", "the certificate's authority is not known here"),
         (r"certificate has expired", "the certificate has expired"),
         (r"WRONG_VERSION_NUMBER|wrong version number", "it does not speak TLS on this port"),

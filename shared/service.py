@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import requests
+import sentry_sdk
 from sekoia_automation.configuration.exception import MissingConfigurationError
 from sekoia_automation.exceptions import ModuleConfigurationError, TriggerConfigurationError
+from sekoia_automation.module import Module
 from sekoia_automation.trigger import LivenessHandler, Trigger
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
@@ -40,6 +42,14 @@ class Backoff:
         """After the n-th failure in a row, n from 1."""
         wait = min(self.most, self.first * 2.0 ** min(failures - 1, 30))
         return wait * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - spreads load, protects nothing
+
+
+class ConnectorModule(Module):
+    """Base of the modules' own classes: what Sentry is told of a bug holds no local variables, which hold secrets."""
+
+    def init_sentry(self) -> None:
+        super().init_sentry()
+        sentry_sdk.get_client().options["include_local_variables"] = False
 
 
 class Service(Trigger):

@@ -6,8 +6,18 @@ import ipaddress
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from sekoia_automation.asset_connector.models.connector import DefaultAssetConnectorConfiguration
+from sekoia_automation.connector import DefaultConnectorConfiguration
 from sekoia_automation.exceptions import AutomationSDKError
 
 _CONFIG = ConfigDict(hide_input_in_errors=True, validate_assignment=True, extra="ignore")
@@ -30,6 +40,16 @@ def https_url(value: str) -> str:
     return value
 
 
+def origin_url(value: object) -> object:
+    """A bare host, or the address of any page as copied from a browser → the https origin: scheme, host and port."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    scheme, separator, rest = text.partition("://")
+    url = f"{scheme}://{rest.split('/', 1)[0]}" if separator else f"https://{text.split('/', 1)[0]}"
+    return https_url(url)
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host is this very machine."""
     try:
@@ -39,8 +59,14 @@ def is_loopback(host: str) -> bool:
 
 
 HttpsUrl = Annotated[str, AfterValidator(https_url)]
+OriginUrl = Annotated[str, BeforeValidator(origin_url)]
 # Until the platform hands the secrets out at start, their place may hold anything, null too.
 Secret = Annotated[SecretStr, BeforeValidator(lambda value: "" if value is None else value)]
+
+
+def default(value: Any) -> BeforeValidator:
+    """What an optional setting has when it was left empty; forms send null or "" then."""
+    return BeforeValidator(lambda entered: value if entered is None or entered == "" else entered)
 
 
 class ModuleSettings(BaseModel):
@@ -61,6 +87,27 @@ class DeviceConnectorConfiguration(DefaultAssetConnectorConfiguration):
     frequency: int = Field(default=10800, ge=1)
     batch_size: int = Field(default=1000, ge=1)
     full_sync_interval: int = Field(default=86400, ge=1)
+
+
+class EventConnectorConfiguration(DefaultConnectorConfiguration):
+    """Arguments of an event connector. `frequency` in seconds, `chunk_size` in events a page, `hours_ago`: where the
+    first run begins, `timedelta` in minutes: what is younger may still change. What was left empty has its default.
+    """
+
+    model_config = _CONFIG
+
+    intake_key: Secret  # type: ignore[assignment] # the SDK's model has it in clear
+    intake_server: HttpsUrl = "https://intake.sekoia.io"
+    frequency: int = Field(default=60, ge=1)
+    chunk_size: int = Field(default=1000, ge=1)
+    hours_ago: int = Field(default=6, ge=0)
+    timedelta: int = Field(default=15, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _left_empty(cls, entered: Any) -> Any:
+        told = entered if isinstance(entered, dict) else {}
+        return {name: value for name, value in told.items() if value is not None and value != ""} if told else entered
 
 
 def configuration_error(error: BaseException) -> str:

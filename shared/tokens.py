@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cachetools import TLRUCache
 from pydantic import SecretStr
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from shared.errors import ActionNeeded, UnexpectedReply
-from shared.mapping import count
+from shared.errors import ActionNeeded, ConnectorError, UnexpectedReply
+from shared.mapping import count, text
+
+if TYPE_CHECKING:
+    from shared.http import ApiSession, Reply
 
 _EARLY = 0.2  # of a token's life, at most two minutes: fetched anew before a walk's call meets the expiry
 _EARLY_MOST = 120.0
@@ -69,6 +73,55 @@ def token_of(who: str, body: Any, lifetime: float) -> Token:
     return Token(value, lifetime if seconds is None else float(seconds))
 
 
+def granted(session: ApiSession, form: Mapping[str, str], advice: str, call: Callable[..., Reply] | None = None) -> Any:
+    """POST the form to the session's own URL, an OAuth2 token endpoint → its JSON. `call` stands in for `session.call`.
+
+    A 400 is a refusal as well as a 401 (RFC 6749, 5.2): ActionNeeded, with the advice.
+    """
+    try:
+        return (call or session.call)("POST", session.base_url, data=form).json
+    except UnexpectedReply as error:
+        if error.status != 400:
+            raise
+        raise ActionNeeded(f"{session.who} refused the credentials (HTTP 400). {advice}", status=400) from None
+
+
+def token_for(session: ApiSession, form: Mapping[str, str], lifetime: float, advice: str) -> Token:
+    """The token that `granted` brings."""
+    return token_of(session.who, granted(session, form, advice), lifetime)
+
+
+class PasswordGrant:
+    """Fetches OAuth2 tokens by the refresh token that came with the last one, else by user name and password.
+
+    A refresh token is used once. One that is refused, or whose answer was lost, is dropped: it would be refused for
+    ever. `ask` is `granted`, but for the form; `lifetime` is as in `token_of`.
+    """
+
+    def __init__(
+        self, who: str, ask: Callable[[Mapping[str, str]], Any], username: str, password: SecretStr, lifetime: float
+    ) -> None:
+        if not password.get_secret_value():
+            raise ActionNeeded("The Password is empty. Enter it in the configuration.")
+        self._who, self._ask, self._lifetime = who, ask, lifetime
+        self._password = {"grant_type": "password", "username": username, "password": password.get_secret_value()}
+        self._refresh_token: str | None = None
+
+    def fetch(self) -> Token:
+        """A token; raises what `ask` raises for the password."""
+        refresh_token, self._refresh_token = self._refresh_token, None
+        if refresh_token:
+            with suppress(ActionNeeded, UnexpectedReply):
+                return self._granted({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        return self._granted(self._password)
+
+    def _granted(self, form: Mapping[str, str]) -> Token:
+        body = self._ask(form)
+        token = token_of(self._who, body, self._lifetime)
+        self._refresh_token = text(body.get("refresh_token"))
+        return token
+
+
 class FetchedToken(AuthBase):
     """`Authorization: Bearer <token>`, fetched by `fetch` when there is none, shortly before expiry, or after `renew`."""
 
@@ -86,7 +139,11 @@ class FetchedToken(AuthBase):
         with self._lock:
             token = self._cache.get("token")
             if token is None:
-                token = self._fetch()
+                try:
+                    token = self._fetch()
+                except ConnectorError as error:
+                    error.everywhere = True  # every call needs it
+                    raise
                 self._cache["token"] = token
         return token
 

@@ -1,7 +1,9 @@
-"""The "Test connector" button: reads one device through the connector's own client, and says what it found."""
+"""The "Test connector" button: reads one device or event through the connector's own client, and says what it found."""
 
 from __future__ import annotations
 
+import time
+from abc import abstractmethod
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Event, Thread
@@ -11,6 +13,7 @@ from sekoia_automation.account_validator import AccountValidator
 from sekoia_automation.exceptions import ModuleConfigurationError
 
 from shared.errors import ConnectorError
+from shared.events import EventConnector
 from shared.http import Patience
 from shared.pages import Page
 from shared.polling import DeviceConnector
@@ -21,13 +24,15 @@ _MOST = 18.0  # seconds: a person waits for the answer
 _MOST_SCOPES = 3
 
 
-class DeviceAccountValidator(AccountValidator):
-    """Base of the vendors' validators. It proves the URL, the credential, its rights and that the reply is read."""
+class ConnectionTest(AccountValidator):
+    """Base of the validators. It proves the URL, the credential, its rights and that the reply is read."""
 
-    connector: ClassVar[type[DeviceConnector]]
+    @abstractmethod
+    def read_one(self, stop: Event) -> Page:
+        """A first page, of one row if need be."""
 
     def validate(self) -> bool:
-        """Whether a device (or an empty list of them) could be read. If not, `error` says why and what to do."""
+        """Whether a row (or an empty list of them) could be read. If not, `error` says why and what to do."""
         answer: Future[None] = Future()
         stop = Event()
         Thread(target=self._answer, args=(answer, stop), daemon=True).start()
@@ -35,7 +40,8 @@ class DeviceAccountValidator(AccountValidator):
             answer.result(timeout=_MOST)
         except TimeoutError:
             stop.set()
-            self.error(f"No answer within {_MOST:.0f} s. Check the configured URL, the network and the proxy.")
+            check = "Check the configured URL and its port, the network and the proxy."
+            self.error(f"No answer within {_MOST:.0f} s. {check}")
             return False
         except ModuleConfigurationError as error:
             self.error(configuration_error(error))
@@ -53,16 +59,6 @@ class DeviceAccountValidator(AccountValidator):
         else:
             answer.set_result(None)
 
-    def read_one(self, stop: Event) -> Page:
-        """The first page, of one device; of several scopes, of the first that can be read."""
-        settings: Any = self.module.configuration
-        client = self.connector.connect(settings, stop=stop, patience=_PATIENCE, page_size=1)
-        *others, last = [scope for scope in self.connector.scopes(client) if not scope.closed][:_MOST_SCOPES]
-        for scope in others:
-            with suppress(ConnectorError):
-                return next(self.connector.walk(client, None, scope).pages)
-        return next(self.connector.walk(client, None, last).pages)
-
     def execute(self) -> None:
         """As the SDK does, but a bug found on the way is reported as a failed test instead of no answer at all."""
         self.set_task_as_running()
@@ -73,3 +69,31 @@ class DeviceAccountValidator(AccountValidator):
             self.error(f"Internal error ({type(error).__name__}). Report it with the log of this module.")
             success = False
         self.send_results(success)
+
+
+class DeviceAccountValidator(ConnectionTest):
+    """Reads one device."""
+
+    connector: ClassVar[type[DeviceConnector]]
+
+    def read_one(self, stop: Event) -> Page:
+        """The first page, of one device; of several scopes, of the first that can be read."""
+        settings: Any = self.module.configuration
+        client = self.connector.connect(settings, stop=stop, patience=_PATIENCE, page_size=1)
+        *others, last = [scope for scope in self.connector.scopes(client) if not scope.closed][:_MOST_SCOPES]
+        for scope in others:
+            with suppress(ConnectorError):
+                return next(self.connector.walk(client, None, scope).pages)
+        return next(self.connector.walk(client, None, last).pages)
+
+
+class EventAccountValidator(ConnectionTest):
+    """Reads one event of the last day."""
+
+    connector: ClassVar[type[EventConnector]]
+
+    def read_one(self, stop: Event) -> Page:
+        settings: Any = self.module.configuration
+        client = self.connector.connect(settings, stop=stop, patience=_PATIENCE, page_size=1)
+        now = int(time.time())
+        return next(self.connector.pages(client, now - 86_400, now))

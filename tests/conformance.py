@@ -320,6 +320,13 @@ class DeviceConnectorConformance:
         counts = rig.cycle().counts
         assert counts.read == 35
 
+    def test_a_position_of_another_console_is_not_used(self, rig: Rig) -> None:
+        """Pointed to another console, the connector asked it for changes since the first one's position."""
+        rig.cycle()
+        with self.lab_module.simulated(35) as other:
+            rig.settings = self.lab_module.settings_for(other)
+            assert rig.cycle().counts.read == 35
+
     # --- records
 
     def test_null_missing_extra_and_unknown_values_never_stop_the_round(self, rig: Rig) -> None:
@@ -534,6 +541,116 @@ class DeviceConnectorConformance:
         counts = rig.cycle().counts
         assert counts.read == 35
         assert any("damaged" in record.message for record in caplog.records)
+
+
+class TokenConformance(DeviceConnectorConformance):
+    """The suite, and what vendors whose token is fetched with a password or secret hold beside it."""
+
+    token_route: ClassVar[str]  # the name of the simulated console's route that hands out tokens
+
+    def expire(self, console: Any) -> None:
+        """From now on the console refuses every token it has handed out."""
+        raise NotImplementedError
+
+    def test_one_token_serves_all_pages_and_rounds(self, rig: Rig) -> None:
+        connector = rig.cycle()
+        rig.cycle(connector)
+        assert len(rig.console.calls_to(self.token_route)) == 1
+
+    @pytest.mark.parametrize("page", [0, 1, 3])
+    def test_a_token_that_expires_in_mid_walk_is_refreshed_once(self, rig: Rig, page: int) -> None:
+        expired: list[bool] = []
+
+        def expire_behind_the_walk(request: Any) -> None:
+            at = len(rig.console.calls_to(self.list_route))
+            if request.endpoint == self.list_route and not expired and at == page:
+                expired.append(True)
+                self.expire(rig.console)
+
+        rig.console.before_call = expire_behind_the_walk
+        rig.cycle()
+        assert expired
+        assert not self.undelivered(rig.console, rig.platform)
+        assert len(rig.console.calls_to(self.token_route)) == 2
+        assert len(rig.console.calls_to(self.list_route)) == math.ceil(35 / rig.page_size) + 1
+
+    def test_a_token_that_expires_between_two_rounds_costs_one_new_one(self, rig: Rig) -> None:
+        connector = rig.cycle()
+        self.expire(rig.console)
+        self.change_all(rig)
+        rig.cycle(connector)
+        assert not self.undelivered(rig.console, rig.platform)
+        assert len(rig.console.calls_to(self.token_route)) == 2
+
+    @pytest.mark.parametrize("status", [400, 401])
+    def test_a_wrong_secret_says_what_to_do_and_is_sent_once(self, rig: Rig, status: int) -> None:
+        rig.console.fault(Status(status), match=self.token_route, times=None)
+        with pytest.raises(ActionNeeded, match=rf"refused the credentials.*{status}.*(Check|Create)"):
+            rig.cycle()
+        assert len(rig.console.calls_to(self.token_route)) == 1
+        assert not rig.console.calls_to(self.list_route)
+
+    def test_a_dead_secret_is_tried_slowly(self, rig: Rig) -> None:
+        rig.backoff = rig.backoff.__class__()
+        rig.console.fault(Status(401), match=self.token_route, times=None)
+        with rig.running():
+            _until(lambda: rig.console.calls_to(self.token_route))
+            time.sleep(1)
+        assert len(rig.console.calls_to(self.token_route)) == 1
+
+    @pytest.mark.parametrize("fault", [Status(503), Reset(), Truncated(), RateLimited(0)], ids=repr)
+    def test_a_token_server_that_time_heals_is_tried_again(self, rig: Rig, fault: Fault) -> None:
+        rig.console.fault(fault, match=self.token_route, times=2)
+        rig.cycle()
+        assert not self.undelivered(rig.console, rig.platform)
+
+    def test_a_token_server_that_stays_down_is_given_up_after_three_tries(self, rig: Rig) -> None:
+        rig.console.fault(Status(503), match=self.token_route, times=None)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        assert len(rig.console.calls_to(self.token_route)) == 3
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            *map(WrongShape, ({}, [], None, "token", {"access_token": None}, {"access_token": ["token"]})),
+            *map(WrongShape, ({"access_token": ""}, {"access_token": "two lines\r\nX-Header: 1"})),
+            Html(),
+            Empty(),
+        ],
+        ids=repr,
+    )
+    def test_an_answer_without_a_usable_token_is_said(self, rig: Rig, fault: Fault) -> None:
+        rig.console.fault(fault, match=self.token_route, times=None)
+        with pytest.raises(UnexpectedReply):
+            rig.cycle()
+        assert not rig.console.calls_to(self.list_route)
+
+    def test_the_secret_follows_no_redirect(self, rig: Rig) -> None:
+        with LocalPlatform() as elsewhere:
+            rig.console.fault(Redirect(f"{elsewhere.url}/api"), match=self.token_route)
+            with pytest.raises(ConnectorError):
+                rig.cycle()
+            assert not elsewhere.calls
+
+    def test_the_connection_test_says_that_the_secret_is_wrong(self, rig: Rig) -> None:
+        rig.console.fault(Status(401), match=self.token_route, times=None)
+        validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
+        assert not validator.validate()
+        assert validator._error
+        assert re.search(r"refused the credentials.*Check", validator._error)
+
+    def test_a_fetched_token_is_written_nowhere(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+        rig.console.fault(Status(400), match=self.list_route, skip=1)
+        with caplog.at_level(logging.DEBUG), pytest.raises(UnexpectedReply):
+            rig.cycle()
+        calls = rig.console.calls
+        headers = {call.headers.get("Authorization", "") for call in rig.console.calls_to(self.list_route)}
+        [token] = {header.partition(" ")[2] for header in headers}
+        assert token
+        assert token not in str([(call.path, call.query) for call in calls]) + caplog.text
+        assert token not in str([call.headers for call in rig.platform.calls])
+        assert all(token.encode() not in path.read_bytes() for path in rig.data.rglob("*") if path.is_file())
 
 
 def _stable(event: dict[str, Any]) -> dict[str, Any]:

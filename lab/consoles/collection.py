@@ -101,28 +101,28 @@ class Collection:
             for name, order in self._sorted.items():
                 del order[bisect.bisect_left(order, (old.marks[self.fields[name]], identity))]
 
-    def count(self, keep: Keep) -> int:
+    def count(self, keep: Keep | None) -> int:
         with self._lock:
-            return sum(keep(row.marks) for row in self._rows.values())
+            return len(self._rows) if keep is None else sum(keep(row.marks) for row in self._rows.values())
 
     def page(
         self,
         sort: str,
         limit: int,
-        keep: Keep,
+        keep: Keep | None,
         *,
         descending: bool = False,
         after: Position | None = None,
         skip: int = 0,
     ) -> Page:
-        """The next `limit` records that `keep` accepts, in the order of the field `sort`, ties by identity."""
+        """The next `limit` records that `keep` accepts (None: all), in the order of the field `sort`, ties by identity."""
         with self._lock:
             taken: list[Position] = []
             more = False
-            for position in self._walk(sort, descending, after):
-                if not keep(self._rows[position[1]].marks):
+            for position in self._walk(sort, descending, after, 0 if keep else skip):
+                if keep and not keep(self._rows[position[1]].marks):
                     continue
-                if skip > 0:
+                if keep and skip > 0:
                     skip -= 1
                     continue
                 if len(taken) == limit:
@@ -132,15 +132,15 @@ class Collection:
             records = [self._rows[identity].encoded for _, identity in taken]
         return Page([self._unpack(encoded) for encoded in records], taken[-1] if more and taken else None)
 
-    def _walk(self, sort: str, descending: bool, after: Position | None) -> Iterator[Position]:
+    def _walk(self, sort: str, descending: bool, after: Position | None, skip: int) -> Iterator[Position]:
         if (order := self._sorted.get(sort)) is None:
             place = self.fields[sort]
             order = self._sorted[sort] = sorted((row.marks[place], identity) for identity, row in self._rows.items())
         if descending:
             start = len(order) if after is None else bisect.bisect_left(order, after)
-            return (order[place] for place in range(start - 1, -1, -1))
+            return (order[place] for place in range(start - 1 - skip, -1, -1))
         start = 0 if after is None else bisect.bisect_right(order, after)
-        return (order[place] for place in range(start, len(order)))
+        return (order[place] for place in range(start + skip, len(order)))
 
     def _name(self) -> str:
         self._nameless += 1

@@ -93,6 +93,50 @@ def test_map_names_each_record_it_cannot_map_in_one_line() -> None:
     ]
 
 
+GROUPS = [{"uuid": "g1", "displayName": "Finance"}, {"uuid": "g2", "displayName": "Sales"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"deviceGroups": GROUPS, "nextPageToken": ""}),
+        json.dumps(GROUPS),
+        "\n".join(map(json.dumps, GROUPS)),
+        "\n".join(json.dumps({"deviceGroups": [group]}) for group in GROUPS),
+    ],
+    ids=["answer", "list", "lines", "answers"],
+)
+def test_map_takes_groups_where_devices_name_theirs_by_id(text: str, tmp_path: Path) -> None:
+    groups, devices = (
+        tmp_path / "groups.json",
+        b'{"uuid":"1","parentGroupUuid":"g2"}\n{"uuid":"2","parentGroupUuid":"?"}',
+    )
+    groups.write_text(text)
+    done = lab("map", "ESET", "--groups", groups, stdin=devices)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = [event["device"].get("groups") for event in lines(done.stdout)]
+    assert found == [[{"name": "Sales", "uid": "g2"}], None]
+    without = lines(lab("map", "ESET", stdin=devices).stdout)
+    assert [event["device"].get("groups") for event in without] == [None, None]
+
+
+def test_map_refuses_groups_where_devices_bring_theirs(tmp_path: Path) -> None:
+    (tmp_path / "groups.json").write_text("[]")
+    done = lab("map", "SentinelOne", "--groups", tmp_path / "groups.json", stdin=b'{"id":"1"}')
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--groups" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "no json"])
+def test_map_says_which_file_of_groups_cannot_be_read(content: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "groups.json"
+    if content:
+        path.write_text(content)
+    done = lab("map", "ESET", "--groups", path, stdin=b'{"uuid":"1"}')
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "groups.json" in re.sub(r"[\s│]", "", done.stderr)  # the box breaks a long path
+
+
 @pytest.mark.parametrize("name", ["sentinelone", "SENTINELONE"])
 def test_a_modules_name_is_taken_in_any_case(name: str) -> None:
     assert lab("map", name, stdin=b'{"id":"1"}').returncode == 0

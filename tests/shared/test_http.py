@@ -14,11 +14,12 @@ import pytest
 import requests
 import requests_mock
 from pydantic import SecretStr
+from pyrate_limiter import RequestRate
 
 from shared import body
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http import ApiSession, Patience, origin
-from shared.tokens import FetchedToken, FixedToken, Token
+from shared.tokens import Anonymous, FetchedToken, FixedToken, Token
 
 from .loopback import Exchange, Loopback, Received
 
@@ -472,3 +473,46 @@ def test_tls_is_verified_unless_an_authority_is_named(vendor: requests_mock.Mock
 def test_nothing_that_is_printed_of_a_session_shows_the_token() -> None:
     api = session()
     assert SECRET not in f"{api!r} {api!s} {api.patience!r}"
+
+
+def test_another_origin_has_the_same_credential_pace_and_advice(vendor: requests_mock.Mocker) -> None:
+    vendor.get(requests_mock.ANY, json={})
+    here = session(rates=[RequestRate(2, 1)])
+    there = here.elsewhere("https://other.example/base/")
+    began = time.monotonic()
+    for each in (here, there, there):
+        each.get("/things")
+    assert time.monotonic() - began > 0.9
+    assert [call.hostname for call in vendor.request_history] == ["console.example", "other.example", "other.example"]
+    assert vendor.last_request.path == "/base/things"
+    assert {call.headers["Authorization"] for call in vendor.request_history} == {f"Bearer {SECRET}"}
+
+
+def test_another_origin_is_held_to_itself(vendor: requests_mock.Mocker) -> None:
+    vendor.get(requests_mock.ANY, json={})
+    with pytest.raises(UnexpectedReply):
+        session().elsewhere("https://other.example").get(f"{ORIGIN}/things")
+    assert not vendor.called
+
+
+def test_another_origin_may_have_an_auth_of_its_own(vendor: requests_mock.Mocker) -> None:
+    vendor.get(requests_mock.ANY, json={})
+    here = ApiSession("Vendor", ORIGIN, Anonymous())
+    here.elsewhere("https://other.example", FixedToken("Bearer", SecretStr(SECRET), "API token")).get("/")
+    assert vendor.last_request.headers["Authorization"] == f"Bearer {SECRET}"
+    here.get("/")
+    assert "Authorization" not in vendor.last_request.headers
+
+
+def test_a_secret_the_call_did_not_send_is_not_repeated_either(vendor: requests_mock.Mocker) -> None:
+    vendor.get(f"{ORIGIN}/things", status_code=418, json={"message": "no correct-horse for you"})
+    with pytest.raises(UnexpectedReply) as caught:
+        session(secrets=["correct-horse"]).get("/things")
+    assert "for you" in str(caught.value)
+    assert "correct-horse" not in str(caught.value)
+
+
+def test_a_secret_of_several_words_is_not_repeated_in_part(vendor: requests_mock.Mocker) -> None:
+    vendor.get(f"{ORIGIN}/things", status_code=418, json={"message": "no 'a b; c&d=e' for you"})
+    with pytest.raises(UnexpectedReply, match=r"no '\*\*\*' for you"):
+        session(secrets=["a b; c&d=e", ""]).get("/things")

@@ -23,6 +23,7 @@ from shared.mapping import (
     first,
     mapped_fields,
     named,
+    part,
     record,
     text,
     texts,
@@ -240,3 +241,12 @@ def test_a_table_is_printed_with_a_line_for_each_row() -> None:
     assert printed[3] == "| `uuid or id` | `device.uid` | yes |  |"
     assert printed[5] == "| `first, last` | `device.owner` |  | First and last name. |"
     assert printed[6] == "| `sites[0].city` | `device.city` |  | First \\| site |"
+
+
+@pytest.mark.parametrize("value", [None, "", "x", 7, True, [], [{"a": 1}]])
+def test_a_part_that_is_no_object_is_an_empty_one(value: Any) -> None:
+    assert part({"os": value}, "os") == part({}, "os") == {}
+
+
+def test_a_part_is_an_object_of_the_record() -> None:
+    assert part({"os": {"name": "x"}}, "os") == {"name": "x"}

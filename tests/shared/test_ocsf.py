@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from shared.ocsf import (
     device_type,
     enabled,
     enrichment,
+    event_time,
+    os_named,
     os_type,
     risk_level,
     validate,
@@ -118,3 +121,37 @@ def test_what_the_model_refuses_is_skipped_and_named_without_its_content(wrong: 
     assert caught.value.field == field
     assert "confidential" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_the_time_of_an_event_is_the_first_that_is_told_else_now() -> None:
+    mapper = Mapper([event_time("seen", "made")])
+    assert mapper({"seen": "2026-01-01T00:00:00Z", "made": "2025-01-01T00:00:00Z"}) == {"time": 1767225600.0}
+    assert mapper({"seen": "never", "made": "2025-01-01T00:00:00Z"}) == {"time": 1735689600.0}
+    assert abs(mapper({})["time"] - time.time()) < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "caption"),
+    [
+        ("Microsoft Windows 11 Pro", "windows"),
+        ("Windows10", "windows"),
+        ("Ubuntu 22.04.4 LTS", "linux"),
+        ("SLES15", "linux"),
+        ("RED HAT Enterprise Linux 8.9", "linux"),
+        ("Mac OS X 10.11", "macos"),
+        ("macOS14", "macos"),
+        ("OS X", "macos"),
+        ("iOS 17.4", "ios"),
+        ("iPadOS 17", "ipados"),
+        ("Android 14", "android"),
+        ("FreeBSD 14", None),
+        ("Kiosk 9", None),
+        ("MacroSoft", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_system_is_named_by_a_word_of_its_name(name: str | None, caption: str | None) -> None:
+    """Words, not letters: "Kiosk" holds "ios"."""
+    found = os_named(name)
+    assert (found and found.caption) == caption

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import TryAgain, UnexpectedReply
-from shared.pages import Page, follow, read_ahead, records_of
+from shared.pages import Page, follow, next_position, paging_of, read_ahead, records_of
 
 
 @given(st.lists(st.lists(st.integers()), min_size=1, max_size=20))
@@ -150,3 +150,24 @@ def test_closing_waits_for_the_fetch_under_way_and_begins_no_other() -> None:
     go_on.set()
     pages.close()
     assert fetched in ([0], [0, 1])
+
+
+@pytest.mark.parametrize(("told", "position"), [("a", "a"), ("", None), (None, None)])
+def test_a_next_position_is_a_text_or_the_end(told: str | None, position: str | None) -> None:
+    assert next_position("Vendor", told) == position
+
+
+@pytest.mark.parametrize("told", [0, 7, True, False, ["a"], {}])
+def test_a_next_position_that_is_no_text_is_not_the_end(told: object) -> None:
+    with pytest.raises(UnexpectedReply, match="Vendor named a next page"):
+        next_position("Vendor", told)
+
+
+@pytest.mark.parametrize("body", [{}, {"pages": None}, {"pages": []}, [], None, "pages"])
+def test_a_page_that_does_not_tell_of_the_others_is_not_the_last(body: object) -> None:
+    with pytest.raises(UnexpectedReply, match="without 'pages'"):
+        paging_of("Vendor", body, "pages")
+
+
+def test_what_a_page_tells_of_the_others_is_handed_on() -> None:
+    assert paging_of("Vendor", {"pages": {"total": 3}}, "pages") == {"total": 3}

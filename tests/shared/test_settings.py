@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,7 @@ from shared.settings import (
     ModuleSettings,
     Secret,
     configuration_error,
+    default,
     https_url,
 )
 
@@ -195,3 +196,12 @@ def test_an_error_of_the_sdk_alone_is_told_in_one_line() -> None:
     assert said.startswith("The configuration is wrong: Module configuration requires properties")
     assert "\n" not in said
     assert "  " not in said
+
+
+@pytest.mark.parametrize("left", [None, ""])
+def test_an_optional_setting_that_is_left_empty_has_its_default(left: Any) -> None:
+    class Optional(ModuleSettings):
+        url: Annotated[HttpsUrl, default("https://api.example")] = "https://api.example"
+
+    assert Optional.model_validate({"url": left}).url == Optional().url == "https://api.example"
+    assert Optional.model_validate({"url": "https://other.example/"}).url == "https://other.example"

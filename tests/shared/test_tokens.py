@@ -9,12 +9,22 @@ from typing import Any
 
 import pytest
 import requests
+import requests_mock
 from pydantic import SecretStr
 
 from shared import tokens
-from shared.errors import ActionNeeded, TryAgain
-from shared.http import Renewable
-from shared.tokens import FetchedToken, FixedToken, Token, header_value
+from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
+from shared.http import ApiSession, Renewable
+from shared.tokens import (
+    Anonymous,
+    FetchedToken,
+    FixedToken,
+    PasswordGrant,
+    Token,
+    header_value,
+    token_for,
+    token_of,
+)
 
 SECRET = "s3cr3t-t0k3n"
 
@@ -122,3 +132,112 @@ def test_nothing_that_is_printed_shows_a_token() -> None:
     sent_with(fetched)
     fixed = FixedToken("Bearer", SecretStr(SECRET), "API Token")
     assert SECRET not in "".join(f"{thing!r} {thing!s} {[thing]}" for thing in (Token(SECRET, 1), fetched, fixed))
+
+
+@pytest.mark.parametrize(
+    ("body", "lifetime"),
+    [
+        ({"access_token": "t", "expires_in": 60}, 60),
+        ({"access_token": "t", "expires_in": "60"}, 60),
+        ({"access_token": "t"}, 3600),
+        ({"access_token": "t", "expires_in": None}, 3600),
+        ({"access_token": "t", "expires_in": -1}, 3600),
+    ],
+)
+def test_a_token_lives_as_long_as_is_told_else_as_is_documented(body: Any, lifetime: float) -> None:
+    assert token_of("Vendor", body, 3600) == Token("t", lifetime)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, [], "t", {}, *({"access_token": odd} for odd in (None, "", 7, ["t"], "a b", "a\r\nX: 1", "é", "\x00"))],
+)
+def test_an_answer_without_a_token_that_a_header_can_hold_is_unexpected(body: Any) -> None:
+    with pytest.raises(UnexpectedReply, match="no usable token") as caught:
+        token_of("Vendor", body, 3600)
+    assert "a b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_form_that_is_refused_is_for_the_customer(status: int) -> None:
+    with requests_mock.Mocker() as vendor:
+        vendor.post("https://id.example/token", status_code=status, json={"error": "invalid_client"})
+        identity = ApiSession("Vendor", "https://id.example/token", Anonymous(), advice={401: "Check the secret."})
+        with pytest.raises(ActionNeeded, match=rf"refused the credentials.*HTTP {status}.*Check the secret"):
+            token_for(identity, {"client_secret": SECRET}, 3600, "Check the secret.")
+        assert vendor.call_count == 1
+
+
+class Login:
+    """Answers the forms of a `PasswordGrant`; `answers` in order, then tokens."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.forms: list[dict[str, str]] = []
+
+    def __call__(self, form: Any) -> Any:
+        self.forms.append(dict(form))
+        answer = self.answers.pop(0) if self.answers else {}
+        if isinstance(answer, Exception):
+            raise answer
+        number = len(self.forms)
+        return {"access_token": f"t{number}", "refresh_token": f"r{number}", "expires_in": 60, **answer}
+
+    @property
+    def said(self) -> list[str]:
+        return [form.get("refresh_token") or form["password"] for form in self.forms]
+
+
+def grant(login: Login) -> PasswordGrant:
+    return PasswordGrant("Vendor", login, "user", SecretStr("pass word"), 300)
+
+
+def test_a_password_grant_uses_the_refresh_token_that_came_last() -> None:
+    login = Login()
+    fetched = grant(login)
+    assert [fetched.fetch().value for _ in range(3)] == ["t1", "t2", "t3"]
+    assert login.said == ["pass word", "r1", "r2"]
+    assert login.forms[0] == {"grant_type": "password", "username": "user", "password": "pass word"}
+    assert login.forms[1] == {"grant_type": "refresh_token", "refresh_token": "r1"}
+
+
+@pytest.mark.parametrize("refusal", [ActionNeeded("HTTP 400"), UnexpectedReply("HTML")])
+def test_a_refused_refresh_token_is_dropped_for_the_password(refusal: Exception) -> None:
+    login = Login({}, refusal)
+    fetched = grant(login)
+    assert [fetched.fetch().value for _ in range(2)] == ["t1", "t3"]
+    assert login.said == ["pass word", "r1", "pass word"]
+
+
+def test_a_refresh_token_whose_answer_was_lost_is_not_used_again() -> None:
+    login = Login({}, TryAgain("timeout"))
+    fetched = grant(login)
+    fetched.fetch()
+    with pytest.raises(TryAgain):
+        fetched.fetch()
+    fetched.fetch()
+    assert login.said == ["pass word", "r1", "pass word"]
+
+
+def test_without_a_refresh_token_there_is_the_password() -> None:
+    login = Login({"refresh_token": None}, {"refresh_token": ""})
+    fetched = grant(login)
+    for _ in range(3):
+        fetched.fetch()
+    assert login.said == ["pass word"] * 3
+
+
+def test_a_refused_password_comes_out_and_an_empty_one_before_any_call() -> None:
+    with pytest.raises(ActionNeeded, match="HTTP 401"):
+        grant(Login(ActionNeeded("HTTP 401"))).fetch()
+    with pytest.raises(ActionNeeded, match="Password is empty"):
+        PasswordGrant("Vendor", Login(), "user", SecretStr(""), 300)
+
+
+def test_a_failed_fetch_fails_all_there_is_to_read() -> None:
+    def fetch() -> Token:
+        raise ActionNeeded("HTTP 403", status=403)
+
+    with pytest.raises(ActionNeeded) as caught:
+        FetchedToken(fetch).token()
+    assert caught.value.everywhere

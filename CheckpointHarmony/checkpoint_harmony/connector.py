@@ -1,0 +1,74 @@
+"""Check Point Harmony Mobile alerts as events of a Sekoia.io intake.
+
+No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from threading import Event
+from typing import Any
+
+from pyrate_limiter import Duration, RequestRate
+
+from shared.events import EventConnector
+from shared.http import ApiSession, Patience
+from shared.mapping import Record
+from shared.pages import Page
+from shared.times import epoch
+from shared.tokens import Anonymous, FetchedToken, header_value
+
+from .client import ADVICE, LOGIN_ADVICE, Bearer, HarmonyMobileClient, fetch_token
+from .mapper import ALERT_TO_ECS, as_given
+from .settings import HarmonyMobileArguments, HarmonyMobileSettings
+
+
+class HarmonyMobileConnector(EventConnector):
+    """Windows of `backend_last_updated`: an alert that the backend touches comes again, with the same id."""
+
+    configuration: HarmonyMobileArguments
+
+    fields = ALERT_TO_ECS
+    noun = "alert"
+
+    @classmethod
+    def connect(
+        cls,
+        settings: HarmonyMobileSettings,
+        arguments: HarmonyMobileArguments | None = None,
+        *,
+        stop: Event,
+        patience: Patience,
+        page_size: int | None = None,
+    ) -> HarmonyMobileClient:
+        arguments = arguments or HarmonyMobileArguments.model_construct()
+        secret = header_value(settings.secret_key, "Client Secret")
+        login = ApiSession(
+            "Check Point",
+            settings.authentication_url,
+            Anonymous(),
+            stop=stop,
+            patience=patience,
+            advice=LOGIN_ADVICE,
+            rates=(RequestRate(arguments.ratelimit_per_minute, Duration.MINUTE),),
+            secrets=[secret],
+        )
+        token = FetchedToken(partial(fetch_token, login, settings.client_id.strip(), secret))
+        session = login.elsewhere(settings.data_url, Bearer(token), ADVICE)
+        return HarmonyMobileClient(session, token, page_size or arguments.chunk_size)
+
+    @classmethod
+    def pages(cls, client: HarmonyMobileClient, since: int, until: int) -> Iterator[Page]:
+        return client.alerts(since, until)
+
+    @classmethod
+    def place(cls, record: Record) -> float | None:
+        return epoch(record.get("backend_last_updated"))
+
+    @classmethod
+    def version(cls, record: Record) -> Any:
+        """Its id and the moment of its last update, in either of the two forms of dates."""
+        told, stamp = record.get("id"), record.get("backend_last_updated")
+        return [told, epoch(stamp) or stamp] if isinstance(told, str | int) else None
+
+    def event_of(self, record: dict[str, Any]) -> dict[str, Any]:
+        return self.mapper()(record) if self.configuration.event_format == "ecs" else as_given(record)

@@ -1,0 +1,72 @@
+"""Harmony Mobile alert → ECS: a table and the conversions it names; and the alert as the platform's own intake takes it.
+
+Sources: the integration's specification (rows, samples) and alerts seen (types and odd values).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.errors import SkipRecord
+from shared.intake import as_text
+from shared.mapping import Field, Record, const, first_time, record
+from shared.times import epoch
+
+DATES = ("event_timestamp", "backend_last_updated")
+
+
+def verbatim(value: Any) -> str | None:
+    """A told text as it is; a number as its digits; None for what is empty or no text."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def address(value: Any) -> str | None:
+    """An e-mail address; None for what stands in its place ("Blocked")."""
+    told = verbatim(value)
+    return told if told and "@" in told else None
+
+
+def moment(seconds: float) -> str:
+    """ISO with a Z, six digits of a second where there is a fraction."""
+    return _iso(seconds).replace("+00:00", "Z")
+
+
+def message(alert: Record) -> str:
+    """The alert itself as compact JSON, in its own order of keys."""
+    try:
+        return as_text(alert)
+    except TypeError:
+        raise SkipRecord("message", "the alert cannot be written as JSON") from None
+
+
+def as_given(alert: Record) -> dict[str, Any]:
+    """The alert as Check Point gave it, but for its two dates: ISO (UTC) or null, which is what the intake reads."""
+    seconds = {name: epoch(alert.get(name)) for name in DATES}
+    return {**alert, **{name: None if at is None else _iso(at) for name, at in seconds.items()}}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+ALERT_TO_ECS = (
+    Field("message", record("the whole alert"), message),
+    Field("event.kind", const("alert")),
+    Field("event.category", const("network")),
+    Field("event.type", const(["info"])),
+    Field("event.reason", "details", verbatim, doc="What happened, such as the domain that was visited"),
+    Field("@timestamp", first_time(*DATES), moment, doc="Of the event, else of its last update; UTC"),
+    Field("checkpoint.harmony.attack_vector", "attack_vector", verbatim, doc="Attack vector"),
+    Field("checkpoint.harmony.device_name", "name", verbatim, doc="Name of the device"),
+    Field("checkpoint.harmony.mdm_uuid", "mdm_uuid", verbatim, doc="Identifier in the device management"),
+    Field("checkpoint.harmony.number", "number", verbatim, doc="Phone number, in any form"),
+    Field("checkpoint.harmony.threat_factors", "threat_factors", verbatim, doc="Threat factors, one text"),
+    Field("device.id", "device_id", verbatim, doc="Identifier of the device, as a text"),
+    Field("device.model.name", "device_model", verbatim, doc="Model of the device"),
+    Field("host.os.type", "device_model", verbatim, doc="Model of the device, as the published page has it"),
+    Field("log.level", "severity", verbatim, doc="Severity, in the vendor's words"),
+    Field("user.email", "email", address),
+)

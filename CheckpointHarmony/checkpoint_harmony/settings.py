@@ -1,0 +1,46 @@
+"""What a customer enters for Check Point Harmony Mobile, and the module that holds it.
+
+No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
+"""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+from sekoia_automation.module import Module
+
+from shared.settings import EventConnectorConfiguration, HttpsUrl, ModuleSettings, OriginUrl, Secret, default, origin_url
+
+LOGIN = "/auth/external"
+
+
+def login_url(url: str) -> str:
+    """The Authentication URL as the portal shows it; where only the gateway was entered, its path is put behind."""
+    return url if urlsplit(url).path else url + LOGIN
+
+
+class HarmonyMobileSettings(ModuleSettings):
+    """`secret_key` is the "Secret Key" shown with the client id. Without `base_url` data are where the login is."""
+
+    client_id: Annotated[str, Field(min_length=1)]
+    secret_key: Secret
+    authentication_url: Annotated[HttpsUrl, AfterValidator(login_url)]
+    base_url: Annotated[OriginUrl | None, default(None)] = None
+
+    @property
+    def data_url(self) -> str:
+        """The gateway that alerts are read from: scheme, host and port."""
+        return self.base_url or str(origin_url(self.authentication_url))
+
+
+class HarmonyMobileArguments(EventConnectorConfiguration):
+    """`ratelimit_per_minute` calls at most; `event_format`: the alert as Check Point gives it, or normalised."""
+
+    ratelimit_per_minute: int = Field(default=60, ge=1)
+    event_format: Literal["raw", "ecs"] = "raw"
+
+
+class HarmonyMobileModule(Module):
+    """The Sekoia.io module."""
+
+    configuration: HarmonyMobileSettings  # type: ignore[override] # the SDK validates into this type

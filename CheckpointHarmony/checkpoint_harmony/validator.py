@@ -1,0 +1,13 @@
+"""Check Point Harmony Mobile's "Test connector"."""
+
+from __future__ import annotations
+
+from shared.validator import EventAccountValidator
+
+from .connector import HarmonyMobileConnector
+
+
+class HarmonyMobileAccountValidator(EventAccountValidator):
+    """Reads one alert: proves the API key, its service and its role."""
+
+    connector = HarmonyMobileConnector

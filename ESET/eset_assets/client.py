@@ -1,0 +1,117 @@
+"""ESET Connect: devices and device groups of the device-management API v1, and the login they need.
+
+An answer that is not ready within ESET's 30 s comes as an empty HTTP 202 with the header `response-id`; that header, sent
+with the identical call, fetches it. This holds for the token too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from cachetools import LRUCache
+from pydantic import SecretStr
+from pyrate_limiter import Duration, RequestRate
+
+from shared.deferred import call_deferred
+from shared.errors import ConnectorError
+from shared.http import ApiSession, Reply
+from shared.mapping import text
+from shared.pages import Page, follow, next_position, records_of
+from shared.state import JsonFile
+from shared.tokens import FetchedToken, PasswordGrant, granted
+
+DEVICES, DEVICE_GROUPS = "/v1/devices", "/v1/device_groups"
+PARENT_GROUP = "parentGroupUuid → deviceGroups"  # put into the devices; no key of ESET's looks like this
+HEADERS = {"3rd-integration": "Sekoia.io"}  # the integrations that ESET sanctions name themselves so, on every call
+RATES = (RequestRate(9, Duration.SECOND),)  # 10 of a user are documented; paced as they leave, counted as they arrive
+_USER = (
+    "Check the region, the username and the password, and the user: a dedicated API user (no superuser, no root account) "
+    "with the toggle Integrations enabled, which must have signed in to ESET PROTECT Hub once."
+)
+ADVICE = {
+    401: _USER,
+    403: "Give the API user (no superuser, no root account) the toggle Integrations and permission to read devices and "
+    "groups. It must have signed in to ESET PROTECT Hub once.",
+    404: "Check the region, and the authentication and API URLs if any are set.",
+}
+_MOST_GROUPS = 100_000
+_LIFETIME = 300.0  # seconds, of a token whose lifetime is not told
+
+
+def signed_in(login: ApiSession, username: str, password: SecretStr) -> FetchedToken:
+    """The API user's credential for calls. `login` leads to the token's URL and carries no credential itself."""
+    ask = partial(granted, login, advice=_USER, call=partial(_ask, login))
+    return FetchedToken(PasswordGrant(login.who, ask, username, password, _LIFETIME).fetch)
+
+
+class EsetClient:
+    """Reads devices and groups page by page. Knows URLs and pages, nothing of OCSF."""
+
+    PAGE_SIZE = 1000  # the documented maximum
+
+    def __init__(self, session: ApiSession, page_size: int | None = None) -> None:
+        self._session = session
+        self._page_size = page_size or self.PAGE_SIZE
+        self._groups: LRUCache[str, str] = LRUCache(_MOST_GROUPS)  # name by uuid
+        self._file: JsonFile | None = None
+        self._warn: Callable[[str], object] = str
+
+    def remember_groups(self, file: JsonFile, warn: Callable[[str], object]) -> None:
+        """Keep the groups in a file, so that they are known after a restart too; `warn` says when none can be read."""
+        self._groups.update(file.read())
+        self._file, self._warn = file, warn
+
+    def devices(self) -> Iterator[Page]:
+        """Pages of all devices, in no order, each device with the group it is in (see `with_group`).
+
+        ESET can neither filter by time nor sort. Groups are read anew first; where they cannot be, the last known ones
+        stand in: a device must not look changed for want of its group's name.
+        """
+        try:
+            self._read_groups()
+        except ConnectorError as error:
+            if error.everywhere or error.status in (401, 429):  # the devices would be refused too
+                raise
+            self._warn(f"The device groups could not be read; those known so far stand in. {error}")
+        if self._file and self._file.read() != dict(self._groups):
+            self._file.write(dict(self._groups))
+        for page in self._pages(DEVICES, "devices", self._page_size):
+            for device in page.records:
+                with_group(device, self._groups)
+            yield page
+
+    def _read_groups(self) -> None:
+        pages = list(self._pages(DEVICE_GROUPS, "deviceGroups", self.PAGE_SIZE))
+        self._groups.clear()
+        self._groups.update(named_groups(group for page in pages for group in page.records))
+
+    def _pages(self, path: str, key: str, size: int) -> Iterator[Page]:
+        def fetch(token: str | None) -> tuple[Page, str | None]:
+            query = {"pageSize": size} if token is None else {"pageSize": size, "pageToken": token}
+            reply = _ask(self._session, "GET", path, params=query)
+            # Where there is nothing at all, proto3 JSON leaves the list out; on a later page it is missing.
+            nothing = token is None and isinstance(reply.json, dict) and reply.json.keys() <= {"nextPageToken"}
+            records = [] if nothing else records_of(self._session.who, reply.json, key)
+            return Page(records, reply.date), next_position(self._session.who, reply.json.get("nextPageToken"))
+
+        return follow(self._session.who, fetch)
+
+
+def _ask(session: ApiSession, method: str, path: str, **options: Any) -> Reply:
+    return call_deferred(session, "response-id", method, path, **options)
+
+
+def named_groups(groups: Iterable[Any]) -> dict[str, str]:
+    """Groups as the API lists them → name by uuid, "" for one without a name."""
+    told = (group for group in groups if isinstance(group, dict))
+    return {uuid: text(group.get("displayName")) or "" for group in told if (uuid := text(group.get("uuid")))}
+
+
+def with_group(device: Any, groups: Mapping[str, str]) -> Any:
+    """The same device, with its parent group (`uuid`, `displayName`) under `PARENT_GROUP` if that group is known."""
+    uuid = text(device.get("parentGroupUuid")) if isinstance(device, dict) else None
+    if uuid and (name := groups.get(uuid)) is not None:
+        device[PARENT_GROUP] = {"uuid": uuid, "displayName": name}
+    return device

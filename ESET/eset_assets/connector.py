@@ -1,0 +1,48 @@
+"""ESET devices as Sekoia.io device assets."""
+
+from __future__ import annotations
+
+from functools import partial
+from threading import Event
+
+from shared.cycle import Walk
+from shared.http import ApiSession, Patience
+from shared.polling import DeviceConnector, Scope
+from shared.state import JsonFile
+from shared.tokens import Anonymous
+
+from .client import ADVICE, HEADERS, RATES, EsetClient, signed_in
+from .mapper import ESET_TO_DEVICE
+from .settings import EsetSettings
+
+
+class EsetDeviceConnector(DeviceConnector):
+    """ESET cannot be asked for changes: each round reads all devices, and fingerprints tell which changed."""
+
+    fields = ESET_TO_DEVICE
+
+    @classmethod
+    def connect(
+        cls, settings: EsetSettings, *, stop: Event, patience: Patience, page_size: int | None = None
+    ) -> EsetClient:
+        login = ApiSession(
+            "ESET",
+            settings.token_url,
+            Anonymous(),
+            stop=stop,
+            headers=HEADERS,
+            patience=patience,
+            advice=ADVICE,
+            rates=RATES,
+            secrets=[settings.password.get_secret_value()],
+        )
+        auth = signed_in(login, settings.username, settings.password)
+        return EsetClient(login.elsewhere(settings.devices_url, auth), page_size)
+
+    @classmethod
+    def walk(cls, client: EsetClient, since: float | None, scope: Scope) -> Walk:
+        return Walk(client.devices())
+
+    def equip(self, client: EsetClient) -> None:
+        """Groups outlive a restart, so that one they cannot be read after does not make the devices look changed."""
+        client.remember_groups(JsonFile(self.data_path / "groups.json"), partial(self.log, level="warning"))

@@ -1,0 +1,13 @@
+"""ESET's "Test connector"."""
+
+from __future__ import annotations
+
+from shared.validator import DeviceAccountValidator
+
+from .connector import EsetDeviceConnector
+
+
+class EsetAccountValidator(DeviceAccountValidator):
+    """Reads one device: proves the region, the user and that it may use the API."""
+
+    connector = EsetDeviceConnector

@@ -1,0 +1,56 @@
+"""HarfangLab agents as Sekoia.io device assets."""
+
+from __future__ import annotations
+
+from threading import Event
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from shared.cycle import Walk
+from shared.http import ApiSession, Patience
+from shared.polling import DeviceConnector, Scope
+from shared.replies import UNREACHABLE, UNTRUSTED
+from shared.tokens import FixedToken
+from shared.trust import authority
+
+from .client import ADVICE, HarfangLabClient
+from .mapper import AGENT_TO_DEVICE
+from .settings import HarfangLabSettings
+
+_NO_PORT = (
+    "Check the port: the configured URL names none, so 443 was tried, and HarfangLab managers often listen on 8443 "
+    "(https://your-instance.hurukai.io:8443). If 443 is right, check the network and the proxy."
+)
+_OWN_AUTHORITY = (
+    "Check the host name and the port. If the manager's certificate was signed by an authority of your own, put that authority's "
+    "certificate (PEM) into CA certificate."
+)
+
+
+class HarfangLabDeviceConnector(DeviceConnector):
+    """HarfangLab cannot be asked for changes: each round reads all agents, and fingerprints tell which changed."""
+
+    fields = AGENT_TO_DEVICE
+
+    @classmethod
+    def connect(
+        cls, settings: HarfangLabSettings, *, stop: Event, patience: Patience, page_size: int | None = None
+    ) -> HarfangLabClient:
+        token = settings.api_token.get_secret_value().strip()
+        advice = ADVICE | {UNTRUSTED: _OWN_AUTHORITY} | ({} if urlsplit(settings.url).port else {UNREACHABLE: _NO_PORT})
+        session = ApiSession(
+            "HarfangLab",
+            settings.url,
+            FixedToken("Token", SecretStr(token.removeprefix("token_")), "API token"),
+            stop=stop,
+            patience=patience,
+            verify=authority(settings.ca_certificate) if settings.ca_certificate else True,
+            advice=advice,
+            secrets=[token],
+        )
+        return HarfangLabClient(session, page_size)
+
+    @classmethod
+    def walk(cls, client: HarfangLabClient, since: float | None, scope: Scope) -> Walk:
+        return Walk(client.agents())

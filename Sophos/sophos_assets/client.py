@@ -1,0 +1,130 @@
+"""Sophos Central: the OAuth2 token, whoami v1, the tenants of partners and organizations, endpoint API v1."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pyrate_limiter import RequestRate
+
+from shared.errors import ActionNeeded, UnexpectedReply
+from shared.hosts import sibling
+from shared.http import ApiSession
+from shared.mapping import part, text
+from shared.pages import Page, follow, next_position, paging_of, records_of
+from shared.times import iso
+from shared.tokens import Token, token_for
+
+ENDPOINTS = "/endpoint/v1/endpoints"
+TENANT_NAME = "tenantName"  # put into the endpoints of a named tenant; Sophos uses no such key
+_CALLS = {1: 10, 60: 100, 3_600: 1_000, 86_400: 200_000}  # in so many seconds, of a credential: its tenants share them
+RATES = [RequestRate(calls, seconds) for seconds, calls in _CALLS.items()]
+ADVICE = {
+    401: "Check the Client ID and the Client Secret; create a new API credential if this one expired or was deleted.",
+    403: 'Give the credential the role "Service Principal ReadOnly"; a partner\'s also needs Partner Assistance.',
+    404: "Check the API Host and the OAuth2 authorization URL; the defaults are right for nearly everyone.",
+}
+_LIFETIME = 3600.0  # of a token, as documented
+
+
+def fetch_token(session: ApiSession, client_id: str, secret: str) -> Token:
+    """Client credentials → a token. `session` leads to the authorization URL and carries no credential of its own."""
+    form = {"grant_type": "client_credentials", "scope": "token", "client_id": client_id, "client_secret": secret}
+    return token_for(session, form, _LIFETIME, ADVICE[401])
+
+
+class Tenant(NamedTuple):
+    """`own`: the credential was created in it. `api_host` is None until the tenant is provisioned."""
+
+    id: str
+    api_host: str | None
+    name: str | None = None
+    own: bool = False
+
+
+class SophosClient:
+    """Reads tenants and their endpoints. Knows URLs and pages, nothing of OCSF."""
+
+    PAGE_SIZE = 100  # the most that is safe with view=full; the vendor's pages contradict each other
+
+    def __init__(self, central: ApiSession, page_size: int | None = None) -> None:
+        self._central = central
+        self._page_size = page_size or self.PAGE_SIZE
+        self._tenants: dict[str, Tenant] = {}
+        self._regions: dict[str, ApiSession] = {}
+
+    def tenants(self) -> list[Tenant]:
+        """The credential's own tenant, or those of its partner or organization, each once.
+
+        ActionNeeded when none of them can be read, or when the credential is of a kind unknown here.
+        """
+        who, reply = self._central.who, self._central.get("/whoami/v1").json
+        told = reply if isinstance(reply, dict) else {}
+        kind, own = told.get("idType"), _identifier(told.get("id"), who)
+        if kind == "tenant":
+            found = [Tenant(own, text(part(told, "apiHosts").get("dataRegion")), own=True)]
+        elif kind in ("partner", "organization"):
+            found = list({tenant.id: tenant for tenant in self._tenants_of(kind, own)}.values())
+        else:
+            raise ActionNeeded(f"{who} names a kind of credential unknown here. Create one in a tenant, and enter it.")
+        if not any(tenant.api_host for tenant in found):
+            raise ActionNeeded(
+                f"{who} names no provisioned tenant for this {kind} credential, so there is nothing to read. Check in "
+                "Sophos Central that the tenant is active, or create the credential in the tenant to be read."
+            )
+        self._tenants = {"" if tenant.own else tenant.id: tenant for tenant in found}
+        return found
+
+    def _tenants_of(self, kind: str, own: str) -> Iterator[Tenant]:
+        """Page by page, by number from 1. `total` counts the pages; without it an empty page is the end."""
+        who = self._central.who
+
+        def fetch(number: int | None) -> tuple[Page, int | None]:
+            number = number or 1
+            query = {"page": number, "pageSize": 50, "pageTotal": "true"}
+            body = self._central.get(f"/{kind}/v1/tenants", query, **{f"X-{kind.title()}-ID": own}).json
+            page, total = Page(records_of(who, body, "items")), paging_of(who, body, "pages").get("total")
+            more = number < total if isinstance(total, int) else page.records
+            return page, number + 1 if more else None
+
+        for page in follow(who, fetch):
+            for item in page.records:
+                told = item if isinstance(item, dict) else {}
+                name = text(told.get("name")) or text(told.get("showAs"))
+                yield Tenant(_identifier(told.get("id"), who), text(told.get("apiHost")), name)
+
+    def endpoints(self, tenant_id: str = "", seen_since: float | None = None) -> Iterator[Page]:
+        """Pages of a tenant's endpoints: those seen at or after `seen_since` (epoch seconds), else all; in no order.
+
+        "" is the credential's own tenant. Only without the filter come endpoints never seen, and those changed in
+        Central without a check-in. Raises, unsent, when the tenant's data region is no place for the token.
+        """
+        if not self._tenants:
+            self.tenants()
+        tenant, who = self._tenants[tenant_id], self._central.who
+        region = sibling(who, tenant.api_host or "", self._central.base_url)
+        session = self._regions.setdefault(region, self._central.elsewhere(region))
+        query: dict[str, Any] = {"pageSize": self._page_size, "view": "full"}
+        if seen_since is not None:
+            query["lastSeenAfter"] = iso(seen_since)
+
+        def fetch(key: str | None) -> tuple[Page, str | None]:
+            # The key does not hold the filters: they are sent again with every page.
+            page_query = query if key is None else {**query, "pageFromKey": key}
+            reply = session.get(ENDPOINTS, page_query, **{"X-Tenant-ID": tenant.id})
+            records = records_of(who, reply.json, "items")
+            for endpoint in records if tenant.name else ():
+                if isinstance(endpoint, dict):
+                    endpoint[TENANT_NAME] = tenant.name
+            # nextKey alone says whether there is more: the size of a page does not.
+            return Page(records, reply.date), next_position(who, paging_of(who, reply.json, "pages").get("nextKey"))
+
+        return follow(who, fetch)
+
+
+def _identifier(value: Any, who: str) -> str:
+    """An id that can stand in a header and in a file's name."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9-]{1,64}", value):
+        raise UnexpectedReply(f"{who} named a tenant, partner or organization without a usable id; nothing was read.")
+    return value

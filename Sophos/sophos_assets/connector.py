@@ -1,0 +1,49 @@
+"""Sophos endpoints as Sekoia.io device assets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from threading import Event
+
+from shared.cycle import Walk
+from shared.http import ApiSession, Patience
+from shared.polling import WHOLE, DeviceConnector, Scope
+from shared.times import epoch
+from shared.tokens import Anonymous, FetchedToken, header_value
+
+from .client import ADVICE, RATES, SophosClient, Tenant, fetch_token
+from .mapper import ENDPOINT_TO_DEVICE
+from .settings import SophosSettings
+
+_CLOSED = "Sophos names no API host for it yet, so the tenant is not provisioned."
+
+
+class SophosDeviceConnector(DeviceConnector):
+    """Changes by `lastSeenAt`; a full walk brings what changed without a check-in. One scope a tenant, if several."""
+
+    fields = ENDPOINT_TO_DEVICE
+    cursor_key = "last_seen_cursor"
+
+    @classmethod
+    def connect(
+        cls, settings: SophosSettings, *, stop: Event, patience: Patience, page_size: int | None = None
+    ) -> SophosClient:
+        url, secret = settings.oauth2_authorization_url, header_value(settings.client_secret, "Client Secret")
+        identity = ApiSession(
+            "Sophos", url, Anonymous(), stop=stop, patience=patience, advice=ADVICE, rates=RATES, secrets=[secret]
+        )
+        auth = FetchedToken(partial(fetch_token, identity, settings.client_id, secret))
+        return SophosClient(identity.elsewhere(settings.api_host, auth), page_size)
+
+    @classmethod
+    def scopes(cls, client: SophosClient) -> Sequence[Scope]:
+        return [WHOLE if tenant.own else _scope(tenant) for tenant in client.tenants()]
+
+    @classmethod
+    def walk(cls, client: SophosClient, since: float | None, scope: Scope) -> Walk:
+        return Walk(client.endpoints(scope.key, since), cursor_of=lambda endpoint: epoch(endpoint.get("lastSeenAt")))
+
+
+def _scope(tenant: Tenant) -> Scope:
+    return Scope(tenant.id, " ".join((tenant.name or tenant.id).split())[:100], "" if tenant.api_host else _CLOSED)

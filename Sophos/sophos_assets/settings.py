@@ -1,0 +1,30 @@
+"""What a customer enters for Sophos Central, and the module that holds it.
+
+No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.service import ConnectorModule
+from shared.settings import HttpsUrl, ModuleSettings, Secret, default
+
+API_HOST = "https://api.central.sophos.com"
+AUTHORIZATION_URL = "https://id.sophos.com/api/v2/oauth2/token"
+
+
+class SophosSettings(ModuleSettings):
+    """`account_name` is a label for the log. The credential may be a tenant's, a partner's or an organization's."""
+
+    account_name: Annotated[str | None, default(None)] = None
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret: Secret
+    api_host: Annotated[HttpsUrl, default(API_HOST)] = API_HOST
+    oauth2_authorization_url: Annotated[HttpsUrl, default(AUTHORIZATION_URL)] = AUTHORIZATION_URL
+
+
+class SophosModule(ConnectorModule):
+    """The Sekoia.io module."""
+
+    configuration: SophosSettings  # type: ignore[override] # the SDK validates into this type

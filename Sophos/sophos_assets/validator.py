@@ -1,0 +1,13 @@
+"""Sophos's "Test connector"."""
+
+from __future__ import annotations
+
+from shared.validator import DeviceAccountValidator
+
+from .connector import SophosDeviceConnector
+
+
+class SophosAccountValidator(DeviceAccountValidator):
+    """Reads one endpoint: proves the credential, its role, and the way to the data region."""
+
+    connector = SophosDeviceConnector

@@ -1,0 +1,241 @@
+"""ESET Connect: the login service and the device management, which live on two hosts and here on one."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from flask import Response, request
+from werkzeug.exceptions import HTTPException
+
+from lab.consoles.collection import Collection
+from lab.consoles.console import Console
+from lab.consoles.eset_query import FILTERS, MARKS, Refused, read
+from lab.fleet.eset import eset_devices, eset_groups
+from lab.server import answer_json
+
+USERNAME = "api-user@example.com"
+PASSWORD = "local eset & pässword"  # noqa: S105 - good for a console that does not exist; has to be encoded in a form
+PACKED_FROM = 200_000
+
+Device = dict[str, Any]
+
+
+@dataclass
+class _Deferred:
+    """An answer being prepared: 202 for `polls` more calls, then the answer, once; `lost`: 504 in its place."""
+
+    asked: bytes  # the call, without its token: only this one fetches the answer
+    polls: int
+    lost: bool
+    named: bool  # later 202s name the id too
+
+
+class SimulatedEset(Console):
+    """One customer's devices and groups. Routes by name: token, devices, groups.
+
+    `username` and `password` are the API user's; `integrations=False` is a user without the toggle, `permitted=False`
+    one whose permission sets show no devices. Tokens live `lifetime` seconds; each refresh token is good once.
+    `no_more` is how a last page says that it is one: "", None or absent (`...`).
+    """
+
+    vendor = "ESET"
+
+    def __init__(
+        self,
+        username: str = USERNAME,
+        password: str = PASSWORD,
+        *,
+        integrations: bool = True,
+        permitted: bool = True,
+        lifetime: int = 3600,
+        rate: float | None = None,
+        latency: float = 0.0,
+    ) -> None:
+        super().__init__(rate, latency)
+        self.username, self.password = username, password
+        self.integrations, self.permitted, self.lifetime = integrations, permitted, lifetime
+        self.no_more: Any = ""
+        self.access_tokens: dict[str, float] = {}  # and when each ends, time.monotonic()
+        self.refresh_tokens: set[str] = set()
+        self._devices = Collection("uuid", MARKS)
+        self._groups = Collection("uuid", MARKS)
+        self._lock = threading.Lock()
+        self._deferring: list[tuple[str, _Deferred]] = []
+        self._deferred: dict[str, _Deferred] = {}
+        self.route("POST", "/oauth/token", "token", self._deferrable(self._token))
+        self.route("GET", "/v1/devices", "devices", self._guarded(self._list_devices))
+        self.route("GET", "/v1/device_groups", "groups", self._guarded(self._list_groups))
+        self.app.after_request(_name_the_call)
+
+    # The fleet
+
+    def has(self, devices: int | Iterable[Any], seed: int = 7) -> None:
+        """This fleet and no other: a number of generated devices with their groups, or these records as they are."""
+        if isinstance(devices, int):
+            self._devices = Collection("uuid", MARKS, packed=devices > PACKED_FROM)
+            self.has_groups(eset_groups(seed))
+            devices = eset_devices(devices, seed=seed, now=self.now())
+        self._devices.fill(devices)
+
+    def has_groups(self, groups: Iterable[Any]) -> None:
+        """These groups and no others."""
+        self._groups.fill(groups)
+
+    @property
+    def ids(self) -> list[str]:
+        """The uuids of all devices, in the order they came."""
+        return list(self._devices)
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """The groups, as the API lists them."""
+        return [self._groups[identity] for identity in self._groups]
+
+    def record(self, device_id: str) -> Device:
+        """A copy of the device's record."""
+        return dict(self._devices[device_id])
+
+    def add(self, device: Device) -> None:
+        """One more device, as it is."""
+        self._devices.put(device)
+
+    def change(self, device_id: str, **fields: Any) -> None:
+        """Someone edits the device."""
+        self._devices.change(device_id, fields)
+
+    def heartbeat(self, device_id: str) -> None:
+        """The device calls home: `lastSyncTime` moves."""
+        self._devices.change(device_id, {"lastSyncTime": self.now().isoformat().replace("+00:00", "Z")})
+
+    def remove(self, device_id: str) -> None:
+        """The device is gone without a trace."""
+        self._devices.remove(device_id)
+
+    # How it misbehaves
+
+    def expire_tokens(self, refresh_too: bool = False) -> None:
+        """The access tokens' time is up; with `refresh_too` that of the refresh tokens as well."""
+        self.access_tokens.clear()
+        if refresh_too:
+            self.refresh_tokens.clear()
+
+    def defer(self, route: str, polls: int = 1, *, times: int = 1, lost: bool = False, named: bool = True) -> None:
+        """The next `times` calls to the route are answered later: 202, and 202 again to the next `polls` - 1 calls with
+        their `response-id`. `lost`: then comes 504. Without `named` only the first 202 tells the id.
+        """
+        with self._lock:
+            self._deferring += [(route, _Deferred(b"", polls - 1, lost, named)) for _ in range(times)]
+
+    def forget_answers(self) -> None:
+        """Ten minutes have passed: no prepared answer is kept any longer, and each `response-id` is a 404."""
+        with self._lock:
+            self._deferred.clear()
+
+    # The calls
+
+    def _token(self) -> Response:
+        if request.mimetype != "application/x-www-form-urlencoded":
+            return answer_json({"error": "unsupported_media_type"}, 415)
+        form = request.form
+        match form.get("grant_type"):
+            case "password":
+                good = (form.get("username"), form.get("password")) == (self.username, self.password)
+            case "refresh_token":
+                with self._lock:
+                    good = form.get("refresh_token") in self.refresh_tokens
+                    self.refresh_tokens.discard(form.get("refresh_token", ""))
+            case _:
+                return answer_json({"error": "unsupported_grant_type"}, 400)
+        if not good:
+            return answer_json({"error": "invalid_grant", "error_description": "invalid credentials"}, 400)
+        if not self.integrations:
+            return Response("Forbidden", 403, content_type="text/plain")
+        access, refresh = f"access-{secrets.token_urlsafe(24)}", f"refresh-{secrets.token_urlsafe(24)}"
+        self.access_tokens[access] = time.monotonic() + self.lifetime
+        self.refresh_tokens.add(refresh)
+        granted = {"access_token": access, "refresh_token": refresh, "token_type": "Bearer"}
+        return answer_json({**granted, "expires_in": self.lifetime})
+
+    def _list_devices(self) -> Response:
+        return self._list("devices", self._devices, FILTERS)
+
+    def _list_groups(self) -> Response:
+        return self._list("deviceGroups", self._groups, {})
+
+    def _list(self, key: str, collection: Collection, filters: dict[str, str]) -> Response:
+        try:
+            query = read(dict(request.args.lists()), filters)
+        except Refused as refusal:
+            return _error(400, 3, f"Invalid argument: {refusal}")
+        page = collection.page("uuid", query.size, query.keep, after=query.after)
+        token = query.token(page.end) if page.end else self.no_more
+        more = b"" if token is ... else b',"nextPageToken":' + orjson.dumps(token)
+        body = b'{"%b":[%b]%b}' % (key.encode(), b",".join(page.records), more)
+        return Response(body, content_type="application/json")
+
+    def _guarded(self, view: Callable[[], Response]) -> Callable[[], Response]:
+        """A Bearer token is needed: without one it is the request that is wrong, with a bad one the credential."""
+
+        @functools.wraps(view)
+        def guarded() -> Response:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not token:
+                return _error(400, 3, "Missing or malformed authorization")
+            if self.access_tokens.get(token, 0.0) < time.monotonic():
+                return _error(401, 16, "Token is expired or invalid")
+            return view() if self.permitted else _error(403, 7, "Permission denied")
+
+        return self._deferrable(guarded)
+
+    def _deferrable(self, view: Callable[[], Response]) -> Callable[[], Response]:
+        @functools.wraps(view)
+        def later() -> Response:
+            return self._not_yet() or view()
+
+        return later
+
+    def _not_yet(self) -> Response | None:
+        """The 202, 404 or 504 of an answer that is not there; None lets it be given."""
+        asked = request.method.encode() + request.full_path.encode() + request.get_data()
+        with self._lock:
+            if (response_id := request.headers.get("response-id")) is None:
+                found = next((one for one in self._deferring if one[0] == request.endpoint), None)
+                if found is None:
+                    return None
+                self._deferring.remove(found)
+                response_id, deferred = str(uuid.uuid4()), found[1]
+                deferred.asked = asked
+                self._deferred[response_id] = deferred
+                return Response(b"", 202, {"response-id": response_id})
+            known = self._deferred.get(response_id)
+            if known is None or known.asked != asked:
+                return _error(404, 5, "No response of that id")
+            if known.polls > 0:
+                known.polls -= 1
+                return Response(b"", 202, {"response-id": response_id} if known.named else {})
+            del self._deferred[response_id]
+            return _error(504, 4, "The answer was not ready in time") if known.lost else None
+
+    def no_such_path(self, _: HTTPException) -> Response:
+        return _error(404, 5, "Not Found")
+
+    def wrong_method(self, _: HTTPException) -> Response:
+        return _error(405, 12, "Method Not Allowed")
+
+
+def _error(status: int, code: int, message: str) -> Response:
+    """The gateway's shape, that of gRPC's Status."""
+    return answer_json({"code": code, "message": message, "details": []}, status)
+
+
+def _name_the_call(answer: Response) -> Response:
+    answer.headers["request-id"] = str(uuid.uuid4())
+    return answer

@@ -1,0 +1,193 @@
+"""A HarfangLab manager: `GET /api/data/endpoint/Agent/` and what a connector may call beside it.
+
+A Django REST API: errors are `{"detail": …}`, unknown parameters are passed over, a missing slash is redirected to. What
+no public source tells (the default page, the largest one, the default order) is a guess, and marked as one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from datetime import UTC, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request
+from werkzeug.exceptions import HTTPException
+
+from lab.consoles.collection import Collection, Keep, Mark
+from lab.consoles.console import Console
+from lab.fleet.harfanglab import harfanglab_agents, iso
+from lab.server import answer_json
+from shared.times import epoch
+
+AGENTS = "/api/data/endpoint/Agent/"
+TOKEN = "local-harfanglab-token"  # noqa: S105 - good for a manager that does not exist
+DEFAULT_PAGE, LARGEST_PAGE = 100, 10_000  # guesses; 10,000 is the largest page that clients were seen to ask for
+PACKED_FROM = 200_000
+_NULLS_LAST = 2**63  # as PostgreSQL sorts
+_FILTERS = ("hostname", "ostype", "status")
+
+Agent = dict[str, Any]
+
+
+def _moment(value: Any) -> Mark:
+    seconds = epoch(value)
+    return _NULLS_LAST if seconds is None else round(seconds * 1_000_000)
+
+
+def _text(value: Any) -> Mark:
+    return "" if value is None else str(value)
+
+
+MARKS: dict[str, Callable[[Any], Mark]] = {
+    "id": _text,
+    "firstseen": _moment,
+    "lastseen": _moment,
+    **dict.fromkeys(_FILTERS, _text),
+}
+_PLACE = {name: place for place, name in enumerate(MARKS)}
+
+
+class SimulatedHarfangLab(Console):
+    """A manager with one fleet. Routes by name: agents, agents_without_slash, agent, version.
+
+    `token` is the API key it takes; `permitted=False` takes its user the right to see endpoints. `next_origin` is what
+    it puts before the path of `next` and `previous`: nothing, as managers do, or the address that one behind a proxy
+    believes to have. `bare` makes it answer with the list alone, `hidden` adds agents to `count` that are never listed.
+    """
+
+    vendor = "HarfangLab"
+
+    def __init__(
+        self, token: str = TOKEN, *, permitted: bool = True, rate: float | None = None, latency: float = 0.0
+    ) -> None:
+        super().__init__(rate, latency)
+        self.token = token
+        self.permitted = permitted
+        self.next_origin = ""
+        self.bare = False
+        self.hidden = 0
+        self._agents = Collection("id", MARKS)
+        self.route("GET", AGENTS, "agents", self._needs_token(self._list))
+        self.route("GET", AGENTS.rstrip("/"), "agents_without_slash", self._add_the_slash)
+        self.route("GET", f"{AGENTS}<agent_id>/", "agent", self._needs_token(self._one))
+        self.route("GET", "/api/version/", "version", lambda: answer_json({"version": "24.12.11"}))
+
+    # The fleet
+
+    def has(self, agents: int | Iterable[Any], seed: int = 7) -> None:
+        """This fleet and no other: a number of generated agents, or these records as they are."""
+        if isinstance(agents, int):
+            self._agents = Collection("id", MARKS, packed=agents > PACKED_FROM)
+            agents = harfanglab_agents(agents, seed=seed, now=self.now())
+        self._agents.fill(agents)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all agents, in the order they came."""
+        return list(self._agents)
+
+    def record(self, agent_id: str) -> Agent:
+        """A copy of the agent's record."""
+        return dict(self._agents[agent_id])
+
+    def add(self, agent: Agent) -> None:
+        """One more agent, as it is."""
+        self._agents.put(agent)
+
+    def change(self, agent_id: str, **fields: Any) -> None:
+        """Something changes; no time tells when, for an agent has none that would."""
+        self._agents.change(agent_id, fields)
+
+    def heartbeat(self, agent_id: str) -> None:
+        """The agent calls home, as each does every minute: the times of its last contact and its load move."""
+        seen = self.now().astimezone(UTC)
+        late = {
+            "lastseen_warning": iso(seen + timedelta(seconds=132)),
+            "lastseen_error": iso(seen + timedelta(seconds=330)),
+        }
+        self._agents.change(agent_id, {"lastseen": iso(seen), **late, "status": "online", "avg_cpu": seen.second / 60})
+
+    def remove(self, agent_id: str) -> None:
+        """The agent is forgotten: it is gone without a trace."""
+        self._agents.remove(agent_id)
+
+    # The calls
+
+    def _list(self) -> Response:
+        keep = _filter()
+        sort, descending = _ordering(request.args.get("ordering", ""))
+        limit = min(_whole(request.args.get("limit"), 1, DEFAULT_PAGE), LARGEST_PAGE)
+        offset = _whole(request.args.get("offset"), 0, 0)
+        total = self._agents.count(keep)
+        if self.bare:
+            limit, offset = max(total, 1), 0
+        records = self._agents.page(sort, limit, keep, descending=descending, skip=offset).records
+        listed = b"[" + b",".join(records) + b"]"
+        if self.bare:
+            return Response(listed, content_type="application/json")
+        following = self._link(limit, offset + limit) if offset + limit < total else "null"
+        before = self._link(limit, max(offset - limit, 0)) if offset > 0 else "null"
+        head = f'{{"count":{total + self.hidden},"next":{following},"previous":{before},"results":'.encode()
+        return Response(b"".join((head, listed, b"}")), content_type="application/json")
+
+    def _link(self, limit: int, offset: int) -> str:
+        """The same query at another offset, encoded, in quotes; the first page has none."""
+        query = {**request.args.to_dict(), "limit": str(limit), "offset": str(offset)}
+        if offset == 0:
+            del query["offset"]
+        return f'"{self.next_origin}{AGENTS}?{urlencode(sorted(query.items()))}"'
+
+    def _one(self, agent_id: str) -> Response:
+        try:
+            return answer_json(self._agents[agent_id])
+        except KeyError:
+            return answer_json({"detail": "Not found."}, 404)
+
+    def _add_the_slash(self) -> Response:
+        """Before anyone asks for a token: Django's middleware redirects first."""
+        query = request.query_string.decode()
+        return Response(b"", 301, {"Location": AGENTS + (f"?{query}" if query else "")}, content_type="text/html")
+
+    def _needs_token(self, view: Callable[..., Response]) -> Callable[..., Response]:
+        @functools.wraps(view)
+        def guarded(**parts: str) -> Response:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            challenge = {"WWW-Authenticate": "Token"}
+            if scheme.lower() != "token":
+                return answer_json({"detail": "Authentication credentials were not provided."}, 401, challenge)
+            if token != self.token:
+                return answer_json({"detail": "Invalid token."}, 401, challenge)
+            if not self.permitted:
+                return answer_json({"detail": "You do not have permission to perform this action."}, 403)
+            return view(**parts)
+
+        return guarded
+
+    def too_many(self) -> Response:
+        said = "Request was throttled. Expected available in 1 second."
+        return answer_json({"detail": said}, 429, {"Retry-After": "1"})
+
+    def no_such_path(self, _: HTTPException) -> Response:
+        return Response("<!doctype html>\n<html><h1>Not Found</h1></html>\n", 404, content_type="text/html")
+
+    def wrong_method(self, _: HTTPException) -> Response:
+        return answer_json({"detail": f'Method "{request.method}" not allowed.'}, 405)
+
+
+def _filter() -> Keep | None:
+    """By the parameters that are known; any other one is passed over without a word."""
+    wanted = [(_PLACE[name], request.args[name]) for name in _FILTERS if request.args.get(name)]
+    return (lambda marks: all(marks[place] == value for place, value in wanted)) if wanted else None
+
+
+def _ordering(told: str) -> tuple[str, bool]:
+    """Field and direction; by `id` (a guess) where the field is not one to sort by."""
+    name = told.lstrip("+-")
+    return (name, told.startswith("-")) if name in MARKS else ("id", False)
+
+
+def _whole(told: str | None, least: int, otherwise: int) -> int:
+    """A number from `least`; what is none counts as not told."""
+    return int(told) if told and told.isdecimal() and int(told) >= least else otherwise

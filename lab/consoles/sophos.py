@@ -1,0 +1,257 @@
+"""Sophos Central: token, whoami, the tenants of a partner or organization, and `GET /endpoint/v1/endpoints`.
+
+One server plays the authorization server, the global API and the data region. Where the vendor's documents are silent
+the answer is a guess, and marked as one.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import orjson
+from flask import Response, request
+from werkzeug.exceptions import HTTPException
+
+from lab.consoles.collection import Collection, Marks
+from lab.consoles.console import Console
+from lab.consoles.sophos_query import NEVER, Query, Refused, micros, read
+from lab.fleet.sophos import iso, sophos_endpoints
+from lab.server import answer_json
+
+TOKEN_PATH = "/api/v2/oauth2/token"  # noqa: S105 - a path
+CLIENT_ID = "local-sophos-client"
+CLIENT_SECRET = "local-sophos-secret-8f1c"  # noqa: S105 - good for a console that does not exist
+OWN_ID = "00000000-0000-4000-8000-000000000001"
+PACKED_FROM = 300_000
+"""Fleets larger than this are kept compressed."""
+_OWNERS = {
+    "tenant": OWN_ID,
+    "partner": "00000000-0000-4000-8000-0000000000aa",
+    "organization": "00000000-0000-4000-8000-0000000000bb",
+}
+
+Kind = Literal["tenant", "partner", "organization"]
+Endpoint = dict[str, Any]
+
+
+class SimulatedSophos(Console):
+    """Sophos Central with one credential. Routes by name: token, whoami, partner_tenants, organization_tenants,
+    endpoints.
+
+    `kind` is whose credential it is. `tenants` maps the ids of a partner's or organization's tenants to their names;
+    `region` is the address that whoami and the tenants name for data, by default this server's own, written as the
+    vendor's example has it (http, a slash at the end). `forbidden` are tenants that the credential may not read,
+    `unprovisioned` those without an address. `reader=False` takes the role from the credential. Tokens live
+    `lifetime` seconds; `tokens` are those handed out and not taken back.
+    """
+
+    vendor = "Sophos"
+
+    def __init__(
+        self,
+        kind: Kind = "tenant",
+        tenants: dict[str, str] | None = None,
+        *,
+        reader: bool = True,
+        rate: float | None = None,
+        latency: float = 0.0,
+    ) -> None:
+        super().__init__(rate, latency)
+        self.client_id, self.client_secret = CLIENT_ID, CLIENT_SECRET
+        self.kind = kind
+        self.tenants = {OWN_ID: "Example Corp"} if tenants is None else tenants
+        self.reader = reader
+        self.region: str | None = None
+        self.regions: dict[str, str] = {}  # of single tenants, where it is another
+        self.forbidden: set[str] = set()
+        self.unprovisioned: set[str] = set()
+        self.lifetime = 3600
+        self.tokens: dict[str, float] = {}  # and until when, by time.monotonic()
+        self.end_key: Any = "absent"  # what stands for "no next page": null and "" were seen too
+        self._endpoints = self._collection()
+        self._last_seen = datetime.min.replace(tzinfo=UTC)
+        self.route("POST", TOKEN_PATH, "token", self._token)
+        self.route("GET", "/whoami/v1", "whoami", self._needs_token(self._whoami))
+        for owner in ("partner", "organization"):
+            view = self._needs_token(functools.partial(self._tenants, owner))
+            self.route("GET", f"/{owner}/v1/tenants", f"{owner}_tenants", view)
+        self.route("GET", "/endpoint/v1/endpoints", "endpoints", self._needs_token(self._list))
+
+    # The fleet
+
+    def has(self, endpoints: int | Iterable[Any], seed: int = 7) -> None:
+        """This fleet and no other: a number of generated endpoints, dealt to the tenants, or these as they are."""
+        if isinstance(endpoints, int):
+            self._endpoints = self._collection(packed=endpoints > PACKED_FROM)
+            endpoints = sophos_endpoints(endpoints, seed, self.now(), list(self.tenants) or [OWN_ID])
+        self._endpoints.fill(endpoints)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all endpoints of all tenants, in the order they came."""
+        return list(self._endpoints)
+
+    def record(self, endpoint_id: str) -> Endpoint:
+        """A copy of the endpoint's record."""
+        return dict(self._endpoints[endpoint_id])
+
+    def add(self, endpoint: Endpoint) -> None:
+        """One more endpoint, as it is."""
+        self._endpoints.put(endpoint)
+
+    def change(self, endpoint_id: str, **fields: Any) -> None:
+        """The device changed and tells so: `lastSeenAt` becomes now, and later than at any check-in before."""
+        self._endpoints.change(endpoint_id, {"lastSeenAt": self._check_in(), **fields})
+
+    def change_silently(self, endpoint_id: str, **fields: Any) -> None:
+        """Someone changes it in Central: no check-in, so `lastSeenAt` stays."""
+        self._endpoints.change(endpoint_id, fields)
+
+    def heartbeat(self, endpoint_id: str) -> None:
+        """The device checks in: `lastSeenAt` moves and nothing else."""
+        self._endpoints.change(endpoint_id, {"lastSeenAt": self._check_in(), "online": True})
+
+    def remove(self, endpoint_id: str) -> None:
+        """The endpoint was deleted: it is gone without a trace."""
+        self._endpoints.remove(endpoint_id)
+
+    def expire_tokens(self) -> None:
+        """No token handed out so far is good any more."""
+        self.tokens.clear()
+
+    def _check_in(self) -> str:
+        self._last_seen = max(self.now(), self._last_seen + timedelta(milliseconds=1))
+        return iso(self._last_seen)
+
+    def _collection(self, packed: bool = False) -> Collection:
+        return Collection("id", {"id": str, "lastSeenAt": micros, "tenant": self._tenant_mark}, packed)
+
+    def _tenant_mark(self, tenant: Any) -> str:
+        """The tenant an endpoint is kept under; one that tells none, or a strange one, is the first's."""
+        told = str(tenant.get("id")) if isinstance(tenant, dict) else ""
+        return told if told in self.tenants else next(iter(self.tenants), OWN_ID)
+
+    # The calls
+
+    def _token(self) -> Response:
+        form = request.form
+        if request.mimetype != "application/x-www-form-urlencoded":
+            return _oauth_error(400, "oauth.invalid_request")  # a guess
+        if form.get("grant_type") != "client_credentials" or form.get("scope") != "token":
+            return _oauth_error(400, "oauth.invalid_grant")  # a guess
+        if form.get("client_id") != self.client_id or form.get("client_secret") != self.client_secret:
+            return _oauth_error(401, "oauth.invalid_client_secret")
+        token = f"eyJhbGciOiJub25lIn0.{secrets.token_urlsafe(24)}"
+        self.tokens[token] = time.monotonic() + self.lifetime
+        good = {"access_token": token, "refresh_token": secrets.token_urlsafe(24), "token_type": "bearer"}
+        told = {"message": "OK", "errorCode": "success", "expires_in": self.lifetime, "trackingId": str(uuid.uuid4())}
+        return answer_json({**good, **told})
+
+    def _whoami(self) -> Response:
+        hosts = {"global": self.url}
+        if self.kind == "tenant":
+            hosts["dataRegion"] = self._address(OWN_ID)
+        return answer_json({"id": self._own_id, "idType": self.kind, "apiHosts": hosts})
+
+    def _tenants(self, owner: str) -> Response:
+        if request.headers.get(f"X-{owner.title()}-ID") != self._own_id or owner != self.kind:
+            return _error(401, "Unauthorized")
+        page, size = request.args.get("page", 1, int), request.args.get("pageSize", 50, int)
+        if page < 1 or not 1 <= size <= 100:
+            return _error(400, "BadRequest")
+        items = [self._tenant(owner, tenant, name) for tenant, name in self.tenants.items()]
+        pages = {"current": page, "size": size, "maxSize": 100}
+        if request.args.get("pageTotal") == "true":
+            pages |= {"total": -(-len(items) // size), "items": len(items)}
+        return answer_json({"items": items[(page - 1) * size : page * size], "pages": pages})
+
+    def _tenant(self, owner: str, tenant: str, name: str) -> dict[str, Any]:
+        told = {"id": tenant, "name": name, "dataGeography": "DE", "dataRegion": "eu01", "billingType": "term"}
+        host = {} if tenant in self.unprovisioned else {"apiHost": self._address(tenant)}
+        return {**told, owner: {"id": self._own_id}, "status": "active", **host}
+
+    def _list(self) -> Response:
+        tenant = request.headers.get("X-Tenant-ID")
+        known = [OWN_ID] if self.kind == "tenant" else list(self.tenants)
+        if tenant is None or not self.reader or tenant in self.forbidden or tenant not in known:
+            return _error(401, "Unauthorized") if tenant is None else _error(403, "Forbidden")
+        try:
+            query = read(request.args.to_dict(), self.now())
+        except Refused as refusal:
+            return _error(400, "BadRequest", str(refusal))
+        return self._page(query, None if self.kind == "tenant" else tenant)
+
+    def _page(self, query: Query, tenant: str | None) -> Response:
+        def keep(marks: Marks) -> bool:
+            of_tenant = tenant is None or marks[2] == tenant
+            seen = query.seen_after is None or (marks[1] != NEVER and int(marks[1]) >= query.seen_after)
+            return of_tenant and seen
+
+        page = self._endpoints.page("id", query.size, keep, after=query.after)
+        pages: dict[str, Any] = {"size": query.size, "maxSize": query.most}
+        if query.key:
+            pages["fromKey"] = query.key
+        if page.end:
+            pages["nextKey"] = query.key_of(page.end)
+        elif self.end_key != "absent":
+            pages["nextKey"] = self.end_key
+        if query.total:
+            items = self._endpoints.count(keep)
+            pages |= {"total": -(-items // query.size), "items": items}
+        body = b'{"items":[%s],"pages":%s}' % (b",".join(_viewed(page.records, query)), orjson.dumps(pages))
+        return Response(body, content_type="application/json")
+
+    @property
+    def _own_id(self) -> str:
+        return _OWNERS[self.kind]
+
+    def _address(self, tenant: str) -> str:
+        return self.regions.get(tenant) or self.region or f"{self.url}/"
+
+    def _needs_token(self, view: Callable[[], Response]) -> Callable[[], Response]:
+        def guarded() -> Response:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or self.tokens.get(token, 0.0) <= time.monotonic():
+                return _error(401, "Unauthorized")
+            return view()
+
+        return guarded
+
+    def too_many(self) -> Response:
+        return _error(429, "TooManyRequests")
+
+    def no_such_path(self, _: HTTPException) -> Response:
+        return _error(404, "NotFound")
+
+    def wrong_method(self, _: HTTPException) -> Response:
+        return _error(405, "MethodNotAllowed")
+
+
+def _viewed(records: list[bytes], query: Query) -> Iterator[bytes]:
+    for record in records:
+        if query.view == "basic":
+            with suppress(orjson.JSONDecodeError, AttributeError):
+                yield orjson.dumps(dict(item for item in orjson.loads(record).items() if item[0] in _BASIC))
+        else:
+            yield record
+
+
+_BASIC = ("id", "type", "tenant", "hostname")
+
+
+def _oauth_error(status: int, code: str) -> Response:
+    message = "Unauthorized" if status == 401 else "Bad request"
+    return answer_json({"errorCode": code, "message": message, "trackingId": str(uuid.uuid4())}, status)
+
+
+def _error(status: int, error: str, message: str | None = None) -> Response:
+    """The generic error; all of its keys are optional."""
+    told = {"error": error, "correlationId": str(uuid.uuid4()), "requestId": str(uuid.uuid4())}
+    return answer_json({**told, **({"message": message} if message else {})}, status)

@@ -1,0 +1,311 @@
+"""The base of the event connectors: closed windows of time, each delivered to the intake before the position moves.
+
+A subclass of the SDK's `Connector` that mends what its loop loses: there a refused batch is only logged, every status
+is retried for an hour, a batch is measured before it is escaped, and the intake key stands in headers and metrics.
+
+No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
+"""
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from hashlib import blake2b
+from json import dumps
+from threading import Event
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+from sekoia_automation.configuration.exception import MissingConfigurationError
+from sekoia_automation.connector import Connector, EventType
+
+from shared import times
+from shared.cycle import Counts
+from shared.errors import SkipRecord
+from shared.http import ApiSession, Patience
+from shared.intake import EVENT_LIMIT, Intake, as_text, shortened
+from shared.mapping import Field, Mapper, Record, readable
+from shared.pages import Page
+from shared.service import Service
+from shared.settings import EventConnectorConfiguration
+from shared.state import JsonFile
+from shared.tokens import Anonymous
+from shared.windows import Known, Window, next_window, read_window
+
+_OWN_CLOCK_DOUBT = 300  # seconds our clock may run ahead of a vendor's that does not tell its own
+_SILENT = 6 * 3600  # seconds without a round that ended well after which `/health` says so
+_KNOWN = "known"
+
+Row = tuple[str, float, Any]  # key, place in time, record
+
+
+class EventConnector(Service, Connector):
+    """Says when and what; a vendor's class says where from, and how to map."""
+
+    configuration: EventConnectorConfiguration
+
+    fields: ClassVar[Sequence[Field]]
+    noun: ClassVar[str] = "event"
+    cursor_key: ClassVar[str] = "last_event_date"
+    longest_window: ClassVar[int] = 3600  # seconds: a long stop is caught up in so many steps
+    seconds_without_events = 0  # a quiet source is no failure: the heartbeat tells
+    page_size: int | None = None  # rows a page, where not as many as the configuration says
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._executor.shutdown(wait=False)  # the SDK's stop waits for its threads: it must find none
+        self.counts = Counts()
+        self._file = JsonFile(self.data_path / "context.json")
+        self._known = Known()
+        self._cursor = 0
+        self._client: Any = None
+        self._intake: Intake | None = None
+
+    # --- what a vendor's class says
+
+    @classmethod
+    @abstractmethod
+    def connect(
+        cls, settings: Any, arguments: Any = None, *, stop: Event, patience: Patience, page_size: int | None = None
+    ) -> Any:
+        """A client for these settings; `arguments` are the connector's, None outside of one. Makes no call."""
+
+    @classmethod
+    @abstractmethod
+    def pages(cls, client: Any, since: int, until: int) -> Iterator[Page]:
+        """All that was touched between two moments (epoch seconds), both included, in any order."""
+
+    @classmethod
+    @abstractmethod
+    def place(cls, record: Record) -> float | None:
+        """When the record was touched: what the windows go by, epoch seconds; None when it does not tell."""
+
+    @classmethod
+    @abstractmethod
+    def version(cls, record: Record) -> Any:
+        """What is the same when the record is read again, and another once it was touched; None when untold."""
+
+    @abstractmethod
+    def event_of(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The event as the configuration wants it; SkipRecord when there is none."""
+
+    @classmethod
+    def mapper(cls) -> Mapper:
+        """The vendor's table, ready to run."""
+        return Mapper(cls.fields)
+
+    # --- the round
+
+    def cycle(self) -> None:
+        """Read and deliver every window that is due, one by one."""
+        began, clock = time.time(), time.monotonic()
+        self.counts = Counts()
+        self.last_heartbeat_threshold = max(_SILENT, 3 * self.frequency)
+        self._recall(int(began))
+        if self._client is None:
+            settings, size = self.module.configuration, self.page_size
+            self._client = self.connect(
+                settings, self.configuration, stop=self._stop_event, patience=self.patience, page_size=size
+            )
+        until = int(began) - self._settling
+        self.log(f"Reading {self.noun}s updated since {times.iso(self._cursor)}", level="info")
+        while self.running and (window := next_window(self._cursor, until, self.longest_window)):
+            if not self._collect(window):
+                break
+        if not self.running:
+            return
+        self.counts.seconds = time.monotonic() - clock
+        self._report(began)
+
+    def next_run(self) -> None:
+        self.cycle()
+
+    def _collect(self, window: Window) -> bool:
+        """Deliver one window and move behind it; whether there is more to read."""
+        began = time.time()
+        reading = read_window(f"The source of the {self.noun}s", window, partial(self.pages, self._client), self._key)
+        window = reading.window
+        rows = [(key, self._place(record, window), record) for key, record in reading.rows.items()]
+        fresh = sorted((row for row in rows if row[0] not in self._known), key=lambda row: row[1])
+        self.counts.pages += reading.pages
+        self.counts.read += len(rows)
+        self.counts.unchanged += len(rows) - len(fresh)
+        self._deliver(fresh)
+        if not self.running:
+            return False
+        # Never past what has settled on the source's own clock: what it touches next must be asked for again.
+        settled = began - _OWN_CLOCK_DOUBT if reading.date is None else reading.date - self._settling
+        reached = min(window.end, int(settled))
+        if reached <= self._cursor:
+            return False
+        self._cursor = reached
+        self._known.forget_before(reached)
+        self._store()
+        return True
+
+    def _deliver(self, rows: list[Row]) -> None:
+        intake = self._intake = self._intake or self._connected_intake()
+        for batch, texts in intake.batches(self._events(rows)):
+            if not self.running:
+                return
+            intake.send(texts)
+            self._known.add({key: at for key, at, _ in batch})
+            self._store()
+            self.counts.batches += 1
+            self.counts.sent += len(batch)
+            self._error_count = 0
+            self._last_events_time = times.utc_now()
+            self.put_forwarded_events(self._label, len(batch))
+            self.put_events_lag(self._label, max(0.0, time.time() - batch[-1][1]))
+
+    def _events(self, rows: list[Row]) -> Iterator[tuple[Row, str]]:
+        """Each row with the text it is sent as; one that gives none is skipped and named."""
+        for row in rows:
+            key, at, record = row
+            try:
+                yield row, self._text(record)
+            except SkipRecord as reason:
+                self.counts.skipped += 1
+                self._known.add({key: at})
+                self.put_discarded_events(self._label, 1)
+                self.log(f"Skipped an {self.noun} ({self._name(record)}): {reason}", level="warning")
+
+    def _text(self, record: Any) -> str:
+        """The event's JSON. What is longer than the intake takes is shortened, and the warning says so."""
+        text = as_text(self.event_of(readable(record)))
+        most = EVENT_LIMIT - 1000
+        whole = len(text)
+        while len(text) > EVENT_LIMIT:
+            short = shortened(record, most) if most > 1000 else None
+            if short is None:
+                raise SkipRecord("record", f"is {whole} characters long, and cannot be shortened to {EVENT_LIMIT}")
+            text = as_text(self.event_of(short))
+            most //= 2  # an event may hold a field twice
+        if len(text) != whole:
+            where = f"{self._name(record)}, {whole} characters"
+            self.log(f"Shortened an {self.noun} that is longer than the intake takes ({where})", level="warning")
+        return text
+
+    def _report(self, began: float) -> None:
+        self.heartbeat()
+        self.put_forward_events_duration(self._label, self.counts.seconds)
+        done = self.counts
+        due = time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
+        self.log(
+            f"read {done.read} · sent {done.sent} · unchanged {done.unchanged} · skipped {done.skipped} · "
+            f"{done.seconds:.1f} s · next {due}",
+            level="info",
+        )
+
+    # --- the rows
+
+    @classmethod
+    def _key(cls, record: Any) -> str:
+        """A hash of the record's version, else of the whole record."""
+        version = cls.version(record) if isinstance(record, dict) else None
+        try:
+            text = dumps(record if version is None else version, sort_keys=True)
+        except RecursionError:
+            text = repr(list(record))
+        return blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @classmethod
+    def _place(cls, record: Any, window: Window) -> float:
+        """The record's place; one that tells none, or one outside of the window it came in, is put at its end."""
+        at = cls.place(record) if isinstance(record, dict) else None
+        return at if at is not None and window.start <= at <= window.end else float(window.end)
+
+    def _name(self, record: Any) -> str:
+        told = record.get("id") if isinstance(record, dict) else None
+        return f"id {told}"[:100] if isinstance(told, str | int) else "without an id"
+
+    # --- what is remembered
+
+    @property
+    def _settling(self) -> int:
+        return self.configuration.timedelta * 60
+
+    def _recall(self, now: int) -> None:
+        """Read the position; where there is none, the first run begins `hours_ago` back, and keeps that beginning."""
+        stored = self._file.read()
+        cursor = times.epoch(stored.get(self.cursor_key))
+        self._known = Known(stored.get(_KNOWN))
+        if self._file.damaged:
+            so = "its copy from before is used" if cursor is not None else "the collection begins anew"
+            self.log(f"The stored position was damaged; {so}, and some {self.noun}s may be sent again", level="warning")
+        if cursor is not None:
+            self._cursor = int(cursor)
+            if self._cursor > now + _OWN_CLOCK_DOUBT:
+                self.log(
+                    f"The stored position, {times.iso(cursor)}, is in the future; nothing is read until then. Check the "
+                    "clock of this machine.",
+                    level="warning",
+                )
+            return
+        self._cursor = max(0, now - self.configuration.hours_ago * 3600)
+        self.log(
+            f"No stored position: {self.noun}s last updated before {times.iso(self._cursor)} are not collected "
+            f"(hours_ago is {self.configuration.hours_ago})",
+            level="info",
+        )
+        self._store()
+
+    def _store(self) -> None:
+        self._file.write({self.cursor_key: times.iso(self._cursor), _KNOWN: self._known.stored()})
+
+    # --- the intake
+
+    def _connected_intake(self) -> Intake:
+        key = self.configuration.intake_key
+        session = ApiSession(
+            "Sekoia.io",
+            self._intake_server,
+            Anonymous(),
+            stop=self._stop_event,
+            patience=self.patience,
+            headers=self.http_default_headers,
+            advice={
+                401: "Check the intake key of this connector: its intake may have been deleted.",
+                403: "Check the intake key of this connector: its intake may have been deleted or disabled.",
+                404: "Check the intake server: it must be that of your region.",
+                413: "Report this with the log of this module.",
+            },
+            secrets=[key.get_secret_value()],
+        )
+        return Intake(session, key)
+
+    @property
+    def _intake_server(self) -> str:
+        """The one that was entered, else the one the platform names for its region, else the default."""
+        if "intake_server" not in self.configuration.model_fields_set:
+            with suppress(MissingConfigurationError):
+                return self.intake_url.strip().rstrip("/")
+        return self.configuration.intake_server
+
+    @property
+    def _label(self) -> str:
+        """The intake in metrics: a hash of its key, which is a secret."""
+        return blake2b(self.configuration.intake_key.get_secret_value().encode(), digest_size=8).hexdigest()
+
+    # --- what the SDK asks
+
+    def push_events_to_intakes(self, events: list[EventType], sync: bool = False) -> list[str]:
+        """As the SDK's, but what was not accepted is raised. The rounds do not use it."""
+        intake = self._intake = self._intake or self._connected_intake()
+        batches = intake.batches((None, _as_the_sdk(event)) for event in events)
+        return [one for _, texts in batches for one in intake.send(texts)]
+
+    @property
+    def frequency(self) -> int:
+        return self.configuration.frequency
+
+    def liveness_context(self) -> dict[str, Any]:
+        return {**super().liveness_context(), "round": asdict(self.counts)}
+
+
+def _as_the_sdk(event: EventType) -> str:
+    if isinstance(event, BaseModel):
+        return event.model_dump_json()
+    return as_text(event) if isinstance(event, dict) else str(event)

@@ -1,0 +1,28 @@
+"""The suite every vendor inherits, with its part on fetched tokens, for ESET."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eset_assets.client import named_groups, with_group
+
+from lab.modules import MODULES
+from tests.conformance import TokenConformance
+
+
+class TestEset(TokenConformance):
+    lab_module = MODULES["ESET"]
+    list_route = "devices"
+    token_route = "token"
+    name_fields = ("displayName", "originalDisplayName")
+    id_fields = ("uuid",)
+    change = {"displayName": "renamed", "description": "moved"}
+    page_without_end = {"devices": [], "nextPageToken": "again"}
+
+    def records(self, console: Any) -> dict[str, dict[str, Any]]:
+        """As the client hands them on: each with its group."""
+        groups = named_groups(console.groups)
+        return {uid: with_group(record, groups) for uid, record in super().records(console).items()}
+
+    def expire(self, console: Any) -> None:
+        console.expire_tokens()

@@ -1,0 +1,199 @@
+"""The decisions behind the mapping of Sophos endpoints, one by one, and any JSON at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sophos_assets.mapper import ENDPOINT_TO_DEVICE
+
+from lab.fleet.sophos import sophos_endpoints
+from shared.errors import SkipRecord
+from shared.fingerprints import fingerprint
+from shared.mapping import Mapper
+from tests.ocsf import assert_is_ocsf
+
+MAPPER = Mapper(ENDPOINT_TO_DEVICE)
+
+
+def device(**fields: Any) -> dict[str, Any]:
+    event: dict[str, Any] = MAPPER({"id": "1", "hostname": "h", **fields})
+    return dict(event["device"])
+
+
+@pytest.mark.parametrize(
+    ("overall", "isolation", "protected", "trusted"),
+    [
+        ("bad", "notIsolated", True, False),  # the specification's sample
+        ("suspicious", "notIsolated", True, False),
+        ("good", "isolated", True, False),
+        (None, "isolated", None, False),
+        ("unknown", "isolated", True, False),
+        ("good", "notIsolated", True, True),
+        ("good", None, True, True),
+        ("good", None, "true", True),
+        ("good", "notIsolated", False, None),
+        ("good", "notIsolated", None, None),
+        ("unknown", "notIsolated", True, None),
+        (None, None, True, None),
+        (None, None, None, None),
+    ],
+)
+def test_a_device_is_trusted_when_good_and_protected_and_not_when_isolated_or_unwell(
+    overall: Any, isolation: Any, protected: Any, trusted: bool | None
+) -> None:
+    told = device(health={"overall": overall}, isolation={"status": isolation}, tamperProtectionEnabled=protected)
+    assert told.get("is_trusted") is trusted
+
+
+@pytest.mark.parametrize(
+    ("overall", "compliant"), [("good", True), ("bad", False), ("suspicious", False), ("unknown", None), ("", None)]
+)
+def test_health_is_compliance_and_unknown_is_absent(overall: str, compliant: bool | None) -> None:
+    assert device(health={"overall": overall}).get("is_compliant") is compliant
+
+
+@pytest.mark.parametrize(
+    ("platform", "caption", "number"),
+    [
+        ("windows", "windows", 100),
+        ("linux", "linux", 200),
+        ("macOS", "macos", 300),
+        ("macos", "macos", 300),
+        ("Android", "android", 201),
+        ("chromeOS", "unknown", 0),
+        (None, "unknown", 0),
+        (["linux"], "unknown", 0),
+    ],
+)
+def test_a_platform_is_known_in_any_case(platform: Any, caption: str, number: int) -> None:
+    """The vendor writes `macOS`; the specification's table `macos`."""
+    assert device(os={"platform": platform})["os"] == {"type": caption, "type_id": number}
+
+
+@pytest.mark.parametrize(
+    ("kind", "caption", "number"),
+    [("computer", "Desktop", 2), ("server", "Server", 1), ("securityVm", "Unknown", 0), (None, "Unknown", 0)],
+)
+def test_a_type_that_is_not_in_the_table_is_unknown(kind: Any, caption: str, number: int) -> None:
+    told = device(type=kind)
+    assert (told["type"], told["type_id"]) == (caption, number)
+
+
+def test_the_first_ipv4_address_is_preferred_and_the_first_ipv6_address_stands_in() -> None:
+    assert device(ipv4Addresses=["192.0.2.1", "192.0.2.2"], ipv6Addresses=["2001:db8::1"])["ip"] == "192.0.2.1"
+    assert device(ipv4Addresses=[], ipv6Addresses=["2001:db8::1"])["ip"] == "2001:db8::1"
+    assert "ip" not in device(ipv4Addresses=[], macAddresses=["00:00:5e:00:53:01"])
+
+
+def test_ipv6_interfaces_follow_the_ipv4_ones_and_go_on_with_the_macs() -> None:
+    macs = [f"02:00:5E:00:53:0{number}" for number in range(4)]
+    told = device(ipv4Addresses=["192.0.2.1"], ipv6Addresses=["2001:db8::1", "2001:db8::2"], macAddresses=macs)
+    assert told["network_interfaces"] == [
+        {"name": "eth0", "ip": "192.0.2.1", "mac": macs[0], "hostname": "h"},
+        {"name": "eth1", "ip": "2001:db8::1", "mac": macs[1]},
+        {"name": "eth2", "ip": "2001:db8::2", "mac": macs[2]},
+        {"name": "eth3", "mac": macs[3]},
+    ]
+
+
+def test_the_associated_persons_name_is_sent_as_it_is_and_the_login_in_its_place_is_not() -> None:
+    assert device(associatedPerson={"name": "HOST\\\\user"})["desc"] == "HOST\\\\user"
+    assert "desc" not in device(associatedPerson={"viaLogin": "HOST\\user"})
+
+
+@pytest.mark.parametrize("group", [None, [], {}, "Sales", {"id": "g"}, {"id": "g", "name": " "}, [{"id": "g"}, None]])
+def test_a_group_without_a_name_is_left_out(group: Any) -> None:
+    assert "groups" not in device(group=group)
+
+
+def test_the_organization_is_named_by_its_id_unless_its_name_is_told() -> None:
+    assert device(tenant={"id": "t"})["org"] == {"name": "t", "uid": "t"}
+    assert device(tenant={"id": "t"}, tenantName="Example Corp")["org"] == {"name": "Example Corp", "uid": "t"}
+
+
+def test_an_enrichment_is_always_there_and_its_status_only_where_it_is_told() -> None:
+    statuses = [MAPPER({"id": "1", "tamperProtectionEnabled": told})["enrichments"] for told in (True, False, None)]
+    assert [one["data"] for [one] in statuses] == [{"Firewall_status": "Enabled"}, {"Firewall_status": "Disabled"}, {}]
+
+
+def test_a_heartbeat_is_no_change() -> None:
+    [before] = sophos_endpoints(1, odd=False)
+    after = {**before, "lastSeenAt": "2030-01-01T00:00:00.000Z", "online": False}
+    assert fingerprint(MAPPER(before)) == fingerprint(MAPPER(after))
+
+
+def test_a_fleet_with_all_its_oddities_is_mapped_and_is_ocsf() -> None:
+    for endpoint in sophos_endpoints(2_000):
+        event = MAPPER(endpoint)
+        assert DeviceOCSFModel.model_validate(event).model_dump(exclude_none=True, mode="json") == event
+    for endpoint in sophos_endpoints(60, seed=8):
+        assert_is_ocsf(MAPPER(endpoint))
+
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(
+        ["good", "bad", "isolated", "macOS", "computer", "True", "2026-03-01T08:00:00.000Z", "fe80::1%eth0"]
+    )
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def objects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects with some of the fields, each as it should be or as anything else."""
+    return st.fixed_dictionaries({}, optional={name: right | anything for name, right in fields.items()})
+
+
+words = st.sampled_from(["good", "bad", "suspicious", "isolated", "macOS", "windows", "server", "computer", ""])
+lists = st.lists(st.ip_addresses().map(str) | st.just("00:11:22:aa:bb:cc") | anything, max_size=4)
+group = objects(id=st.text(), name=st.text())
+endpoints = objects(
+    **dict.fromkeys(["id", "hostname", "tenantName"], st.text(min_size=1)),
+    **dict.fromkeys(["lastSeenAt", "registeredAt"], st.just("2026-03-01T08:00:00.000Z")),
+    **dict.fromkeys(["ipv4Addresses", "ipv6Addresses", "macAddresses"], lists),
+    type=words,
+    tenant=group,
+    group=group | st.lists(group, max_size=3),
+    associatedPerson=group,
+    health=objects(overall=words),
+    isolation=objects(status=words),
+    os=objects(platform=words, name=st.text()),
+    cloud=objects(provider=st.text()),
+    tamperProtectionEnabled=st.booleans(),
+)
+
+
+def leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in leaves(item)]
+    return [leaf for item in value for leaf in leaves(item)] if isinstance(value, list) else [value]
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)
+@given(endpoints | anything)
+@example({"id": "1", "group": [[]], "tenant": [], "os": "windows", "health": None, "ipv4Addresses": {"0": "10.0.0.1"}})
+@example({"id": 2**64 - 1, "hostname": 5, "macAddresses": [5, None], "associatedPerson": {"name": ["a"]}})
+def test_any_json_is_mapped_and_valid_or_skipped(record: Any) -> None:
+    before = orjson.dumps(record)
+    try:
+        event = MAPPER(record)
+    except SkipRecord as reason:
+        assert reason.field in ("id", "record", "hostname or id")
+        return
+    assert DeviceOCSFModel.model_validate(event).model_dump(exclude_none=True, mode="json") == event
+    assert orjson.loads(orjson.dumps(event)) == event
+    assert all(leaf is not None and leaf != "" for leaf in leaves(event))
+    assert orjson.dumps(record) == before

@@ -1,0 +1,338 @@
+"""Partner and organization credentials: every tenant is collected, each with its own position, none for another."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.consoles.sophos import SimulatedSophos
+from lab.faults import RateLimited, Status
+from lab.modules import MODULES
+from lab.platform import LocalPlatform
+from lab.preview import read_devices
+from shared.errors import ActionNeeded, TryAgain
+from tests.rig import Rig, signal_handlers_kept
+
+MODULE = MODULES["Sophos"]
+NORTH, SOUTH, EAST = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
+TENANTS = {NORTH: "North Ltd", SOUTH: "South GmbH", EAST: "East SA"}
+
+
+@pytest.fixture
+def platform() -> Iterator[LocalPlatform]:
+    with LocalPlatform() as platform:
+        yield platform
+
+
+@pytest.fixture(params=["partner", "organization"])
+def console(request: pytest.FixtureRequest) -> Iterator[SimulatedSophos]:
+    with SimulatedSophos(request.param, dict(TENANTS)) as console:
+        console.has(36)
+        yield console
+
+
+@pytest.fixture
+def rig(
+    console: SimulatedSophos, platform: LocalPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Rig]:
+    with signal_handlers_kept():
+        yield Rig(MODULE, console, platform, tmp_path / "data", monkeypatch)
+
+
+def of(console: SimulatedSophos, tenant: str) -> list[str]:
+    return [one for one in console.ids if console.record(one)["tenant"]["id"] == tenant]
+
+
+def places(rig: Rig) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads((rig.data / "context.json").read_text())["scopes"]
+    return found
+
+
+def match_tenant(tenant: str) -> Any:
+    return lambda request: request.headers.get("X-Tenant-ID") == tenant
+
+
+def asked_for(rig: Rig) -> list[str]:
+    return [call.headers["X-Tenant-Id"] for call in rig.console.calls_to("endpoints")]
+
+
+def test_every_tenant_is_collected_under_its_own_name(rig: Rig, console: SimulatedSophos) -> None:
+    rig.cycle()
+    assert set(rig.platform.devices) == set(console.ids)
+    assert set(rig.platform.deliveries.values()) == {1}
+    for uid, event in rig.platform.devices.items():
+        tenant = console.record(uid)["tenant"]["id"]
+        assert event["device"]["org"] == {"uid": tenant, "name": TENANTS[tenant]}
+
+
+def test_each_tenant_has_a_position_a_full_walk_and_fingerprints_of_its_own(rig: Rig) -> None:
+    rig.cycle()
+    assert set(places(rig)) == set(TENANTS)
+    assert all({"last_seen_cursor", "full_walk_began"} <= set(place) for place in places(rig).values())
+    assert {path.name for path in rig.data.glob("fingerprints*")} == {f"fingerprints-{one}.bin" for one in TENANTS}
+    assert "last_seen_cursor" not in json.loads((rig.data / "context.json").read_text())
+
+
+def test_a_second_round_asks_for_changes_and_sends_nothing(rig: Rig) -> None:
+    rig.cycle()
+    rig.console.forget_calls()
+    assert rig.cycle().counts.sent == 0
+    assert {call.query.get("lastSeenAfter") for call in rig.console.calls_to("endpoints")} == {
+        place["last_seen_cursor"] for place in places(rig).values()
+    }
+
+
+def test_a_change_in_one_tenant_is_sent_alone(rig: Rig, console: SimulatedSophos) -> None:
+    rig.cycle()
+    changed = of(console, SOUTH)[4]
+    console.change(changed, hostname="renamed")
+    assert rig.cycle().counts.sent == 1
+    assert rig.platform.deliveries[changed] == 2
+
+
+@pytest.mark.parametrize("fault", [Status(403), Status(401), Status(500), Status(451)], ids=repr)
+def test_a_tenant_that_fails_is_named_and_the_others_go_on(
+    rig: Rig, console: SimulatedSophos, caplog: pytest.LogCaptureFixture, fault: Status
+) -> None:
+    console.fault(fault, match=match_tenant(SOUTH), times=None)
+    with pytest.raises(TryAgain, match="Not collected: South GmbH"):
+        rig.cycle()
+    assert set(rig.platform.devices) == set(of(console, NORTH)) | set(of(console, EAST))
+    assert set(places(rig)) >= {NORTH, EAST}
+    assert "last_seen_cursor" not in places(rig).get(SOUTH, {})
+    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert errors[0].startswith("South GmbH: Sophos ")
+    console.clear_faults()
+    rig.cycle()
+    assert set(rig.platform.devices) == set(console.ids)
+
+
+def test_the_tries_after_a_failure_are_for_the_failed_tenant_alone(rig: Rig, console: SimulatedSophos) -> None:
+    """One tenant that stays closed had all the others read again every quarter of an hour."""
+    console.forbidden = {SOUTH}
+    connector = rig.start()
+    for _ in range(3):
+        with pytest.raises(TryAgain, match="South GmbH"):
+            rig.cycle(connector)
+    assert (asked_for(rig).count(NORTH), asked_for(rig).count(EAST), asked_for(rig).count(SOUTH)) == (2, 2, 3)
+    console.forbidden = set()
+    console.change(of(console, NORTH)[0], hostname="renamed")
+    rig.cycle(connector)
+    assert set(rig.platform.devices) == set(console.ids)
+    assert max(rig.platform.deliveries.values()) == 1
+    rig.cycle(connector)
+    assert max(rig.platform.deliveries.values()) == 2
+
+
+def test_the_others_are_read_again_when_their_time_has_come(rig: Rig, console: SimulatedSophos) -> None:
+    console.forbidden = {SOUTH}
+    connector = rig.start(frequency=1)
+    for _ in range(2):
+        with pytest.raises(TryAgain):
+            rig.cycle(connector)
+        time.sleep(1.05)
+    assert asked_for(rig).count(NORTH) == 2 + 1
+
+
+def test_a_rate_that_is_exceeded_is_the_credentials_and_ends_the_round(rig: Rig, console: SimulatedSophos) -> None:
+    console.fault(RateLimited(120), match=match_tenant(SOUTH))
+    with pytest.raises(TryAgain) as caught:
+        rig.cycle()
+    assert caught.value.retry_after == 120
+    assert EAST not in asked_for(rig)
+
+
+def test_a_platform_that_takes_nothing_ends_the_round(rig: Rig) -> None:
+    """Every tenant was walked to be refused: hours of calls for nothing."""
+    connector = rig.start()
+    rig.platform.api_key = "another"
+    with pytest.raises(ActionNeeded, match=r"Sekoia\.io"):
+        rig.cycle(connector)
+    assert set(asked_for(rig)) == {NORTH}
+
+
+def test_a_failed_ingestion_is_one_tenants(rig: Rig, console: SimulatedSophos) -> None:
+    rig.platform.fail_tasks(1)
+    with pytest.raises(TryAgain, match="Not collected: North Ltd"):
+        rig.cycle()
+    assert set(of(console, SOUTH)) | set(of(console, EAST)) <= set(rig.platform.devices)
+    rig.cycle()
+    assert set(rig.platform.devices) == set(console.ids)
+
+
+def test_a_tenant_that_is_not_provisioned_is_passed_over_and_said(
+    rig: Rig, console: SimulatedSophos, caplog: pytest.LogCaptureFixture
+) -> None:
+    console.unprovisioned = {NORTH}
+    rig.cycle()
+    assert set(rig.platform.devices) == set(of(console, SOUTH)) | set(of(console, EAST))
+    [said] = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert said.startswith("North Ltd is passed over")
+    console.unprovisioned = set()
+    rig.cycle()
+    assert set(rig.platform.devices) == set(console.ids)
+
+
+def test_a_tenant_whose_region_lies_elsewhere_gets_no_token_and_the_others_go_on(
+    rig: Rig, console: SimulatedSophos
+) -> None:
+    console.regions = {SOUTH: "https://api-eu01.central.sophos.com"}
+    with pytest.raises(TryAgain, match="South GmbH"):
+        rig.cycle()
+    assert set(rig.platform.devices) == set(of(console, NORTH)) | set(of(console, EAST))
+
+
+def test_tenants_live_in_regions_of_their_own(rig: Rig, console: SimulatedSophos) -> None:
+    with SimulatedSophos(console.kind, dict(TENANTS)) as region:
+        region.tokens = console.tokens
+        region.has([console.record(one) for one in of(console, SOUTH)])
+        console.regions = {SOUTH: region.url}
+        rig.cycle()
+        assert {call.headers["X-Tenant-Id"] for call in region.calls} == {SOUTH}
+    assert set(rig.platform.devices) == set(console.ids)
+    assert len(console.calls_to("token")) == 1
+
+
+def test_a_credential_without_tenants_says_what_to_change(rig: Rig, console: SimulatedSophos) -> None:
+    for console.tenants, console.unprovisioned in (({}, set()), (dict(TENANTS), set(TENANTS))):
+        with pytest.raises(ActionNeeded, match=r"no provisioned tenant.*create the credential in the tenant"):
+            rig.cycle()
+        assert not MODULE.validator(MODULE.configured(rig.settings)).validate()
+
+
+def test_all_pages_of_tenants_are_read(rig: Rig, console: SimulatedSophos) -> None:
+    console.tenants = {f"00000000-0000-4000-8000-{n:012}": f"Tenant {n}" for n in range(120)}
+    console.has(0)
+    client = MODULE.connector.connect(
+        MODULE.configured(rig.settings).configuration, stop=rig.start()._stop_event, patience=rig.patience
+    )
+    scopes = MODULE.connector.scopes(client)
+    assert {scope.key: scope.name for scope in scopes} == console.tenants
+    assert [call.query["page"] for call in console.calls_to(f"{console.kind}_tenants")] == ["1", "2", "3"]
+
+
+def test_a_tenant_that_was_renamed_keeps_its_position(rig: Rig, console: SimulatedSophos) -> None:
+    connector = rig.cycle()
+    console.tenants[SOUTH] = "South AG"
+    console.heartbeat(of(console, SOUTH)[0])
+    rig.console.forget_calls()
+    rig.cycle(connector)
+    assert all("lastSeenAfter" in call.query for call in console.calls_to("endpoints"))
+    assert len(list(rig.data.glob("fingerprints*"))) == 3
+    event = rig.platform.devices[of(console, SOUTH)[0]]
+    assert event["device"]["org"]["name"] == "South AG"
+
+
+def test_a_full_walk_is_due_tenant_by_tenant(rig: Rig, console: SimulatedSophos) -> None:
+    console.forbidden = {SOUTH}
+    with pytest.raises(TryAgain):
+        rig.cycle()
+    console.forbidden = set()
+    console.forget_calls()
+    rig.cycle()
+    full = {call.headers["X-Tenant-Id"] for call in console.calls_to("endpoints") if "lastSeenAfter" not in call.query}
+    assert full == {SOUTH}
+
+
+def test_a_round_says_which_tenant_it_reads_and_what_it_did(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        rig.cycle()
+    said = [record.message for record in caplog.records if record.levelno == logging.INFO]
+    assert said[:3] == [f"Reading all devices of {name}" for name in TENANTS.values()]
+    assert said[3].startswith("read 36 · sent 36 · ")
+
+
+def test_preview_shows_the_devices_of_all_tenants_but_the_closed(rig: Rig, console: SimulatedSophos) -> None:
+    console.unprovisioned = {NORTH}
+    found = read_devices(MODULE, MODULE.configured(rig.settings), 100)
+    assert {event["device"]["org"]["name"] for event in found.events} == {"South GmbH", "East SA"}
+
+
+def test_preview_names_a_tenant_that_fails_and_shows_the_others(rig: Rig, console: SimulatedSophos) -> None:
+    console.forbidden, console.unprovisioned = {NORTH}, {SOUTH}
+    found = read_devices(MODULE, MODULE.configured(rig.settings), 5)
+    assert {event["device"]["org"]["name"] for event in found.events} == {"East SA"}
+    assert len(found.events) == 5
+    assert [said.partition(":")[0] for said in found.closed] == ["North Ltd", "South GmbH"]
+    console.forbidden = {NORTH, EAST}
+    with pytest.raises(ActionNeeded, match="Partner Assistance"):
+        read_devices(MODULE, MODULE.configured(rig.settings), 5)
+
+
+def test_the_connection_test_reads_one_device_of_the_first_tenant_that_can_be_read(
+    rig: Rig, console: SimulatedSophos
+) -> None:
+    console.forbidden = {NORTH}
+    assert MODULE.validator(MODULE.configured(rig.settings)).validate()
+    assert asked_for(rig) == [NORTH, SOUTH]
+
+
+def test_the_connection_test_fails_when_no_tenant_can_be_read(rig: Rig, console: SimulatedSophos) -> None:
+    console.forbidden = set(TENANTS)
+    validator = MODULE.validator(MODULE.configured(rig.settings))
+    assert not validator.validate()
+    assert "Partner Assistance" in str(validator._error)
+
+
+def test_the_accounts_name_is_in_the_logs_and_nowhere_else(
+    rig: Rig, console: SimulatedSophos, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.settings["account_name"] = "ACME-Account"
+    console.forbidden = {SOUTH}
+    with caplog.at_level(logging.INFO), pytest.raises(TryAgain) as caught:
+        rig.cycle()
+    assert all(record.message.startswith("ACME-Account: ") for record in caplog.records if record.name != "werkzeug")
+    everything = [str(caught.value), str([(call.path, call.query, call.headers, call.body) for call in console.calls])]
+    everything += [str(call.headers) for call in rig.platform.calls] + [str(list(rig.platform.devices.values()))]
+    everything += [path.read_bytes().decode("latin-1") for path in rig.data.rglob("*") if path.is_file()]
+    assert not [place for place in everything if "ACME-Account" in place]
+
+
+def test_an_endpoint_changed_without_a_check_in_arrives_with_the_full_walk(
+    tmp_path: Path, platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with signal_handlers_kept(), SimulatedSophos() as console:
+        console.has(35)
+        rig = Rig(MODULE, console, platform, tmp_path / "data", monkeypatch)
+        rig.cycle()
+        moved = console.ids[3]
+        console.change_silently(moved, group={"id": "g-2", "name": "Moved in Central"})
+        rig.cycle()
+        assert platform.devices[moved]["device"].get("groups") != [{"uid": "g-2", "name": "Moved in Central"}]
+        time.sleep(1.05)
+        rig.cycle(full_sync_interval=1)
+        assert platform.devices[moved]["device"]["groups"] == [{"uid": "g-2", "name": "Moved in Central"}]
+
+
+def test_an_endpoint_that_was_never_seen_arrives_with_the_full_walk_only(
+    tmp_path: Path, platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with signal_handlers_kept(), SimulatedSophos() as console:
+        console.has(12)
+        rig = Rig(MODULE, console, platform, tmp_path / "data", monkeypatch)
+        rig.cycle()
+        console.add({"id": "new", "type": "computer", "hostname": "new"})
+        assert rig.cycle().counts.sent == 0
+        time.sleep(1.05)
+        rig.cycle(full_sync_interval=1)
+        assert "new" in platform.devices
+
+
+def test_a_tenants_own_credential_keeps_its_position_at_the_root(
+    tmp_path: Path, platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with signal_handlers_kept(), SimulatedSophos() as console:
+        times = ["2024-01-07T06:26:08.668Z", "2023-06-26T10:28:08.836Z", "2024-01-07T06:26:08.6Z"]
+        console.has([{"id": str(n), "hostname": "h", "lastSeenAt": seen} for n, seen in enumerate(times)])
+        rig = Rig(MODULE, console, platform, tmp_path / "data", monkeypatch)
+        rig.cycle()
+        context = json.loads((rig.data / "context.json").read_text())
+        assert context["last_seen_cursor"] == "2024-01-07T06:26:08.668Z"
+        assert "scopes" not in context
