@@ -62,7 +62,9 @@ HTTP_FAULTS = (
     HttpFault("503", lambda: Status(503), "503", heals=True),
     HttpFault("504", lambda: Status(504), "504", heals=True),
     HttpFault("empty 200", Empty, "empty body|did not confirm"),
-    HttpFault("wrong JSON shape", lambda: WrongShape([1]), "without|did not confirm|answered"),
+    HttpFault(
+        "wrong JSON shape", lambda: WrongShape("a text"), "without|did not confirm|answered|no usable token|sent"
+    ),
     HttpFault("redirect to another host", lambda: Redirect("https://elsewhere.invalid/"), "another host|redirects"),
 )
 DISK_FAULTS = {"disk full": errno.ENOSPC, "read-only disk": errno.EROFS, "storage error": errno.EIO}

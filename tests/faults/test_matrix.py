@@ -10,7 +10,10 @@ import pytest
 from tests.conformance import DeviceConnectorConformance
 from tests.faults.matrix import Case, chosen, run
 from tests.rig import Rig
+from tests.eset.test_conformance import TestEset as _Eset
+from tests.harfanglab.test_conformance import TestHarfangLab as _HarfangLab
 from tests.sentinelone.test_conformance import TestSentinelOne as _SentinelOne
+from tests.sophos.test_conformance import TestSophos as _Sophos
 
 SHARE = 1.0 if os.environ.get("FAULTS") == "all" else 0.25
 SEED = int(os.environ.get("FAULTS_SEED", "7"))
@@ -36,4 +39,7 @@ def matrix_of(suite: type[DeviceConnectorConformance]) -> type[Any]:
     return Matrix
 
 
+TestHarfangLab = matrix_of(_HarfangLab)
 TestSentinelOne = matrix_of(_SentinelOne)
+TestEset = matrix_of(_Eset)
+TestSophos = matrix_of(_Sophos)
