@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-TYPED := shared lab $(wildcard */*_assets)
+TYPED := shared lab $(wildcard */*_assets) CheckpointHarmony/checkpoint_harmony
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test faults check docs lock clean

@@ -24,7 +24,6 @@ from lab.process import ModuleProcess
 from lab.records import read_records
 from lab.running import Following, readable
 from lab.summary import show
-from shared import ocsf
 from shared.errors import ConnectorError, SkipRecord
 from shared.settings import configuration_error
 
@@ -47,7 +46,7 @@ def main() -> None:
 
 @app.command()
 def demo(
-    devices: Annotated[int, typer.Option(min=1, help="Devices in each simulated console.")] = 500,
+    devices: Annotated[int, typer.Option(min=1, help="Devices (or alerts) in each simulated console.")] = 500,
     out: Annotated[Path, typer.Option(help="Where sent.jsonl, report.html and the state go.")] = Path(".lab/demo"),
 ) -> None:
     """Run the modules against simulated consoles and a local platform, as the platform would run them."""
@@ -108,7 +107,7 @@ def map_records(
                 if isinstance(record, SkipRecord):
                     raise record
                 event = mapper(grouped(record))
-                ocsf.validate(event)
+                chosen.kind.check(event)
             except SkipRecord as reason:
                 failed = True
                 sys.stderr.write(f"record {number}: {reason.field}: {reason.reason}\n")
@@ -135,10 +134,10 @@ def check(module: ModuleName, module_config: ModuleConfig) -> None:
 def preview(
     module: ModuleName,
     module_config: ModuleConfig,
-    limit: Annotated[int, typer.Option(min=1, help="Devices to read.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Devices (or alerts) to read.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout.")] = False,
 ) -> None:
-    """Read some real devices and show what would be sent. Writes and sends nothing."""
+    """Read some real devices or alerts and show what would be sent. Writes and sends nothing."""
     chosen = _module(module)
     try:
         devices = read_devices(chosen, _configured(chosen, module_config), limit)
@@ -149,7 +148,7 @@ def preview(
         for event in devices.events:
             sys.stdout.buffer.write(orjson.dumps(event) + b"\n")
         sys.stdout.flush()
-    show_devices(devices, people, table=not as_json)
+    show_devices(devices, people, chosen.kind, table=not as_json)
 
 
 def _module(name: str) -> LabModule:

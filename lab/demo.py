@@ -20,7 +20,7 @@ def run(devices: int, out: Path, people: Console) -> list[Outcome]:
     sent = out / "sent.jsonl"
     out.mkdir(parents=True, exist_ok=True)
     sent.unlink(missing_ok=True)
-    people.print(f"Starting {', '.join(MODULES)} against simulated consoles of {devices:,} devices each …")
+    people.print(f"Starting {', '.join(MODULES)} against simulated consoles of {devices:,} devices or alerts each …")
     with ExitStack() as stack:
         platform = stack.enter_context(LocalPlatform(out=sent))
         processes = []

@@ -11,13 +11,11 @@ FOLDER = ROOT / "docs" / "fields"
 
 
 def page(module: LabModule) -> str:
-    """The module's table as a page. Times are epoch seconds, UTC."""
+    """The module's table as a page."""
     return (
         f"# {module.name}: what is sent\n\n"
         f"Generated from the mapping table in `{module.name}/{module.package}/mapper.py` by `make docs`; do not edit.\n"
-        "Each row is a field of an OCSF Device Inventory Info event (class 5001). A field whose source is not told is "
-        "absent; a device without a required one is skipped and named in the log. Times are epoch seconds (UTC).\n\n"
-        + document(module.connector.fields)
+        f"{module.kind.about}\n\n" + document(module.connector.fields, module.kind.target)
     )
 
 

@@ -10,6 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
+from checkpoint_harmony.connector import HarmonyMobileConnector
+from checkpoint_harmony.settings import HarmonyMobileModule
+from checkpoint_harmony.validator import HarmonyMobileAccountValidator
 from eset_assets.client import named_groups, with_group
 from eset_assets.connector import EsetDeviceConnector
 from eset_assets.settings import EsetModule
@@ -25,13 +28,16 @@ from sophos_assets.connector import SophosDeviceConnector
 from sophos_assets.settings import SophosModule
 from sophos_assets.validator import SophosAccountValidator
 
+from lab.consoles.checkpoint import SimulatedHarmonyMobile
 from lab.consoles.eset import SimulatedEset
 from lab.consoles.harfanglab import SimulatedHarfangLab
 from lab.consoles.sentinelone import SimulatedSentinelOne
 from lab.consoles.sophos import TOKEN_PATH, SimulatedSophos
+from lab.kinds import ALERTS, DEVICES, Kind
 from lab.server import LocalServer
+from shared.events import EventConnector
 from shared.polling import DeviceConnector
-from shared.validator import DeviceAccountValidator
+from shared.validator import ConnectionTest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,11 +61,16 @@ class LabModule:
 
     name: str
     module: type[Module]
-    connector: type[DeviceConnector]
-    validator: type[DeviceAccountValidator]
+    connector: type[DeviceConnector] | type[EventConnector]
+    validator: type[ConnectionTest]
     simulated: Callable[[int], LocalServer]
     settings_for: Callable[[Any], dict[str, Any]]
     with_groups: Callable[[Iterable[Any]], Callable[[Any], Any]] | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it sends devices or alerts."""
+        return ALERTS if issubclass(self.connector, EventConnector) else DEVICES
 
     @property
     def folder(self) -> Path:
@@ -125,6 +136,12 @@ def _simulated_eset(devices: int) -> SimulatedEset:
     return console
 
 
+def _simulated_harmony_mobile(alerts: int) -> SimulatedHarmonyMobile:
+    console = SimulatedHarmonyMobile()
+    console.has(alerts=alerts)
+    return console
+
+
 def _with_eset_groups(listed: Iterable[Any]) -> Callable[[Any], Any]:
     """`listed`: groups, or answers of `/v1/device_groups`, which hold some."""
     groups = named_groups(chain.from_iterable(map(_eset_groups_in, listed)))
@@ -183,10 +200,22 @@ MODULES = {
                 "oauth2_authorization_url": console.url + TOKEN_PATH,
             },
         ),
+        LabModule(
+            name="CheckpointHarmony",
+            module=HarmonyMobileModule,
+            connector=HarmonyMobileConnector,
+            validator=HarmonyMobileAccountValidator,
+            simulated=_simulated_harmony_mobile,
+            settings_for=lambda console: {
+                "client_id": console.client_id,
+                "secret_key": console.secret_key,
+                "authentication_url": console.login_url,
+            },
+        ),
     )
 }
 
 
 def device_modules(names: Iterable[str] = ()) -> list[LabModule]:
-    """The modules of these names, all of them when none is named."""
-    return [MODULES[name] for name in names] or list(MODULES.values())
+    """The modules of these names, all that send devices when none is named."""
+    return [MODULES[name] for name in names] or [module for module in MODULES.values() if module.kind is DEVICES]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import chain, islice
 from threading import Event
 from typing import Any
@@ -13,13 +13,15 @@ from rich.console import Console
 from rich.table import Table
 from sekoia_automation.module import Module
 
+from lab.kinds import Kind
 from lab.modules import LabModule
-from shared import ocsf
 from shared.errors import ConnectorError, SkipRecord
+from shared.events import EventConnector
 from shared.http import Patience
-from shared.mapping import Mapper
+from shared.pages import Page
 
 _PATIENCE = Patience(connect=5.0, read=30.0, attempts=2)
+_DAYS = 7  # of alerts, which have no end
 
 
 @dataclass
@@ -36,16 +38,19 @@ def read_devices(module: LabModule, configured: Module, limit: int) -> Devices:
 
     Of several scopes, one that fails is named and the others are read; when all fail, the last one's error is raised.
     """
-    page_size = min(limit, 100)
-    client = module.connector.connect(configured.configuration, stop=Event(), patience=_PATIENCE, page_size=page_size)
+    connector, page_size = module.connector, min(limit, 100)
+    client = connector.connect(configured.configuration, stop=Event(), patience=_PATIENCE, page_size=page_size)
     found, failure = Devices(), None
-    for scope in module.connector.scopes(client):
+    if issubclass(connector, EventConnector):
+        now = int(time.time())
+        _read(_records(connector.pages(client, now - _DAYS * 86_400, now)), module, limit, found)
+        return found
+    for scope in connector.scopes(client):
         if scope.closed:
             found.closed.append(f"{scope.name}: {scope.closed}")
             continue
         try:
-            pages = module.connector.walk(client, None, scope).pages
-            _read(chain.from_iterable(page.records for page in pages), module.connector.mapper(), limit, found)
+            _read(_records(connector.walk(client, None, scope).pages), module, limit, found)
         except ConnectorError as error:
             failure = error
             found.closed.append(f"{scope.name}: {error}")
@@ -56,36 +61,33 @@ def read_devices(module: LabModule, configured: Module, limit: int) -> Devices:
     return found
 
 
-def _read(records: Iterable[Any], mapper: Mapper, limit: int, found: Devices) -> None:
+def _records(pages: Iterable[Page]) -> Iterable[Any]:
+    return chain.from_iterable(page.records for page in pages)
+
+
+def _read(records: Iterable[Any], module: LabModule, limit: int, found: Devices) -> None:
+    mapper = module.connector.mapper()
     for record in islice(records, limit - len(found.events) - len(found.skipped)):
         try:
             event = mapper(record)
-            ocsf.validate(event)
+            module.kind.check(event)
             found.events.append(event)
         except SkipRecord as reason:
             found.skipped.append(str(reason))
 
 
-def show_devices(devices: Devices, console: Console, *, table: bool) -> None:
+def show_devices(devices: Devices, console: Console, kind: Kind, *, table: bool) -> None:
     """For people."""
     if table and devices.events:
         shown = Table(title="As it would be sent", title_justify="left")
-        for name in ("hostname", "type", "system", "address", "last seen", "compliant"):
+        for name in kind.columns:
             shown.add_column(name, overflow="fold")
         for event in devices.events:
-            shown.add_row(*_row(event["device"]))
+            shown.add_row(*kind.row(event))
         console.print(shown)
     for reason in devices.closed:
         console.print(f"not read: {reason}", soft_wrap=True, markup=False)
     for reason in devices.skipped:
         console.print(f"skipped: {reason}", soft_wrap=True, markup=False)
-    console.print(f"{len(devices.events)} devices read, {len(devices.skipped)} skipped; nothing was sent or stored.")
-
-
-def _row(device: dict[str, Any]) -> tuple[str, ...]:
-    system = device.get("os", {})
-    seen = device.get("last_seen_time")
-    when = f"{datetime.fromtimestamp(seen, UTC):%Y-%m-%d %H:%M}" if seen else ""
-    compliant = {True: "yes", False: "no"}.get(device.get("is_compliant"), "")  # type: ignore[arg-type] # None is no key
-    texts = device["hostname"], device["type"], system.get("name") or system.get("type", ""), device.get("ip", "")
-    return (*texts, when, compliant)
+    read = f"{len(devices.events)} {kind.noun}s read, {len(devices.skipped)} skipped"
+    console.print(f"{read}; nothing was sent or stored.")

@@ -50,7 +50,7 @@ class ModuleProcess:
         platform.secrets_of[self.uuid] = {key: settings[key] for key in module.secrets if key in settings}
         platform.node_secrets = {"sekoia_api_key": platform.api_key}
         public = {key: _PLACEHOLDER if key in module.secrets else value for key, value in settings.items()}
-        connector = {**arguments, "sekoia_base_url": platform.url, "sekoia_api_key": _PLACEHOLDER}
+        connector = {**arguments, **module.kind.reach(platform, _PLACEHOLDER)}
         self._environment = {
             **{name: value for name, value in os.environ.items() if name in _KEPT or name.lower().endswith("_proxy")},
             "NO_PROXY": "127.0.0.1,localhost",

@@ -18,7 +18,7 @@ _POLL_S = 0.1
 
 @dataclass
 class Following:
-    """Processes under way. `expected` is how many devices each should read, where that is known."""
+    """Processes under way. `expected` is how many rows each should read, where that is known."""
 
     processes: list[ModuleProcess]
     platform: LocalPlatform
@@ -50,8 +50,9 @@ class Following:
         if health is None:
             error = f"the process ended with code {process.exit_code}; what it wrote is in {process.log}"
         if health is None or health["cycles"]:
-            events = self.platform.devices_of(process.uuid).values()
-            self.outcomes[process.module.name] = Outcome(process.module.name, round_, events, error)
+            kind = process.module.kind
+            events = kind.arrived(self.platform, process.uuid)
+            self.outcomes[process.module.name] = Outcome(process.module.name, round_, events, error, kind)
 
 
 def stop_all(processes: list[ModuleProcess]) -> None:

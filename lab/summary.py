@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-Event = dict[str, Any]
+from lab.kinds import DEVICES, KINDS, Event, Kind
 
 
 @dataclass
@@ -22,6 +22,7 @@ class Outcome:
     round: dict[str, Any]
     events: Iterable[Event] = field(repr=False)
     error: str | None = None
+    kind: Kind = DEVICES
 
     @property
     def seconds(self) -> float:
@@ -30,10 +31,10 @@ class Outcome:
 
 
 def show(outcomes: list[Outcome], console: Console) -> None:
-    """One row a module, then what arrived by operating system and by type."""
+    """One row a module, then what arrived: devices by operating system and type, alerts by severity and vector."""
     table = _table("What was collected")
     table.add_column("module", no_wrap=True)
-    for name in ("read", "sent", "unchanged", "skipped", "batches", "seconds", "devices/s"):
+    for name in ("read", "sent", "unchanged", "skipped", "batches", "seconds", "a second"):
         table.add_column(name, justify="right", no_wrap=True)
     for outcome in outcomes:
         done = outcome.round
@@ -41,15 +42,16 @@ def show(outcomes: list[Outcome], console: Console) -> None:
         counts = [f"{done[name]:,}" for name in ("read", "sent", "unchanged", "skipped", "batches")]
         table.add_row(outcome.name, *counts, f"{outcome.seconds:.1f}", f"{rate:,.0f}")
     console.print(table)
-    for title, path in (("By operating system", ("os", "type")), ("By type", ("type",))):
-        _show_counts(title, path, outcomes, console)
+    for kind in KINDS:
+        for title, told in kind.counts.items():
+            _show_counts(title, told, [outcome for outcome in outcomes if outcome.kind is kind], console)
     for outcome in outcomes:
         if outcome.error:
             console.print(f"[red]{outcome.name}:[/red] {outcome.error}", highlight=False)
 
 
-def _show_counts(title: str, path: tuple[str, ...], outcomes: list[Outcome], console: Console) -> None:
-    columns = {outcome.name: Counter(_told(event, path) for event in outcome.events) for outcome in outcomes}
+def _show_counts(title: str, told: Callable[[Event], str], outcomes: list[Outcome], console: Console) -> None:
+    columns = {outcome.name: Counter(map(told, outcome.events)) for outcome in outcomes}
     total = sum(columns.values(), Counter[str]())
     if not total:
         return
@@ -64,10 +66,3 @@ def _show_counts(title: str, path: tuple[str, ...], outcomes: list[Outcome], con
 
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-
-
-def _told(event: Event, path: tuple[str, ...]) -> str:
-    value: Any = event["device"]
-    for step in path:
-        value = value.get(step, {}) if isinstance(value, dict) else {}
-    return str(value or "not told")

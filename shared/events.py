@@ -11,7 +11,8 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from hashlib import blake2b
 from json import dumps
 from threading import Event
@@ -25,7 +26,7 @@ from shared import times
 from shared.cycle import Counts
 from shared.errors import SkipRecord
 from shared.http import ApiSession, Patience
-from shared.intake import EVENT_LIMIT, Intake, as_text, shortened
+from shared.intake import Intake, as_text, fitting
 from shared.mapping import Field, Mapper, Record, readable
 from shared.pages import Page
 from shared.service import Service
@@ -96,6 +97,11 @@ class EventConnector(Service, Connector):
         """The vendor's table, ready to run."""
         return Mapper(cls.fields)
 
+    @cached_property
+    def table(self) -> Mapper:
+        """The mapper of this connector."""
+        return self.mapper()
+
     # --- the round
 
     def cycle(self) -> None:
@@ -125,7 +131,7 @@ class EventConnector(Service, Connector):
     def _collect(self, window: Window) -> bool:
         """Deliver one window and move behind it; whether there is more to read."""
         began = time.time()
-        reading = read_window(f"The source of the {self.noun}s", window, partial(self.pages, self._client), self._key)
+        reading = read_window(self.module.name, window, partial(self.pages, self._client), self._key)
         window = reading.window
         rows = [(key, self._place(record, window), record) for key, record in reading.rows.items()]
         fresh = sorted((row for row in rows if row[0] not in self._known), key=lambda row: row[1])
@@ -143,6 +149,7 @@ class EventConnector(Service, Connector):
         self._cursor = reached
         self._known.forget_before(reached)
         self._store()
+        self.heartbeat()
         return True
 
     def _deliver(self, rows: list[Row]) -> None:
@@ -156,7 +163,7 @@ class EventConnector(Service, Connector):
             self.counts.batches += 1
             self.counts.sent += len(batch)
             self._error_count = 0
-            self._last_events_time = times.utc_now()
+            self._last_events_time = datetime.now(UTC).replace(tzinfo=None)
             self.put_forwarded_events(self._label, len(batch))
             self.put_events_lag(self._label, max(0.0, time.time() - batch[-1][1]))
 
@@ -173,16 +180,8 @@ class EventConnector(Service, Connector):
                 self.log(f"Skipped an {self.noun} ({self._name(record)}): {reason}", level="warning")
 
     def _text(self, record: Any) -> str:
-        """The event's JSON. What is longer than the intake takes is shortened, and the warning says so."""
-        text = as_text(self.event_of(readable(record)))
-        most = EVENT_LIMIT - 1000
-        whole = len(text)
-        while len(text) > EVENT_LIMIT:
-            short = shortened(record, most) if most > 1000 else None
-            if short is None:
-                raise SkipRecord("record", f"is {whole} characters long, and cannot be shortened to {EVENT_LIMIT}")
-            text = as_text(self.event_of(short))
-            most //= 2  # an event may hold a field twice
+        """The event's JSON; a warning tells of one that had to be shortened."""
+        text, whole = fitting(readable(record), self.event_of)
         if len(text) != whole:
             where = f"{self._name(record)}, {whole} characters"
             self.log(f"Shortened an {self.noun} that is longer than the intake takes ({where})", level="warning")
@@ -208,7 +207,7 @@ class EventConnector(Service, Connector):
         try:
             text = dumps(record if version is None else version, sort_keys=True)
         except RecursionError:
-            text = repr(list(record))
+            text = f"nested too deeply, {len(record)}"
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
     @classmethod

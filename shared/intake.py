@@ -6,14 +6,14 @@ an event at most 250,000 characters; a 2xx names as many `event_ids` as events w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import orjson
 from pydantic import SecretStr
 from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE, INTAKE_PAYLOAD_BYTES_MAX_SIZE
 
-from shared.errors import ActionNeeded, TryAgain
+from shared.errors import ActionNeeded, SkipRecord, TryAgain
 from shared.http import ApiSession
 
 EVENT_LIMIT = EVENT_BYTES_MAX_SIZE  # characters, whatever the name says: the SDK compares the length of a text
@@ -65,6 +65,22 @@ class Intake:
         return [str(one) for one in ids or []]
 
 
+def fitting(record: dict[str, Any], event_of: Callable[[dict[str, Any]], dict[str, Any]]) -> tuple[str, int]:
+    """The event's JSON, of a shortened record where it would be longer than the intake takes, and its whole length.
+
+    SkipRecord when it cannot be shortened.
+    """
+    text = as_text(event_of(record))
+    whole, most = len(text), EVENT_LIMIT - 1000
+    while len(text) > EVENT_LIMIT:
+        short = shortened(record, most) if most > 1000 else None
+        if short is None:
+            raise SkipRecord("record", f"is {whole} characters long, and cannot be shortened to {EVENT_LIMIT}")
+        text = as_text(event_of(short))
+        most //= 2  # an event may hold a field twice
+    return text, whole
+
+
 def shortened(record: Mapping[str, Any], most: int) -> dict[str, Any] | None:
     """A copy of at most `most` characters of JSON: its longest fields are cut, and named with their length in `MARK`.
 
@@ -86,5 +102,8 @@ def shortened(record: Mapping[str, Any], most: int) -> dict[str, Any] | None:
 
 
 def as_text(value: Any) -> str:
-    """Compact JSON in its own order of keys."""
-    return orjson.dumps(value).decode()
+    """Compact JSON in its own order of keys; SkipRecord when a record cannot be written so (254 objects in a row)."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        raise SkipRecord("record", "cannot be written as JSON") from None

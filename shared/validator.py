@@ -19,8 +19,8 @@ from shared.pages import Page
 from shared.polling import DeviceConnector
 from shared.settings import configuration_error
 
-_PATIENCE = Patience(connect=5.0, read=12.0, attempts=2, budget=4.0, first_wait=0.5)
-_MOST = 18.0  # seconds: a person waits for the answer
+_PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
+_MOST = 15.0  # seconds: a person waits for the answer, 20 at the most, and the process has to start first
 _MOST_SCOPES = 3
 
 

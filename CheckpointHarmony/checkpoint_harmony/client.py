@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from shared.errors import ActionNeeded
+from shared.errors import ActionNeeded, UnexpectedReply
 from shared.http import ApiSession, Reply, origin
 from shared.mapping import count, part
 from shared.pages import Page, follow, next_position, paging_of, records_of
@@ -92,11 +92,16 @@ class HarmonyMobileClient:
 
     def _split(self, link: str) -> tuple[str, dict[str, Any]]:
         """A next link → path and query: relative to the application, to the host, or whole on the same host."""
-        here = urljoin(self._session.base_url, ALERTS)
-        url = urljoin(here, link)
-        if origin(url)[1] != origin(here)[1]:
-            url = self._session.url(url)  # says so, and sends nothing
-        parts = urlsplit(url)
+        here = self._session.url(ALERTS)
+        try:
+            url = urljoin(here, link)
+            if origin(url)[1] != origin(here)[1]:
+                self._session.url(url)  # refuses it
+            parts = urlsplit(url)
+        except ValueError:
+            raise UnexpectedReply(
+                f"{self._session.who} gave a next link that is no URL; the list ends nowhere."
+            ) from None
         path = parts.path if parts.path.startswith(f"{APPLICATION}/") else APPLICATION + parts.path
         return path, dict(parse_qsl(parts.query, keep_blank_values=True))
 

@@ -40,21 +40,14 @@ class HarmonyMobileConnector(EventConnector):
         patience: Patience,
         page_size: int | None = None,
     ) -> HarmonyMobileClient:
-        arguments = arguments or HarmonyMobileArguments.model_construct()
+        per_minute, chunk_size = (arguments.ratelimit_per_minute, arguments.chunk_size) if arguments else (60, None)
         secret = header_value(settings.secret_key, "Client Secret")
-        login = ApiSession(
-            "Check Point",
-            settings.authentication_url,
-            Anonymous(),
-            stop=stop,
-            patience=patience,
-            advice=LOGIN_ADVICE,
-            rates=(RequestRate(arguments.ratelimit_per_minute, Duration.MINUTE),),
-            secrets=[secret],
-        )
+        call = partial(ApiSession, "Check Point", stop=stop, patience=patience, secrets=[secret])
+        login = call(settings.authentication_url, Anonymous(), advice=LOGIN_ADVICE)
         token = FetchedToken(partial(fetch_token, login, settings.client_id.strip(), secret))
-        session = login.elsewhere(settings.data_url, Bearer(token), ADVICE)
-        return HarmonyMobileClient(session, token, page_size or arguments.chunk_size)
+        rates = (RequestRate(per_minute, Duration.MINUTE),)
+        session = call(settings.data_url, Bearer(token), advice=ADVICE, rates=rates)
+        return HarmonyMobileClient(session, token, page_size or chunk_size)
 
     @classmethod
     def pages(cls, client: HarmonyMobileClient, since: int, until: int) -> Iterator[Page]:
@@ -71,4 +64,4 @@ class HarmonyMobileConnector(EventConnector):
         return [told, epoch(stamp) or stamp] if isinstance(told, str | int) else None
 
     def event_of(self, record: dict[str, Any]) -> dict[str, Any]:
-        return self.mapper()(record) if self.configuration.event_format == "ecs" else as_given(record)
+        return self.table(record) if self.configuration.event_format == "ecs" else as_given(record)

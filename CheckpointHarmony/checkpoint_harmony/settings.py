@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from sekoia_automation.module import Module
 
-from shared.settings import EventConnectorConfiguration, HttpsUrl, ModuleSettings, OriginUrl, Secret, default, origin_url
+from shared.settings import (
+    EventConnectorConfiguration,
+    HttpsUrl,
+    ModuleSettings,
+    OriginUrl,
+    Secret,
+    default,
+    origin_url,
+)
 
 LOGIN = "/auth/external"
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.conformance import DeviceConnectorConformance
-from tests.faults.matrix import Case, chosen, run
-from tests.rig import Rig
 from tests.eset.test_conformance import TestEset as _Eset
+from tests.faults.matrix import Case, chosen, run
 from tests.harfanglab.test_conformance import TestHarfangLab as _HarfangLab
+from tests.rig import Rig
 from tests.sentinelone.test_conformance import TestSentinelOne as _SentinelOne
 from tests.sophos.test_conformance import TestSophos as _Sophos
 

@@ -21,6 +21,7 @@ from shared.mapping import (
     document,
     entries,
     first,
+    first_time,
     mapped_fields,
     named,
     part,
@@ -250,3 +251,17 @@ def test_a_part_that_is_no_object_is_an_empty_one(value: Any) -> None:
 
 def test_a_part_is_an_object_of_the_record() -> None:
     assert part({"os": {"name": "x"}}, "os") == {"name": "x"}
+
+
+@pytest.mark.parametrize(
+    ("record", "seconds"),
+    [
+        ({"a": "1970-01-01T00:00:07Z", "b": "1970-01-01T00:00:09Z"}, 7.0),
+        ({"a": "soon", "b": "1970-01-01T00:00:09Z"}, 9.0),
+        ({"a": None, "b": "1970-01-01T00:00:00Z"}, 0.0),
+        ({"a": 7, "b": ["1970"]}, None),
+        ({}, None),
+    ],
+)
+def test_the_first_field_that_tells_a_time_counts(record: dict[str, Any], seconds: float | None) -> None:
+    assert Mapper([Field("time", first_time("a", "b"))])(record).get("time") == seconds

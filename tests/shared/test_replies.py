@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared import body as bodies
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
-from shared.replies import detail, failure, parsed, unreachable
+from shared.replies import UNREACHABLE, UNTRUSTED, detail, failure, parsed, unreachable
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9"
 PASSWORD = "correct-horse-battery"
@@ -155,6 +155,7 @@ def test_a_network_error_is_told_in_a_few_words(reason: str, words: str) -> None
     ("reason", "words"),
     [
         ("Hostname mismatch, certificate is not valid for", "for another host name"),
+        ("IP address mismatch, certificate is not valid for", "for another host name"),
         ("self-signed certificate in certificate chain", "authority is not known here"),
         ("certificate has expired", "has expired"),
         ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "does not speak TLS on this port"),
@@ -169,3 +170,18 @@ def test_a_certificate_nobody_can_trust_is_for_the_customer(reason: str, words: 
 def test_a_body_without_end_is_told() -> None:
     assert isinstance(unreachable("Vendor", "h", bodies.TooLarge()), UnexpectedReply)
     assert isinstance(unreachable("Vendor", "h", bodies.TooSlow()), TryAgain)
+
+
+@pytest.mark.parametrize(
+    ("error", "key"),
+    [
+        (requests.ConnectTimeout(), UNREACHABLE),
+        (requests.ReadTimeout(), UNREACHABLE),
+        (requests.ConnectionError("Connection refused"), UNREACHABLE),
+        (requests.exceptions.SSLError("certificate has expired"), UNTRUSTED),
+    ],
+)
+def test_a_vendor_may_know_better_what_to_check_when_there_is_no_answer(error: Exception, key: int) -> None:
+    advice = {UNREACHABLE: "Check the port.", UNTRUSTED: "Enter the authority."}
+    assert str(unreachable("Vendor", "console.example", error, advice)).endswith(advice[key])
+    assert advice[key] not in str(unreachable("Vendor", "console.example", error))

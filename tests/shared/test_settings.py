@@ -18,6 +18,7 @@ from shared.settings import (
     configuration_error,
     default,
     https_url,
+    origin_url,
 )
 
 SECRET = "s3cr3t-t0k3n"
@@ -205,3 +206,22 @@ def test_an_optional_setting_that_is_left_empty_has_its_default(left: Any) -> No
 
     assert Optional.model_validate({"url": left}).url == Optional().url == "https://api.example"
     assert Optional.model_validate({"url": "https://other.example/"}).url == "https://other.example"
+
+
+@pytest.mark.parametrize(
+    ("entered", "url"),
+    [
+        ("console.example", "https://console.example"),
+        ("console.example:8443/login", "https://console.example:8443"),
+        (" https://console.example:8443/a/b?c=d#e ", "https://console.example:8443"),
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000"),
+    ],
+)
+def test_the_address_of_any_page_leads_to_its_origin(entered: str, url: str) -> None:
+    assert origin_url(entered) == url
+
+
+@pytest.mark.parametrize("entered", ["", "https://", "http://console.example", "https://me@console.example", "ftp://a"])
+def test_an_address_without_an_origin_to_call_is_refused(entered: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a URL|must"):
+        origin_url(entered)

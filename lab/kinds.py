@@ -1,0 +1,107 @@
+"""What differs between modules that send devices and modules that send alerts; all else the lab does alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from lab.platform import LocalPlatform
+from shared import ocsf
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`counts` are the tables of a summary: title → what an event is counted under; `charts` the report's."""
+
+    noun: str
+    columns: tuple[str, ...]
+    row: Callable[[Event], tuple[str, ...]]
+    counts: Mapping[str, Callable[[Event], str]]
+    charts: Mapping[str, Callable[[Event], str]]
+    target: str  # of the rows of the mapping table
+    about: str  # what the page of fields says of them
+    check: Callable[[Event], None]  # SkipRecord where the platform would refuse the event
+    arrived: Callable[[LocalPlatform, str], Iterable[Event]]  # of the connector with that uuid
+    reach: Callable[[LocalPlatform, Any], dict[str, Any]]  # the arguments that lead to the platform; the placeholder
+
+
+def _device(event: Event, *path: str) -> str:
+    value: Any = event["device"]
+    for step in path:
+        value = value.get(step, {}) if isinstance(value, dict) else {}
+    return str(value or "not told")
+
+
+def _device_row(event: Event) -> tuple[str, ...]:
+    device = event["device"]
+    system, seen = device.get("os", {}), device.get("last_seen_time")
+    when = f"{datetime.fromtimestamp(seen, UTC):%Y-%m-%d %H:%M}" if seen else ""
+    name = system.get("name") or system.get("type", "")
+    return device["hostname"], device["type"], name, device.get("ip", ""), when, _COMPLIANT[device.get("is_compliant")]
+
+
+def _alert(event: Event, raw: str, *path: str) -> str:
+    """Of an alert as it was given, or of the normalised event."""
+    value: Any = event if "message" in event else event.get(raw)
+    for step in path if "message" in event else ():
+        value = value.get(step) if isinstance(value, dict) else None
+    return "" if value is None else str(value)
+
+
+def _alert_row(event: Event) -> tuple[str, ...]:
+    when = _alert(event, "event_timestamp", "@timestamp") or _alert(event, "backend_last_updated", "@timestamp")
+    return (
+        when[:16].replace("T", " "),
+        _alert(event, "severity", "log", "level"),
+        _alert(event, "attack_vector", "checkpoint", "harmony", "attack_vector"),
+        _alert(event, "name", "checkpoint", "harmony", "device_name"),
+        _alert(event, "details", "event", "reason"),
+    )
+
+
+_COMPLIANT: dict[Any, str] = {True: "yes", False: "no", None: ""}
+_DEVICE_COUNTS = {
+    "By operating system": lambda event: _device(event, "os", "type"),
+    "By type": lambda event: _device(event, "type"),
+}
+_ALERT_COUNTS = {
+    "Alerts by severity": lambda event: _alert_row(event)[1] or "not told",
+    "Alerts by attack vector": lambda event: _alert_row(event)[2] or "not told",
+}
+
+DEVICES = Kind(
+    noun="device",
+    columns=("hostname", "type", "system", "address", "last seen (UTC)", "compliant"),
+    row=_device_row,
+    counts=_DEVICE_COUNTS,
+    charts={**_DEVICE_COUNTS, "Compliant": lambda event: _device_row(event)[5] or "not told"},
+    target="OCSF path",
+    about="Each row is a field of an OCSF Device Inventory Info event (class 5001). A field whose source is not told is "
+    "absent; a device without a required one is skipped and named in the log. Times are epoch seconds (UTC).",
+    check=ocsf.validate,
+    arrived=lambda platform, uuid: platform.devices_of(uuid).values(),
+    reach=lambda platform, placeholder: {"sekoia_base_url": platform.url, "sekoia_api_key": placeholder},
+)
+ALERTS = Kind(
+    noun="alert",
+    columns=("time (UTC)", "severity", "attack vector", "device", "details"),
+    row=_alert_row,
+    counts=_ALERT_COUNTS,
+    charts=_ALERT_COUNTS,
+    target="ECS field",
+    about="Each row is a field of the ECS event that `event_format: ecs` sends. A field whose source is not told, or an "
+    "empty text, is absent. With `event_format: raw` (the default) the alert itself is sent, both dates ISO or null.",
+    check=lambda _event: None,
+    arrived=lambda platform, _uuid: [orjson.loads(alert) for alert in platform.alerts],
+    reach=lambda platform, _placeholder: {
+        "intake_key": platform.intake_key,
+        "intake_server": f"{platform.url}/intake",
+    },
+)
+KINDS = (DEVICES, ALERTS)
