@@ -27,7 +27,7 @@ test: venv ## Run the tests
 	@$(BIN)/python -m pytest -q -n auto
 
 faults: venv ## Run the whole fault matrix (the tests run a seeded part of it)
-	@FAULTS=all $(BIN)/python -m pytest -q -n auto tests/faults
+	@FAULTS=all $(BIN)/python -m pytest -q -n auto tests/faults tests/test_hostile_console.py
 
 check: venv ## Lint and type-check
 	@$(BIN)/ruff check .

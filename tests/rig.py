@@ -46,8 +46,7 @@ class Rig:
         connector_configuration = {
             **self.arguments,
             **arguments,
-            "sekoia_base_url": self.platform.url,
-            "sekoia_api_key": self.platform.api_key,
+            **self.module.kind.reach(self.platform, self.platform.api_key),
         }
         environment = self.platform.environment(
             self.settings, connector_configuration, UUID, self.data, liveness_port=0, metrics_port=0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import ssl
 import threading
@@ -27,6 +28,7 @@ from lab.process import ModuleProcess
 MODULE = MODULES["SentinelOne"]
 MIB = 1024 * 1024
 REFUSED_MIB, WORST_PAGE_MIB = 300, 800
+BRACES = 8_000_000 if os.environ.get("FAULTS") == "all" else 1_000_000  # the former fill the 32 MiB, in a minute
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ WORST = [
         {"a"},
         None,
     ),
-    (Streams("nothing but braces", raw_page(*[b"{}"] * 8_000_000)), set(), "Skipped"),
+    (Streams("nothing but braces", raw_page(*[b"{}"] * BRACES)), set(), "Skipped"),
     (Streams("a lone surrogate", raw_page(b'{"id":"a","osName":"\\ud800"}', b'{"id":"b"}')), {"b"}, "surrogate"),
     (Streams("NaN", raw_page(b'{"id":"a","osName":NaN}', b'{"id":"b"}')), {"b"}, "NaN"),
     (Streams("NUL", raw_page(b'{"id":"a","computerName":"x\\u0000y"}', b'{"id":"b"}')), {"a", "b"}, None),

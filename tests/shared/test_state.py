@@ -21,10 +21,14 @@ class RemotePath(type(Path())):  # type: ignore[misc]
     objects: ClassVar[dict[str, bytes]]
     failure: ClassVar[Exception | None] = None
 
+    def exists(self) -> bool:
+        self._fail()
+        return str(self) in self.objects
+
     def read_bytes(self) -> bytes:
         self._fail()
         if str(self) not in self.objects:
-            raise FileNotFoundError(str(self))
+            raise OSError(f"NoSuchKey: {self}")  # as smart_open says it
         return self.objects[str(self)]
 
     def write_bytes(self, data: bytes) -> int:

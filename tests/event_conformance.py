@@ -1,0 +1,535 @@
+"""What every connector of events holds, driven from outside: simulated console, real connector, local platform.
+
+A vendor's class inherits `EventConnectorConformance` and says what is particular to its console. What is the same for
+connectors of devices stands in `tests/conformance.py` under the same names. Every bug a user finds is added here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import requests
+
+from lab.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated, WrongShape
+from lab.modules import LabModule
+from lab.platform import LocalPlatform
+from lab.preview import read_devices
+from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
+from shared.times import epoch
+from tests.rig import Rig, signal_handlers_kept
+
+REFUSALS = [
+    *(Status(500), RateLimited(0), Empty(200), Reset(), Status(400), Status(503), Html(200), Status(413), Empty(204)),
+    *(WrongShape({"event_ids": []}), WrongShape({}), WrongShape([]), WrongShape(None), WrongShape({"event_ids": 35})),
+    WrongShape({"event_ids": ["one", "two"]}),
+]
+HEALED = [Status(503), Status(500), Status(502), Status(504), Reset(), Truncated()]
+Version = tuple[Any, float | None]
+
+
+class EventConnectorConformance:
+    """Inherit, and fill in what the vendor's console calls things. Its 35 events lie in one window, of four pages."""
+
+    lab_module: ClassVar[LabModule]
+    list_route: ClassVar[str]  # the name of the simulated console's route that lists events
+    stamp_field: ClassVar[str]  # the field the windows go by
+    page_without_end: ClassVar[Any]  # a page that names itself as the next
+    page_without_list: ClassVar[Any]
+    arguments: ClassVar[dict[str, Any]] = {"frequency": 3600, "timedelta": 0, "hours_ago": 6}
+
+    @pytest.fixture
+    def platform(self) -> Iterator[LocalPlatform]:
+        with LocalPlatform() as platform:
+            yield platform
+
+    @pytest.fixture
+    def console(self) -> Iterator[Any]:
+        with self.lab_module.simulated(35) as console:
+            yield console
+
+    @pytest.fixture
+    def rig(
+        self, console: Any, platform: LocalPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Rig]:
+        monkeypatch.setattr(self.lab_module.connector, "longest_window", 6 * 3600)
+        with signal_handlers_kept():
+            rig = Rig(self.lab_module, console, platform, tmp_path / "data", monkeypatch)
+            rig.arguments = dict(self.arguments)
+            yield rig
+
+    # --- what the tests compare with
+
+    def version(self, record: dict[str, Any]) -> Version:
+        return record.get("id"), epoch(record.get(self.stamp_field))
+
+    def versions(self, console: Any) -> set[Version]:
+        return {self.version(console.record(identity)) for identity in console.ids}
+
+    def arrived(self, platform: LocalPlatform) -> list[Version]:
+        """In the order in which they were accepted."""
+        return [self.version(json.loads(text)) for text in platform.alerts]
+
+    def undelivered(self, rig: Rig) -> set[Version]:
+        return self.versions(rig.console) - set(self.arrived(rig.platform))
+
+    def assert_cursor_not_ahead(self, rig: Rig) -> None:
+        cursor = epoch(rig.cursor)
+        assert all(at is None or cursor is None or at >= cursor for _, at in self.undelivered(rig))
+
+    def change_all(self, rig: Rig) -> None:
+        for identity in rig.console.ids:
+            rig.console.change(identity, details="changed")
+
+    # --- reading
+
+    def test_every_page_is_read_once_and_every_event_arrives_once_in_the_order_of_time(self, rig: Rig) -> None:
+        counts = rig.cycle().counts
+        arrived = self.arrived(rig.platform)
+        assert set(arrived) == self.versions(rig.console)
+        assert len(arrived) == 35 == counts.read == counts.sent
+        assert [at for _, at in arrived] == sorted(at for _, at in arrived if at is not None)
+        assert len(rig.console.calls_to(self.list_route)) == math.ceil(35 / rig.page_size)
+        assert not rig.platform.refused
+
+    def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
+        rig.console.fault(WrongShape(self.page_without_end), match=self.list_route, times=None)
+        with pytest.raises(UnexpectedReply, match="twice"):
+            rig.cycle()
+        assert len(rig.console.calls_to(self.list_route)) <= 3
+        self.assert_cursor_not_ahead(rig)
+
+    def test_a_page_without_its_list_is_not_the_end_of_the_events(self, rig: Rig) -> None:
+        """The window was taken for empty, its end stored, and its events were lost."""
+        rig.console.fault(WrongShape(self.page_without_list), match=self.list_route, skip=1)
+        with pytest.raises(UnexpectedReply):
+            rig.cycle()
+        self.assert_cursor_not_ahead(rig)
+        rig.cycle()
+        assert not self.undelivered(rig)
+
+    @pytest.mark.parametrize("fault", HEALED, ids=repr)
+    @pytest.mark.parametrize("page", [0, 1, 3])
+    def test_what_time_heals_is_tried_again_and_all_arrive(self, rig: Rig, fault: Fault, page: int) -> None:
+        rig.console.fault(fault, match=self.list_route, skip=page, times=2)
+        rig.cycle()
+        assert not self.undelivered(rig)
+
+    @pytest.mark.parametrize("page", [0, 1, 3])
+    def test_a_page_that_cannot_be_read_stops_the_walk_and_is_read_next_time(self, rig: Rig, page: int) -> None:
+        rig.console.fault(Status(503), match=self.list_route, skip=page, times=3)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        self.assert_cursor_not_ahead(rig)
+        rig.cycle()
+        assert not self.undelivered(rig)
+
+    def test_html_instead_of_json_says_what_to_check(self, rig: Rig) -> None:
+        rig.console.fault(Html(), match=self.list_route, skip=1)
+        with pytest.raises(UnexpectedReply, match=r"HTML page.*Check"):
+            rig.cycle()
+        rig.cycle()
+        assert not self.undelivered(rig)
+
+    def test_a_redirect_to_another_host_is_refused_unsent(self, rig: Rig) -> None:
+        with LocalPlatform() as elsewhere:
+            rig.console.fault(Redirect(f"{elsewhere.url}/api"), match=self.list_route)
+            with pytest.raises(ConnectorError):
+                rig.cycle()
+            assert not elsewhere.calls
+
+    @pytest.mark.parametrize("form", ["seconds", "date"])
+    def test_a_429_waits_what_was_asked(self, rig: Rig, form: str) -> None:
+        asked = 2 if form == "seconds" else format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+        rig.console.fault(RateLimited(asked), match=self.list_route, skip=1)
+        rig.cycle()
+        first, second = [call.at for call in rig.console.calls_to(self.list_route)][1:3]
+        assert 1.0 <= second - first < 6
+        assert not self.undelivered(rig)
+
+    def test_a_429_that_asks_for_long_ends_the_round_with_that_wait(self, rig: Rig) -> None:
+        rig.console.fault(RateLimited(120), match=self.list_route)
+        with pytest.raises(TryAgain) as caught:
+            rig.cycle()
+        assert caught.value.retry_after == 120
+        assert len(rig.console.calls_to(self.list_route)) == 1
+
+    # --- sending
+
+    @pytest.mark.parametrize("refusal", REFUSALS, ids=repr)
+    def test_a_refused_batch_keeps_the_cursor_and_is_sent_again_once(self, rig: Rig, refusal: Fault) -> None:
+        """A chunk that failed was logged and passed over; a 2xx that named fewer ids counted as accepted."""
+        rig.platform.fault(refusal, match="intake", times=3)
+        with pytest.raises(ConnectorError):
+            rig.cycle()
+        self.assert_cursor_not_ahead(rig)
+        assert not rig.platform.alerts
+        rig.platform.clear_faults()
+        rig.cycle()
+        assert sorted(map(repr, self.arrived(rig.platform))) == sorted(map(repr, self.versions(rig.console)))
+
+    def test_a_client_error_of_the_intake_is_not_retried_in_the_round(self, rig: Rig) -> None:
+        """Each status was retried for an hour."""
+        for status in (400, 401, 403, 404, 413):
+            rig.platform.clear_faults()
+            rig.platform.forget_calls()
+            rig.platform.fault(Status(status), match="intake", times=None)
+            with pytest.raises(ConnectorError):
+                rig.cycle()
+            assert len(rig.platform.calls_to("intake")) == 1
+
+    def test_a_lost_answer_to_a_push_is_no_acceptance(self, rig: Rig) -> None:
+        rig.platform.fault(Reset(), match="intake", times=3, after=True)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        self.assert_cursor_not_ahead(rig)
+        rig.cycle()
+        assert not self.undelivered(rig)
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_a_refused_intake_key_says_what_to_do(self, rig: Rig, status: int) -> None:
+        rig.platform.fault(Status(status), match="intake")
+        with pytest.raises(ActionNeeded, match=r"Sekoia\.io.*intake key"):
+            rig.cycle()
+
+    def test_of_several_batches_only_those_not_accepted_are_sent_again(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("shared.intake.Intake.__init__.__defaults__", (4_000,))
+        rig.platform.fault(Status(503), match="intake", skip=2, times=3)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        accepted = self.arrived(rig.platform)
+        assert 0 < len(accepted) < 35
+        rig.cycle()  # of a new process
+        arrived = self.arrived(rig.platform)
+        assert len(arrived) == len(set(arrived)) == 35
+        assert [at for _, at in arrived] == sorted(at for _, at in arrived if at is not None)
+
+    # --- changes
+
+    def test_a_second_round_with_no_change_sends_nothing(self, rig: Rig) -> None:
+        rig.cycle()
+        counts = rig.cycle().counts
+        assert counts.sent == 0
+        assert len(rig.platform.alerts) == 35
+
+    def test_an_event_that_was_touched_is_sent_again_and_no_other(self, rig: Rig) -> None:
+        connector = rig.cycle()
+        changed = rig.console.ids[3]
+        time.sleep(1.1)  # another second
+        rig.console.change(changed, details="changed")
+        time.sleep(1.1)
+        rig.cycle(connector)
+        assert len(rig.platform.alerts) == 36
+        assert json.loads(rig.platform.alerts[-1])["details"] == "changed"
+        assert not self.undelivered(rig)
+
+    def test_events_of_the_boundary_second_are_read_again_and_sent_once(self, rig: Rig) -> None:
+        """A window began where the last one ended, and what was stamped in that second was sent twice, or missed."""
+        for _ in range(4):
+            for identity in rig.console.ids[:5]:
+                rig.console.change(identity)
+            rig.cycle()
+        time.sleep(1.1)
+        rig.cycle()
+        assert not self.undelivered(rig)
+        arrived = self.arrived(rig.platform)
+        assert len(arrived) == len(set(arrived))
+
+    # --- odd records
+
+    def test_null_missing_extra_and_unknown_values_never_stop_a_round(self, rig: Rig) -> None:
+        whole = rig.console.record(rig.console.ids[0])
+        records = []
+        for number, name in enumerate(sorted(whole)):
+            for odd, value in enumerate((None, "", "unheard of", [], {"a": 1}, -1, True)):
+                record = {**whole, "id": number * 100 + odd, "extra": {"of": [1]}, name: value}
+                records.append(record)
+            records.append({key: value for key, value in {**whole, "id": number * 100 + 99}.items() if key != name})
+        rig.console.has(records)
+        rig.page_size = 1000
+        counts = rig.cycle().counts
+        assert counts.skipped == 0
+        assert counts.sent == counts.read
+        assert len(rig.platform.alerts) == counts.sent >= len(records) - 10  # some share what tells them apart
+
+    def test_an_event_without_a_stamp_is_sent_all_the_same_and_once(self, rig: Rig) -> None:
+        records = [rig.console.record(identity) for identity in rig.console.ids]
+        for number, stamp in enumerate(("No data", None, "", "soon", 5)):
+            records[number][self.stamp_field] = stamp
+        del records[5][self.stamp_field]
+        rig.console.has(records)
+        rig.cycle()
+        assert {json.loads(text)["id"] for text in rig.platform.alerts} == {record["id"] for record in records}
+        rig.cycle()
+        assert len(rig.platform.alerts) == 35
+
+    def test_what_is_no_event_is_skipped_and_named_and_the_page_goes_on(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        records = [rig.console.record(identity) for identity in rig.console.ids]
+        rig.console.has([*records, "no object", 42, None, []])
+        counts = rig.cycle().counts
+        assert (counts.skipped, counts.sent) == (4, 35)
+        named = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+        assert len(named) == 4
+        assert not self.undelivered(rig) - {(None, None)}
+
+    @pytest.mark.parametrize("broken", [math.nan, math.inf, "half \ud800 of a letter"], ids=["nan", "inf", "surrogate"])
+    def test_a_record_that_is_no_json_does_not_cost_its_page(
+        self, rig: Rig, broken: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        records = [rig.console.record(identity) for identity in rig.console.ids]
+        records[3]["details"] = broken
+        rig.console.has(records)
+        counts = rig.cycle().counts
+        assert (counts.skipped, counts.sent) == (1, 34)
+        assert any("details" in record.message for record in caplog.records)
+
+    def test_an_event_longer_than_the_intake_takes_is_shortened_and_said(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It was dropped with a line of information."""
+        records = [rig.console.record(identity) for identity in rig.console.ids]
+        records[3]["details"] = 'long "détail" ' * 30_000
+        rig.console.has(records)
+        rig.cycle()
+        assert not self.undelivered(rig)
+        assert not rig.platform.refused
+        assert max(map(len, rig.platform.alerts)) <= 250_000
+        assert any("Shortened" in record.message and str(records[3]["id"]) in record.message for record in caplog.records)
+        [short] = [event for event in map(json.loads, rig.platform.alerts) if "shortened_fields" in event]
+        assert short["shortened_fields"] == {"details": len(records[3]["details"])}
+        assert records[3]["details"].startswith(short["details"])
+        assert len(short["details"]) > 150_000
+
+    # --- stopping
+
+    def test_a_stop_ends_the_wait_between_rounds_within_a_second(self, rig: Rig) -> None:
+        with rig.running() as connector:
+            _until(lambda: connector.cycles == 1)
+            began = time.monotonic()
+        assert time.monotonic() - began < 1
+
+    @pytest.mark.parametrize("fault", [Status(401), RateLimited(600), Status(503), RateLimited(14)], ids=repr)
+    def test_a_stop_ends_the_wait_after_an_error_within_a_second(self, rig: Rig, fault: Fault) -> None:
+        rig.backoff = rig.backoff.__class__()
+        rig.patience = rig.patience.__class__()
+        rig.console.fault(fault, match=self.list_route, times=None)
+        with rig.running():
+            _until(lambda: rig.console.calls_to(self.list_route))
+            time.sleep(0.2)
+            began = time.monotonic()
+        assert time.monotonic() - began < 1
+
+    @pytest.mark.parametrize("phase", ["starting", "reading", "pushing", "between rounds", "failing", "pacing"])
+    def test_sigterm_ends_the_process_within_two_seconds_in_any_phase(self, rig: Rig, phase: str) -> None:
+        """The SDK's handler waited for the threads that were retrying a push for an hour."""
+        if phase == "reading":
+            rig.console.fault(Hang(30), match=self.list_route, skip=1)
+        elif phase == "pushing":
+            rig.platform.fault(Hang(30), match="intake")
+        elif phase == "failing":
+            rig.console.fault(Status(401), match=self.list_route, times=None)
+        process = rig.process(ratelimit_per_minute=2 if phase == "pacing" else 1000).start()
+        if phase == "between rounds":
+            process.wait_for_rounds(1)
+        elif phase == "starting":
+            time.sleep(0.15)
+        else:
+            calls = rig.platform.calls_to if phase == "pushing" else rig.console.calls_to
+            route = "secrets" if phase == "pushing" else self.list_route
+            _until(lambda: calls(route), 15)
+            time.sleep(0.5)
+        began = time.monotonic()
+        assert process.stop() == 0
+        assert time.monotonic() - began < 2
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_killed_anywhere_and_restarted_no_event_is_missing(self, rig: Rig, seed: int) -> None:
+        """What is sent again is at most the one batch whose acceptance could not be written down any more."""
+        chance = random.Random(seed)
+        if seed % 2:
+            with rig.process() as process:
+                process.wait_for_rounds(1)
+            self.change_all(rig)
+            time.sleep(1.1)
+        for server in (rig.console, rig.platform):
+            server.latency = 0.02
+        before = len(rig.platform.alerts)
+        _kill_at_call(rig, chance.randint(1, 14))
+        self.assert_cursor_not_ahead(rig)
+        batches = rig.platform.calls_to("intake")
+        with rig.process() as process:
+            process.wait_for_rounds(1)
+        assert not self.undelivered(rig)
+        again = len(rig.platform.alerts) - before - len(self.versions(rig.console))
+        assert again <= (35 if batches else 0)
+
+    # --- what people see
+
+    def test_the_log_of_a_round_says_what_it_did(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.INFO):
+            connector = rig.cycle()
+            rig.cycle(connector)
+        said = [record.message for record in caplog.records if record.levelno >= logging.INFO]
+        assert len([line for line in said if "are not collected (hours_ago is 6)" in line]) == 1
+        assert re.fullmatch(r"Reading \w+ updated since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z", said[1]), said
+        assert re.fullmatch(
+            r"read 35 · sent 35 · unchanged 0 · skipped 0 · \d+\.\d s · next \d\d:\d\d UTC", said[2]
+        ), said
+
+    @pytest.mark.parametrize("event_format", ["raw", "ecs"])
+    def test_no_configured_secret_is_written_anywhere(
+        self, rig: Rig, capfd: pytest.CaptureFixture[str], event_format: str
+    ) -> None:
+        rig.platform.intake_key = "a-Very-Secret-Intake-Key"
+        secrets = [rig.settings[name] for name in self.lab_module.secrets] + [rig.platform.intake_key]
+        told = {"message": secrets, "error": f"key {secrets[-1]} is wrong"}
+        rig.console.fault(Status(400, json.dumps(told)), match=self.list_route)
+        rig.platform.fault(Status(400, json.dumps(told)), match="intake")
+        rig.platform.fault(Status(401, json.dumps(told)), match="intake")
+        process = rig.process(frequency=1, event_format=event_format)
+        with process:
+            process.wait_for_rounds(5)
+            health = json.dumps(process.health())
+            metrics = requests.get(f"http://127.0.0.1:{process.metrics_port}/metrics", timeout=5).text
+        assert 'symphony_module_common_forwarded_events_total{intake_key="' in metrics
+        assert re.search(r"forwarded_events_total\{[^}]*\} 35\.0", metrics), "counted is what was accepted"
+        places = {
+            "health": health,
+            "metrics": metrics,
+            "logs": json.dumps([log.message for log in rig.platform.logs]),
+            "output": "".join(capfd.readouterr()),
+            "headers": str([call.headers for call in rig.platform.calls]),
+            "user agents": str({call.headers.get("User-Agent") for call in rig.console.calls}),
+            "urls": str([(call.path, call.query) for call in rig.console.calls + rig.platform.calls]),
+            "events": str(rig.platform.alerts),
+            **{str(path): path.read_bytes().decode("latin-1") for path in rig.data.rglob("*") if path.is_file()},
+        }
+        assert len(places["logs"]) > 10
+        for secret in secrets:
+            assert [place for place, content in places.items() if secret in content] == []
+
+    def test_sentry_is_told_no_secret(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The SDK hands the whole configuration to it."""
+        told: list[Any] = []
+        monkeypatch.setattr("sentry_sdk.set_context", lambda name, content: told.append((name, content)))
+        connector = rig.start()
+        assert connector.configuration
+        assert "connector_configuration" in [name for name, _ in told]
+        assert rig.platform.intake_key not in repr(told)
+        assert not any(rig.settings[name] in repr(told) for name in self.lab_module.secrets)
+
+    def test_preview_sends_and_writes_nothing(self, rig: Rig) -> None:
+        found = read_devices(self.lab_module, self.lab_module.configured(rig.settings), 7)
+        assert len(found.events) == 7
+        assert not rig.platform.calls
+        assert not rig.data.exists()
+
+    def test_the_connection_test_reads_an_event(self, rig: Rig) -> None:
+        validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
+        assert validator.validate()
+        assert len(rig.console.calls_to(self.list_route)) == 1
+
+    @pytest.mark.parametrize("fault", [None, Status(401), Hang(60)], ids=repr)
+    def test_the_platforms_connection_test_is_answered_within_20_seconds(self, rig: Rig, fault: Fault | None) -> None:
+        if fault:
+            rig.console.fault(fault, match=self.list_route, times=None)
+        process = rig.process("validate_module_configuration")
+        rig.platform.module_secrets = {name: rig.settings[name] for name in self.lab_module.secrets}
+        began = time.monotonic()
+        with process:
+            _until(lambda: process.exit_code is not None, 25)
+        assert time.monotonic() - began < 21
+        assert process.exit_code == 0
+        validation = rig.platform.validation or {}
+        assert validation["results"]["success"] is (fault is None)
+        assert ("error" in validation) is (fault is not None)
+        assert "Traceback" not in process.log.read_text()
+
+    @pytest.mark.parametrize(
+        "fault", [Status(401), Status(403), Status(404), Html(), Status(503), Reset(), Empty()], ids=repr
+    )
+    def test_the_connection_test_says_what_to_do(self, rig: Rig, fault: Fault) -> None:
+        rig.console.fault(fault, match=self.list_route, times=None)
+        validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
+        assert not validator.validate()
+        assert validator._error
+        assert re.search(r"Check|Give|Create|again|empty body", validator._error), validator._error
+
+    # --- the state
+
+    def test_state_is_readable_by_its_owner_only(self, rig: Rig) -> None:
+        rig.cycle()
+        files = [path for path in rig.data.rglob("*") if path.is_file()]
+        assert {path.name for path in files} == {"context.json", "context.json.bak"}
+        assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+    def test_a_damaged_position_is_said_and_its_copy_used(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+        rig.cycle()
+        (rig.data / "context.json").write_bytes(b'{"last_event_date":"2026-')
+        rig.cycle()
+        assert any("damaged" in record.message for record in caplog.records)
+        assert not self.undelivered(rig)
+        assert len(rig.platform.alerts) == 35  # the copy knows what was accepted
+
+    @pytest.mark.parametrize("content", [b"[]", b"", b'{"last_event_date":5,"known":[1]}', b'{"known":{"a":"b"}}'])
+    def test_a_position_that_says_nothing_is_followed_by_the_first_run(self, rig: Rig, content: bytes) -> None:
+        rig.data.mkdir()
+        (rig.data / "context.json").write_bytes(content)
+        rig.cycle()
+        assert not self.undelivered(rig)
+
+    def test_the_first_run_keeps_its_beginning_while_it_fails(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Hours of a wrong secret moved the beginning of the first run, and the events of those hours were lost."""
+        rig.console.fault(Status(401), match=self.list_route, times=None)
+        with pytest.raises(ActionNeeded):
+            rig.cycle()
+        begun = rig.cursor
+        assert begun
+        real = time.time
+        monkeypatch.setattr("shared.events.time.time", lambda: real() + 5 * 3600)
+        with pytest.raises(ActionNeeded):
+            rig.cycle()
+        assert rig.cursor == begun
+
+
+def _until(condition: Any, seconds: float = 10.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.01)
+
+
+def _kill_at_call(rig: Rig, number: int) -> None:
+    """Run the module and kill it at the n-th call that any server sees from it after its secrets."""
+    seen = threading.Semaphore(0)
+    process = rig.process()
+
+    def count(_request: Any) -> None:
+        seen.release()
+
+    for server in (rig.console, rig.platform):
+        server.before_call = count
+    try:
+        process.start()
+        for _ in range(number):
+            if not seen.acquire(timeout=5):
+                break
+    finally:
+        process.kill()
+        for server in (rig.console, rig.platform):
+            server.before_call = None
