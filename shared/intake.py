@@ -97,7 +97,8 @@ def shortened(record: Mapping[str, Any], most: int) -> dict[str, Any] | None:
         if len(text) < _WORTH_CUTTING:
             return None
         cut.setdefault(longest, len(text))
-        short[longest] = text[: max(0, len(text) - excess - 64)]
+        encoded = len(as_text(text))  # with its escapes, so that as much is cut as need be and no more
+        short[longest] = text[: len(text) * max(0, encoded - excess - 64) // encoded]
     return None
 
 

@@ -17,6 +17,7 @@ from shared.pages import Page
 _PASSES = 3  # over one window, before it is halved
 _MOST_ROWS = 20_000  # of a window, which is held in memory to be sorted; one of a second cannot be split
 _MOST_KNOWN = 100_000
+_YOUNG = 60  # seconds after its end in which rows may still come into a window
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,11 @@ def read_window(
 ) -> Reading:
     """The window, or as much of its beginning as could be read whole; `pages(start, end)` reads it once.
 
-    It is read again when the total moved between its pages or is not the number of rows, until a pass agrees with its
-    total or with the pass before: the rows are those of all the passes. One that does not come to rest, or holds too
-    much, is halved; TryAgain when a second of it does not come to rest.
+    A window of several pages is read again when its total moved between them or is not the number of its rows; one so
+    young that rows may still come into it is read again in any case, for one that comes hides from the total one that
+    leaves. It is at rest when two passes in a row bring the same: then none was passed by, because a row that left
+    would be missing from the second. The rows are those of all the passes. A window that does not come to rest, or
+    holds too much, is halved; TryAgain when a second of it does not come to rest.
     """
     while (reading := _read(window, pages, key_of)) is None:
         if window.half is None:
@@ -85,7 +88,8 @@ def _read(window: Window, pages: Callable[[int, int], Iterator[Page]], key_of: C
             if len(reading.rows) > most:
                 return None
         reading.pages += count
-        if count == 1 or totals == {len(seen)} or seen == before:
+        quiet = reading.date is not None and reading.date - window.end >= _YOUNG
+        if count == 1 or seen == before or (quiet and totals == {len(seen)}):
             return reading
         before = seen
     return None

@@ -14,8 +14,6 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,37 +21,22 @@ import pytest
 import requests
 
 from lab.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated, WrongShape
-from lab.modules import LabModule
 from lab.platform import LocalPlatform
-from lab.preview import read_devices
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.times import epoch
+from tests.conformance_base import ConnectorConformance, until
 from tests.rig import Rig, signal_handlers_kept
 
 REFUSALS = [Status(500), RateLimited(0), Empty(200), Reset(), Status(400), Status(503), Html(200)]
 
 
-class DeviceConnectorConformance:
+class DeviceConnectorConformance(ConnectorConformance):
     """Inherit, and fill in what the vendor's console calls things."""
 
-    lab_module: ClassVar[LabModule]
-    list_route: ClassVar[str]  # the name of the simulated console's route that lists devices
     cursor_field: ClassVar[str | None] = None  # the record's field the cursor follows, if the vendor has one
     name_fields: ClassVar[tuple[str, ...]]  # without these a device is sent under its id
     id_fields: ClassVar[tuple[str, ...]]  # in the order in which the first told one is the uid
     change: ClassVar[dict[str, Any]]  # fields that make a device another
-    page_without_end: ClassVar[Any]  # a page that names itself as the next
-    nested: ClassVar[tuple[str, ...]] = ()  # fields that hold objects or lists
-
-    @pytest.fixture
-    def platform(self) -> Iterator[LocalPlatform]:
-        with LocalPlatform() as platform:
-            yield platform
-
-    @pytest.fixture
-    def console(self) -> Iterator[Any]:
-        with self.lab_module.simulated(35) as console:
-            yield console
 
     @pytest.fixture
     def rig(
@@ -71,13 +54,13 @@ class DeviceConnectorConformance:
     def uid(self, record: dict[str, Any]) -> str:
         return str(next(record[name] for name in self.id_fields if record.get(name)))
 
-    def undelivered(self, console: Any, platform: LocalPlatform) -> dict[str, dict[str, Any]]:
+    def undelivered(self, rig: Rig) -> dict[str, dict[str, Any]]:
         """Records whose latest content the platform does not hold (but for what a heartbeat moves)."""
         mapper = self.lab_module.connector.mapper()
-        arrived = platform.devices
+        arrived = rig.platform.devices
         return {
             uid: record
-            for uid, record in self.records(console).items()
+            for uid, record in self.records(rig.console).items()
             if uid not in arrived or _stable(arrived[uid]) != _stable(mapper(record))
         }
 
@@ -86,7 +69,7 @@ class DeviceConnectorConformance:
         cursor = epoch(rig.cursor)
         if cursor is None or self.cursor_field is None:
             return
-        for record in self.undelivered(rig.console, rig.platform).values():
+        for record in self.undelivered(rig).values():
             assert (at := epoch(record.get(self.cursor_field))) is None or at >= cursor
 
     def change_all(self, rig: Rig) -> None:
@@ -97,7 +80,7 @@ class DeviceConnectorConformance:
 
     def test_every_page_is_read_once(self, rig: Rig) -> None:
         rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
         assert set(rig.platform.devices) == set(self.records(rig.console))
         assert len(rig.console.calls_to(self.list_route)) == math.ceil(35 / rig.page_size)
         assert set(rig.platform.deliveries.values()) == {1}
@@ -120,15 +103,6 @@ class DeviceConnectorConformance:
             rig.cycle()
         assert rig.cursor is None
 
-    @pytest.mark.parametrize(
-        "fault", [Status(503), Status(500), Status(502), Status(504), Reset(), Truncated()], ids=repr
-    )
-    @pytest.mark.parametrize("page", [0, 1, 3])
-    def test_what_time_heals_is_tried_again_and_all_arrive(self, rig: Rig, fault: Fault, page: int) -> None:
-        rig.console.fault(fault, match=self.list_route, skip=page, times=2)
-        rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
-
     @pytest.mark.parametrize("page", [0, 1, 3])
     def test_a_page_that_cannot_be_read_stops_the_walk_and_is_read_next_time(self, rig: Rig, page: int) -> None:
         """A 500 on page 7 became the end of the fleet."""
@@ -137,14 +111,7 @@ class DeviceConnectorConformance:
             rig.cycle()
         assert rig.cursor is None
         rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
-
-    def test_html_instead_of_json_says_what_to_check(self, rig: Rig) -> None:
-        rig.console.fault(Html(), match=self.list_route, skip=1)
-        with pytest.raises(UnexpectedReply, match=r"HTML page.*Check"):
-            rig.cycle()
-        rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
 
     def test_a_refused_credential_says_what_to_do(self, rig: Rig) -> None:
         rig.console.fault(Status(401), match=self.list_route, times=None)
@@ -156,29 +123,6 @@ class DeviceConnectorConformance:
         rig.console.fault(Status(403), match=self.list_route)
         with pytest.raises(ActionNeeded, match=r"403.*(Give|Grant|right|role|permission)"):
             rig.cycle()
-
-    def test_a_redirect_to_another_host_is_refused_unsent(self, rig: Rig) -> None:
-        with LocalPlatform() as elsewhere:
-            rig.console.fault(Redirect(f"{elsewhere.url}/api"), match=self.list_route)
-            with pytest.raises(ConnectorError):
-                rig.cycle()
-            assert not elsewhere.calls
-
-    @pytest.mark.parametrize("form", ["seconds", "date"])
-    def test_a_429_waits_what_was_asked(self, rig: Rig, form: str) -> None:
-        asked = 2 if form == "seconds" else format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
-        rig.console.fault(RateLimited(asked), match=self.list_route, skip=1)
-        rig.cycle()
-        first, second = [call.at for call in rig.console.calls_to(self.list_route)][1:3]
-        assert 1.0 <= second - first < 6
-        assert not self.undelivered(rig.console, rig.platform)
-
-    def test_a_429_that_asks_for_long_ends_the_round_with_that_wait(self, rig: Rig) -> None:
-        rig.console.fault(RateLimited(120), match=self.list_route)
-        with pytest.raises(TryAgain) as caught:
-            rig.cycle()
-        assert caught.value.retry_after == 120
-        assert len(rig.console.calls_to(self.list_route)) == 1
 
     # --- sending
 
@@ -193,7 +137,7 @@ class DeviceConnectorConformance:
         self.assert_cursor_not_ahead(rig)
         rig.platform.clear_faults()
         rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
 
     @pytest.mark.parametrize("refusal", REFUSALS, ids=repr)
     def test_a_batch_refused_in_the_first_walk_leaves_no_cursor(self, rig: Rig, refusal: Fault) -> None:
@@ -203,7 +147,7 @@ class DeviceConnectorConformance:
         assert rig.cursor is None
         rig.platform.clear_faults()
         rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
 
     def test_a_lost_answer_to_a_push_is_no_acceptance(self, rig: Rig) -> None:
         rig.platform.fault(Reset(), match="push", times=3, after=True)
@@ -211,7 +155,7 @@ class DeviceConnectorConformance:
             rig.cycle()
         assert rig.cursor is None
         rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
 
     def test_a_failed_ingestion_task_keeps_the_cursor(self, rig: Rig) -> None:
         rig.cycle()
@@ -219,17 +163,17 @@ class DeviceConnectorConformance:
         rig.platform.fail_tasks(1)
         with pytest.raises(TryAgain, match="could not ingest"):
             rig.cycle()
-        assert self.undelivered(rig.console, rig.platform)
+        assert self.undelivered(rig)
         self.assert_cursor_not_ahead(rig)
         rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
 
     def test_after_a_failed_task_only_its_batch_is_sent_again(self, rig: Rig) -> None:
         rig.platform.fail_tasks(1)
         with pytest.raises(TryAgain):
             rig.cycle()
         rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
         assert sum(rig.platform.deliveries.values()) <= 35 + 20  # what was not pushed any more is sent once too
 
     def test_a_task_api_that_does_not_answer_costs_one_warning_and_no_device(
@@ -237,7 +181,7 @@ class DeviceConnectorConformance:
     ) -> None:
         rig.platform.fault(Status(404), match="task", times=None)
         rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
         assert len([record for record in caplog.records if "cannot be followed" in record.message]) == 1
         if self.cursor_field:
             assert rig.cursor
@@ -272,7 +216,7 @@ class DeviceConnectorConformance:
         uid = self.uid(rig.console.record(identity))
         assert rig.platform.deliveries[uid] == 2
         assert sum(rig.platform.deliveries.values()) == 36
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
 
     def test_a_heartbeat_alone_sends_nothing_until_the_refresh_is_due(self, rig: Rig) -> None:
         rig.cycle()
@@ -308,7 +252,7 @@ class DeviceConnectorConformance:
         rig.console.before_call = None
         rig.cycle()
         assert changed
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
 
     def test_a_mapping_change_leads_to_a_full_walk(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         rig.cycle()
@@ -385,29 +329,12 @@ class DeviceConnectorConformance:
 
     # --- stopping
 
-    def test_a_stop_ends_the_wait_between_rounds_within_a_second(self, rig: Rig) -> None:
-        with rig.running() as connector:
-            _until(lambda: connector.cycles == 1)
-            began = time.monotonic()
-        assert time.monotonic() - began < 1
-
-    @pytest.mark.parametrize("fault", [Status(401), RateLimited(600), Status(503), RateLimited(14)], ids=repr)
-    def test_a_stop_ends_the_wait_after_an_error_within_a_second(self, rig: Rig, fault: Fault) -> None:
-        rig.backoff = rig.backoff.__class__()
-        rig.patience = rig.patience.__class__()
-        rig.console.fault(fault, match=self.list_route, times=None)
-        with rig.running():
-            _until(lambda: rig.console.calls_to(self.list_route))
-            time.sleep(0.2)
-            began = time.monotonic()
-        assert time.monotonic() - began < 1
-
     def test_a_dead_credential_is_tried_slowly(self, rig: Rig) -> None:
         """A refused token was retried thousands of times a second."""
         rig.backoff = rig.backoff.__class__()
         rig.console.fault(Status(401), match=self.list_route, times=None)
         with rig.running():
-            _until(lambda: rig.console.calls_to(self.list_route))
+            until(lambda: rig.console.calls_to(self.list_route))
             time.sleep(1)
         assert len(rig.console.calls_to(self.list_route)) <= 2
 
@@ -429,7 +356,7 @@ class DeviceConnectorConformance:
         elif phase != "starting":
             calls = rig.console.calls_to if phase in ("reading", "failing") else rig.platform.calls_to
             route = {"pushing": "secrets", "waiting for a task": "task"}.get(phase, self.list_route)
-            _until(lambda: calls(route), 15)
+            until(lambda: calls(route), 15)
             time.sleep(0.3)
         else:
             time.sleep(0.15)
@@ -451,7 +378,7 @@ class DeviceConnectorConformance:
         self.assert_cursor_not_ahead(rig)
         with rig.process() as process:
             process.wait_for_rounds(1)
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
 
     # --- what people see
 
@@ -490,42 +417,10 @@ class DeviceConnectorConformance:
         for secret in secrets:
             assert [place for place, content in places.items() if secret in content] == []
 
-    def test_preview_sends_and_writes_nothing(self, rig: Rig) -> None:
-        found = read_devices(self.lab_module, self.lab_module.configured(rig.settings), 7)
-        assert len(found.events) == 7
-        assert not rig.platform.calls
-        assert not rig.data.exists()
-
     def test_the_connection_test_reads_a_device(self, rig: Rig) -> None:
         validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
         assert validator.validate()
         assert len(rig.console.calls_to(self.list_route)) == 1
-
-    @pytest.mark.parametrize("fault", [None, Status(401), Hang(60)], ids=repr)
-    def test_the_platforms_connection_test_is_answered_within_20_seconds(self, rig: Rig, fault: Fault | None) -> None:
-        if fault:
-            rig.console.fault(fault, match=self.list_route, times=None)
-        process = rig.process("validate_module_configuration")
-        rig.platform.module_secrets = {name: rig.settings[name] for name in self.lab_module.secrets}
-        began = time.monotonic()
-        with process:
-            _until(lambda: process.exit_code is not None, 25)
-        assert time.monotonic() - began < 21
-        assert process.exit_code == 0
-        validation = rig.platform.validation or {}
-        assert validation["results"]["success"] is (fault is None)
-        assert ("error" in validation) is (fault is not None)
-        assert "Traceback" not in process.log.read_text()
-
-    @pytest.mark.parametrize(
-        "fault", [Status(401), Status(403), Status(404), Html(), Status(503), Reset(), Empty()], ids=repr
-    )
-    def test_the_connection_test_says_what_to_do(self, rig: Rig, fault: Fault) -> None:
-        rig.console.fault(fault, match=self.list_route, times=None)
-        validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
-        assert not validator.validate()
-        assert validator._error
-        assert re.search(r"Check|Give|Create|again|empty body", validator._error), validator._error
 
     def test_state_is_readable_by_its_owner_only(self, rig: Rig) -> None:
         rig.cycle()
@@ -570,7 +465,7 @@ class TokenConformance(DeviceConnectorConformance):
         rig.console.before_call = expire_behind_the_walk
         rig.cycle()
         assert expired
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
         assert len(rig.console.calls_to(self.token_route)) == 2
         assert len(rig.console.calls_to(self.list_route)) == math.ceil(35 / rig.page_size) + 1
 
@@ -579,7 +474,7 @@ class TokenConformance(DeviceConnectorConformance):
         self.expire(rig.console)
         self.change_all(rig)
         rig.cycle(connector)
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
         assert len(rig.console.calls_to(self.token_route)) == 2
 
     @pytest.mark.parametrize("status", [400, 401])
@@ -594,7 +489,7 @@ class TokenConformance(DeviceConnectorConformance):
         rig.backoff = rig.backoff.__class__()
         rig.console.fault(Status(401), match=self.token_route, times=None)
         with rig.running():
-            _until(lambda: rig.console.calls_to(self.token_route))
+            until(lambda: rig.console.calls_to(self.token_route))
             time.sleep(1)
         assert len(rig.console.calls_to(self.token_route)) == 1
 
@@ -602,7 +497,7 @@ class TokenConformance(DeviceConnectorConformance):
     def test_a_token_server_that_time_heals_is_tried_again(self, rig: Rig, fault: Fault) -> None:
         rig.console.fault(fault, match=self.token_route, times=2)
         rig.cycle()
-        assert not self.undelivered(rig.console, rig.platform)
+        assert not self.undelivered(rig)
 
     def test_a_token_server_that_stays_down_is_given_up_after_three_tries(self, rig: Rig) -> None:
         rig.console.fault(Status(503), match=self.token_route, times=None)
@@ -656,13 +551,6 @@ class TokenConformance(DeviceConnectorConformance):
 def _stable(event: dict[str, Any]) -> dict[str, Any]:
     device = {key: value for key, value in event["device"].items() if key != "last_seen_time"}
     return {**event, "device": device, "time": None}
-
-
-def _until(condition: Any, seconds: float = 10.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.01)
 
 
 def _kill_at_call(rig: Rig, number: int) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("tests.conformance", "tests.event_conformance", "tests.rig")
+pytest.register_assert_rewrite("tests.conformance_base", "tests.conformance", "tests.event_conformance", "tests.rig")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -16,10 +16,11 @@ from packaging.requirements import Requirement
 from pydantic import SecretStr
 
 from lab.fields import page, path_of
+from lab.kinds import DEVICES
 from lab.modules import MODULES, ROOT, LabModule
-from shared.settings import DeviceConnectorConfiguration
+from shared.settings import DeviceConnectorConfiguration, EventConnectorConfiguration
 
-VENDOR_PACKAGES = {path.parent.name for path in ROOT.glob("*/*_assets/client.py")}
+VENDOR_PACKAGES = {module.package for module in MODULES.values()}
 CATEGORIES = {
     "Applicative",
     "Cloud Providers",
@@ -31,6 +32,8 @@ CATEGORIES = {
     "Network",
     "Threat Intelligence",
 }
+
+DEVICE_ARGUMENTS = {"sekoia_base_url", "sekoia_api_key", "frequency", "batch_size", "full_sync_interval"}
 
 each_module = pytest.mark.parametrize("module", MODULES.values(), ids=list(MODULES))
 
@@ -99,16 +102,29 @@ def test_the_connector_json_describes_the_arguments(module: LabModule) -> None:
     schema = module.connector_manifest["arguments"]
     Draft7Validator.check_schema(schema)
     model = get_type_hints(module.connector)["configuration"]
-    assert issubclass(model, DeviceConnectorConfiguration)
-    names = ("sekoia_base_url", "sekoia_api_key", "frequency", "batch_size", "full_sync_interval")
-    assert set(schema["properties"]) == set(names)
-    for name in names:
-        described, field = schema["properties"][name], model.model_fields[name]
+    for name, described in schema["properties"].items():
+        field = model.model_fields[name]
         assert described["title"] and described["description"]
         if not _is_secret(field.annotation):
             assert described["default"] == field.default, name
-    assert schema["secrets"] == ["sekoia_api_key"]
-    assert set(schema["internal"]) <= set(names)
+            assert described.get("minimum") == next((at.ge for at in field.metadata if hasattr(at, "ge")), None), name
+    if module.kind is DEVICES:
+        assert issubclass(model, DeviceConnectorConfiguration)
+        assert set(schema["properties"]) == DEVICE_ARGUMENTS
+        assert schema["secrets"] == ["sekoia_api_key"]
+        assert set(schema["internal"]) <= DEVICE_ARGUMENTS
+    else:
+        assert issubclass(model, EventConnectorConfiguration)
+        assert set(schema["properties"]) == set(model.model_fields)
+        assert schema["required"] == ["intake_key"]
+        assert "secrets" not in schema, "the SDK resolves none for connectors of events"
+
+
+@each_module
+def test_a_trigger_is_its_connector_under_another_name(module: LabModule) -> None:
+    for path in module.folder.glob("trigger_*.json"):
+        trigger = json.loads(path.read_text(encoding="utf-8"))
+        assert trigger == {**module.connector_manifest, "results": trigger["results"]}
 
 
 @each_module
@@ -119,7 +135,7 @@ def test_the_manifest_is_what_the_platform_takes(module: LabModule) -> None:
     assert set(manifest["categories"]) <= CATEGORIES
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", manifest["slug"])
     assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])
-    assert connector["type"] == "asset"
+    assert connector.get("type") == ("asset" if module.kind is DEVICES else None)
     assert (
         str(uuid.UUID(manifest["uuid"])) == manifest["uuid"] != connector["uuid"] == str(uuid.UUID(connector["uuid"]))
     )

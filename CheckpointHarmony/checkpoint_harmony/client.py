@@ -26,7 +26,6 @@ _KEY = (
     "after their creation. If in doubt create a new one for the service Harmony Mobile with the role Read-Only."
 )
 LOGIN_ADVICE = {
-    400: _KEY,
     401: _KEY,
     403: _KEY,
     404: "Check the Authentication URL: it is shown when the API key is created, and ends in /auth/external.",
@@ -41,7 +40,12 @@ ADVICE = {
 def fetch_token(login: ApiSession, client_id: str, secret: str) -> Token:
     """A token for an API key; ActionNeeded when it is refused, which the portal also says with HTTP 200."""
     began = time.monotonic()
-    body = login.call("POST", login.base_url, json={"clientId": client_id, "accessKey": secret}).json
+    try:
+        body = login.call("POST", login.base_url, json={"clientId": client_id, "accessKey": secret}).json
+    except UnexpectedReply as error:
+        if error.status != 400:
+            raise
+        raise ActionNeeded(f"{login.who} refused the credentials (HTTP 400). {_KEY}", status=400) from None
     if isinstance(body, dict) and body.get("success") is False:
         raise ActionNeeded(f"{login.who} refused the credentials (HTTP 200, success: false). {_KEY}", status=401)
     data = part(body, "data") if isinstance(body, dict) else {}

@@ -122,7 +122,7 @@ def run(case: Case, suite: DeviceConnectorConformance, rig: Rig, monkeypatch: py
     with _watched_cursor(suite, rig, monkeypatch), _armed(case, suite, rig) as still_armed:
         errors = _rounds(rig, still_armed)
     _assert_said(case, errors)
-    assert not suite.undelivered(rig.console, rig.platform)
+    assert not suite.undelivered(rig)
     suite.assert_cursor_not_ahead(rig)
     calls = len(rig.console.calls_to(suite.list_route))
     assert calls <= (len(errors) + 2) * (PAGES * 2 + 6), f"{calls} calls"

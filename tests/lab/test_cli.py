@@ -245,8 +245,16 @@ def test_the_demo_delivers_every_device_and_leaves_a_report(tmp_path: Path) -> N
     assert len(events) == 40 * len(MODULES)
     for name in MODULES:
         assert name in done.stderr
+    assert "Alerts by severity" in done.stderr
+    assert "Alerts by attack vector" in done.stderr
     report = (tmp_path / "report.html").read_text()
-    assert all(event["device"]["hostname"] in report for event in events if event["device"]["hostname"].isalnum())
+    devices = [event["device"] for event in events if "device" in event]
+    assert len(devices) == 40 * (len(MODULES) - 1)
+    assert all(device["hostname"] in report for device in devices if device["hostname"].isalnum())
+    alerts = [event for event in events if "device" not in event]
+    assert {alert["severity"] for alert in alerts} | {alert["attack_vector"] for alert in alerts} <= set(
+        re.findall(r"[^<>\n]+", report)
+    )
     assert "http" not in report.replace("http-equiv", "")
 
 

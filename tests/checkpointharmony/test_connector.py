@@ -1,0 +1,271 @@
+"""What the connector does with time, the intake and the SDK; beside the suite that every connector of events holds."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from lab.consoles.checkpoint import SimulatedHarmonyMobile, moment
+from lab.faults import Status
+from lab.modules import MODULES
+from lab.platform import LocalPlatform
+from shared.errors import TryAgain
+from shared.times import epoch, iso
+from tests.rig import Rig, signal_handlers_kept
+
+MODULE = MODULES["CheckpointHarmony"]
+ARGUMENTS = {"frequency": 3600, "timedelta": 0, "hours_ago": 6, "ratelimit_per_minute": 100_000}
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    with LocalPlatform() as platform, SimulatedHarmonyMobile() as console, signal_handlers_kept():
+        console.has(alerts=35)
+        rig = Rig(MODULE, console, platform, tmp_path / "data", monkeypatch)
+        rig.arguments = dict(ARGUMENTS)
+        yield rig
+
+
+def windows(rig: Rig) -> list[tuple[float, float]]:
+    """Those asked for, by their first pages."""
+    queries = [call.query for call in rig.console.calls_to("alerts") if call.query["offset"] == "0"]
+    return [tuple(moment(query[f"backend_last_updated__{how}"]) or 0 for how in ("gte", "lte")) for query in queries]
+
+
+def arrived(rig: Rig) -> list[int]:
+    return [json.loads(text)["id"] for text in rig.platform.alerts]
+
+
+def stamped(at: datetime, number: int = 1, **more: Any) -> dict[str, Any]:
+    return {"id": number, "backend_last_updated": at.astimezone(UTC).isoformat(timespec="seconds"), **more}
+
+
+def remember(rig: Rig, at: datetime) -> None:
+    rig.data.mkdir(exist_ok=True)
+    (rig.data / "context.json").write_text(json.dumps({"last_event_date": iso(at.timestamp()), "known": {}}))
+
+
+# --- windows
+
+
+def test_one_round_reads_every_window_that_is_due_and_each_begins_where_the_last_one_ended(rig: Rig) -> None:
+    began = int(time.time())
+    rig.cycle(timedelta=15)
+    asked = windows(rig)
+    assert asked[0][0] in range(began - 6 * 3600, began - 6 * 3600 + 3)
+    assert asked[-1][1] in range(began - 900, began - 900 + 3)
+    assert [end for _, end in asked[:-1]] == [start for start, _ in asked[1:]]
+    assert max(end - start for start, end in asked) == 3600
+    assert epoch(rig.cursor) == asked[-1][1]
+
+
+@pytest.mark.parametrize("days", [2, 40])
+def test_a_long_stop_is_caught_up_without_a_gap(rig: Rig, days: int) -> None:
+    """What was older than 30 days was passed over without a word."""
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(days=days) + timedelta(hours=6 * n), n) for n in range(4 * days)])
+    remember(rig, now - timedelta(days=days))
+    rig.cycle()
+    assert arrived(rig) == list(range(4 * days))
+    assert windows(rig)[0][0] == int((now - timedelta(days=days)).timestamp())
+
+
+def test_a_smaller_page_loses_nothing(rig: Rig) -> None:
+    rig.page_size = None  # type: ignore[assignment]
+    rig.cycle(chunk_size=1)
+    assert len(arrived(rig)) == 35 == len(set(arrived(rig)))
+
+
+def test_with_hours_ago_0_the_first_round_reads_nothing_and_the_second_goes_on_from_there(rig: Rig) -> None:
+    connector = rig.cycle(hours_ago=0)
+    assert not rig.console.calls_to("alerts")
+    assert rig.cursor
+    rig.console.change(rig.console.ids[0])
+    time.sleep(1.1)
+    rig.cycle(connector)
+    assert len(arrived(rig)) == 1
+
+
+def test_what_is_younger_than_the_settling_time_waits(rig: Rig) -> None:
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(minutes=minutes), minutes) for minutes in (5, 14, 16, 30)])
+    rig.cycle(timedelta=15)
+    assert arrived(rig) == [30, 16]
+
+
+def test_the_position_never_passes_what_has_settled_on_the_vendors_clock(rig: Rig) -> None:
+    """Our clock ran ahead: what the vendor stamped afterwards lay behind the position, and was never asked for."""
+    rig.console.clock_offset = timedelta(minutes=-30)
+    rig.cycle(timedelta=10)
+    behind = datetime.now(UTC) - timedelta(minutes=40)
+    assert abs((epoch(rig.cursor) or 0) - behind.timestamp()) < 5
+    assert len(arrived(rig)) == 35
+    rig.console.change(rig.console.ids[0])  # stamped half an hour ago
+    rig.console.clock_offset = timedelta(0)
+    rig.cycle(timedelta=10)
+    assert len(arrived(rig)) == 36
+
+
+def test_a_position_in_the_future_is_said(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    remember(rig, datetime.now(UTC) + timedelta(days=1))
+    rig.cycle()
+    assert not rig.console.calls_to("alerts")
+    assert any("in the future" in record.message for record in caplog.records)
+
+
+def test_two_connectors_over_one_storage_are_told_apart(rig: Rig) -> None:
+    connector = rig.start()
+    rig.console.before_call = lambda _: remember(rig, datetime.now(UTC))
+    with pytest.raises(TryAgain, match="Another process"):
+        rig.cycle(connector)
+
+
+def test_within_a_round_alerts_are_sent_by_their_last_update_whatever_order_they_come_in(rig: Rig) -> None:
+    rig.cycle()
+    stamps = [epoch(json.loads(text)["backend_last_updated"]) for text in rig.platform.alerts]
+    assert stamps == sorted(stamps)  # type: ignore[type-var]
+    first = rig.console.calls_to("alerts")[0]
+    assert first.query["limit"] == "10"
+
+
+# --- the intake
+
+
+@pytest.mark.parametrize("event_format", ["raw", "ecs"])
+def test_an_alert_is_sent_in_the_format_that_is_configured(rig: Rig, event_format: str) -> None:
+    alert = stamped(datetime.now(UTC) - timedelta(hours=1), 7, event_timestamp="02/22/2023 02:22:20", details="café")
+    rig.console.has([alert])
+    rig.cycle(event_format=event_format)
+    [event] = map(json.loads, rig.platform.alerts)
+    if event_format == "raw":
+        assert event == {**alert, "event_timestamp": "2023-02-22T02:22:20+00:00"}
+    else:
+        assert json.loads(event["message"]) == alert
+        assert event["@timestamp"] == "2023-02-22T02:22:20Z"
+        assert event["event"]["reason"] == "café"
+
+
+def test_a_long_alert_is_shortened_in_the_normalised_format_too(rig: Rig) -> None:
+    rig.console.has([stamped(datetime.now(UTC) - timedelta(hours=1), 7, details='a "quoted" é' * 40_000)])
+    rig.cycle(event_format="ecs")
+    [text] = rig.platform.alerts
+    event = json.loads(text)
+    assert 100_000 < len(text) <= 250_000
+    assert json.loads(event["message"])["shortened_fields"] == {"details": 480_000}
+    assert event["event"]["reason"] == json.loads(event["message"])["details"]
+
+
+@pytest.mark.parametrize("entered", ["{url}/intake", "{url}/intake/", "{url}/intake//", None])
+def test_the_intake_is_the_one_entered_else_the_platforms(rig: Rig, entered: str | None) -> None:
+    """One slash, and no more, stands before `batch`; without an entry the platform names the intake of its region."""
+    connector = rig.start()
+    told = {"intake_key": rig.platform.intake_key}
+    if entered:
+        told["intake_server"] = entered.format(url=rig.platform.url)
+    connector.configuration = {**ARGUMENTS, **told}
+    rig.cycle(connector)
+    assert {call.path for call in rig.platform.calls} == {"/intake/batch"}
+    assert len(arrived(rig)) == 35
+
+
+def test_without_any_entry_the_intake_is_the_public_one(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    connector = rig.start()
+    connector.configuration = {"intake_key": "k"}
+    monkeypatch.delenv("INTAKE_URL")
+    assert connector._intake_server == "https://intake.sekoia.io"
+
+
+def test_the_key_is_in_the_body_alone(rig: Rig) -> None:
+    rig.platform.intake_key = "a-Very-Secret-Intake-Key"
+    rig.cycle()
+    for call in rig.platform.calls_to("intake"):
+        assert b"a-Very-Secret-Intake-Key" in call.body
+        assert "a-Very-Secret-Intake-Key" not in f"{call.headers} {call.path} {call.query}"
+        assert call.headers["User-Agent"].startswith("sekoiaio-connector/check-point-harmony-mobile-")
+        assert "Authorization" not in call.headers
+
+
+def test_metrics_count_what_was_accepted_under_a_hash_of_the_key(rig: Rig) -> None:
+    """Failed chunks were counted as forwarded, and the intake key stood in clear on a port open to all."""
+    rig.platform.fault(Status(503), match="intake", times=3)
+    with rig.process(frequency=3600) as process:
+        process.wait_for_rounds(2)
+        told = requests.get(f"http://127.0.0.1:{process.metrics_port}/metrics", timeout=5).text
+    label = rig.start()._label
+    assert f'symphony_module_common_forwarded_events_total{{intake_key="{label}"}} 35.0' in told
+    assert f'symphony_module_common_forward_events_duration_count{{intake_key="{label}"}} 1.0' in told
+    assert f'symphony_module_common_events_lags{{intake_key="{label}"}}' in told
+    assert rig.platform.intake_key not in told
+
+
+def test_the_sdks_own_way_to_push_raises_what_is_not_accepted(rig: Rig) -> None:
+    connector = rig.start()
+    assert len(connector.push_events_to_intakes([{"a": 1}, "text", {"b": "é"}])) == 3
+    assert rig.platform.alerts == ['{"a":1}', "text", '{"b":"é"}']
+    assert connector.push_events_to_intakes([]) == []
+    rig.platform.fault(Status(503), match="intake", times=None)
+    with pytest.raises(TryAgain):
+        connector.push_events_to_intakes(["text"])
+
+
+# --- the platform
+
+
+def test_it_runs_as_a_trigger_too(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A playbook's trigger has its arguments under another name."""
+    connector = rig.start()
+    arguments = {**ARGUMENTS, "intake_key": rig.platform.intake_key, "intake_server": f"{rig.platform.url}/intake"}
+    monkeypatch.delenv("CONNECTOR_CONFIGURATION")
+    monkeypatch.setenv("TRIGGER_CONFIGURATION", json.dumps(arguments))
+    rig.cycle(connector)
+    assert len(arrived(rig)) == 35
+
+
+def test_the_health_tells_the_round_and_a_quiet_tenant_is_healthy(rig: Rig) -> None:
+    """Six hours without an alert made the SDK's connector unhealthy, and had it restarted."""
+    with rig.process(frequency=3600) as process:
+        health = process.wait_for_rounds(1)
+    assert {name: health["round"][name] for name in ("read", "sent", "unchanged", "skipped")} == {
+        "read": 35,
+        "sent": 35,
+        "unchanged": 0,
+        "skipped": 0,
+    }
+    assert health["round"]["batches"] >= 1
+    assert health["round"]["seconds"] > 0
+    connector = rig.cycle()
+    connector._last_events_time = datetime.now() - timedelta(days=3)
+    assert connector.is_alive()
+    connector._last_heartbeat = datetime.now() - timedelta(days=3)
+    assert not connector.is_alive()
+
+
+def test_a_wrong_secret_is_one_clear_error_and_slow_retries(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    rig.backoff = rig.backoff.__class__()
+    rig.console.secret_key = "another"
+    with rig.running() as connector:
+        until = time.monotonic() + 10
+        while not connector.cycles and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(1)
+    errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(errors) == 1
+    assert "refused the credentials" in errors[0]
+    assert "Next try in" in errors[0]
+    assert len(rig.console.calls_to("token")) == 1
+
+
+def test_a_log_endpoint_that_is_down_holds_nothing_up(rig: Rig) -> None:
+    rig.platform.fault(Status(503), match="logs", times=None)
+    with rig.process(frequency=3600) as process:
+        process.wait_for_rounds(1, timeout=20)
+        assert requests.get(f"http://127.0.0.1:{process.metrics_port}/metrics", timeout=5).ok
+    assert len(arrived(rig)) == 35

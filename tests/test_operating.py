@@ -1,0 +1,116 @@
+"""docs/operating.md lists what the code says: no message without its row, no row without its message.
+
+A message is read from the source: the literal parts of the text, `…` for each variable part. A row of the page begins
+with the message, in that form, in backticks.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from lab.modules import MODULES, ROOT
+
+PAGE = ROOT / "docs" / "operating.md"
+ERRORS = {"ActionNeeded", "TryAgain", "UnexpectedReply"}
+LOGS = {"log", "warn", "_warn", "error", "log_exception", "_stop_following"}
+SETTINGS = {"settings.py", "trust.py"}  # files whose ValueErrors a customer reads
+ANSWERS = {"configuration_error"}  # functions whose text is a message
+LEAST_LETTERS = 6  # of a literal part, to be a message at all: `f"{said} {what}"` says nothing itself
+
+
+def sources() -> list[Path]:
+    folders = [ROOT / "shared", *(module.folder for module in MODULES.values())]
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+
+def normal(text: str) -> str:
+    """White space as one space, variable parts in a row as one `…`."""
+    return re.sub(r"…(?:\s*…)+", "…", " ".join(text.split()))
+
+
+def texts_of(node: ast.expr, function: ast.AST) -> list[str]:
+    """What an expression can say, `…` for what is not written there; a local name stands for its last value before."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.JoinedStr):
+        return ["".join(parts) for parts in product(*(texts_of(value, function) for value in node.values))]
+    if isinstance(node, ast.FormattedValue):
+        return texts_of(node.value, function)
+    if isinstance(node, ast.IfExp):
+        return texts_of(node.body, function) + texts_of(node.orelse, function)
+    if isinstance(node, ast.Name):
+        before = [
+            found
+            for found in ast.walk(function)
+            if isinstance(found, ast.Assign)
+            and found.lineno < node.lineno
+            and any(isinstance(target, ast.Name) and target.id == node.id for target in found.targets)
+        ]
+        if before:
+            return texts_of(max(before, key=lambda found: found.lineno).value, function)
+    return ["…"]
+
+
+def said_in(path: Path) -> Iterator[tuple[ast.expr, ast.AST]]:
+    """Each expression that becomes a message, with the function it stands in."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for function in functions:
+        for node in ast.walk(function):
+            if isinstance(node, ast.Return) and node.value and function.name in ANSWERS:
+                yield node.value, function
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            named = [keyword.value for keyword in node.keywords if keyword.arg == "message"]
+            if name in ERRORS | LOGS or (name == "ValueError" and path.name in SETTINGS):
+                yield from ((message, function) for message in named or node.args[:1])
+
+
+def messages() -> dict[str, str]:
+    """Message → where it is said."""
+    found: dict[str, str] = {}
+    for path in sources():
+        for expression, function in said_in(path):
+            for text in map(normal, texts_of(expression, function)):
+                if any(len(part.strip()) >= LEAST_LETTERS for part in text.split("…")):
+                    found[text] = f"{path.relative_to(ROOT)}:{expression.lineno}"
+    return found
+
+
+def rows() -> set[str]:
+    """The messages that rows of the page's last part begin with."""
+    return {normal(row) for row in re.findall(r"^\| `([^`]+)` \|", listed(), re.MULTILINE)}
+
+
+def listed() -> str:
+    return PAGE.read_text(encoding="utf-8").partition("\n## Every message\n")[2]
+
+
+@pytest.mark.parametrize("expected", ["… forbids … with this credential (HTTP 403). …", "is not a URL"])
+def test_the_reading_of_the_code_finds_messages(expected: str) -> None:
+    assert expected in messages()
+    assert len(messages()) > 60
+
+
+def test_each_message_of_the_code_has_its_row() -> None:
+    known = rows()
+    assert {text: where for text, where in messages().items() if text not in known} == {}
+
+
+def test_each_row_is_a_message_of_the_code() -> None:
+    assert rows() - messages().keys() == set()
+
+
+def test_each_row_says_why_and_what_to_do() -> None:
+    for line in listed().splitlines():
+        if line.startswith("| `"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            assert len(cells) == 3, line
+            assert all(cells), line

@@ -1,0 +1,82 @@
+"""What goes into an image: named whole, looked up, and run by a user without rights."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from lab.audit import verdict
+from lab.modules import ROOT
+
+LOCK = ROOT / "requirements-image.lock"
+
+
+@pytest.fixture(scope="module")
+def sbom(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What `make sbom` writes, by its own recipe, in another place."""
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("needs make")
+    recipe = subprocess.run([make, "--dry-run", "sbom"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    [command] = [line for line in recipe.splitlines() if "cyclonedx_py" in line]
+    path = tmp_path_factory.mktemp("sbom") / "sbom.json"
+    subprocess.run(command.replace(".lab/sbom.json", str(path)).split(), cwd=ROOT, check=True, capture_output=True)
+    return path.read_bytes()
+
+
+def test_the_sbom_names_each_package_of_an_image_and_no_other(sbom: bytes) -> None:
+    lines = re.findall(r"^[a-zA-Z0-9].*==.*$", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    pinned = [Requirement(line.rstrip("\\ ")) for line in lines]
+    named = [(part["name"], f"=={part['version']}") for part in json.loads(sbom)["components"]]
+    assert len(pinned) > 30
+    assert sorted(named) == sorted((one.name, str(one.specifier)) for one in pinned)
+
+
+def test_the_sbom_is_the_same_each_time(sbom: bytes) -> None:
+    told = json.loads(sbom)
+    assert told["bomFormat"] == "CycloneDX"
+    assert told["metadata"]["component"]["name"] == "sekoia-endpoint-connectors"
+    assert "serialNumber" not in told
+    assert "timestamp" not in told["metadata"]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/Dockerfile")), ids=lambda path: path.parent.name)
+def test_an_image_ends_as_a_user_without_rights(path: Path) -> None:
+    stage = re.split(r"^FROM ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[-1]
+    *_, user = re.findall(r"^USER (\S+)$", stage, re.MULTILINE)
+    assert user not in ("root", "0")
+    assert re.search(rf"useradd .*--uid [1-9]\d{{3,}} .*\b{user}\b", stage)
+    assert "--require-hashes -r /tmp/requirements-image.lock" in path.read_text(encoding="utf-8")
+
+
+SOUND = {"name": "a", "version": "1", "vulns": []}
+AFFECTED = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3"]}]}
+UNKNOWN = {"name": "c", "skip_reason": "not found"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "code", "word"),
+    [
+        ([SOUND], 0, "None of the 1 packages"),
+        ([SOUND, AFFECTED], 1, "b 2: PYSEC-1, mended in 3"),
+        ([AFFECTED, UNKNOWN], 1, "PYSEC-1"),
+        ([SOUND, UNKNOWN], 2, "c"),
+        ([UNKNOWN], 0, "NOT AUDITED"),
+    ],
+)
+def test_an_audit_passes_only_what_was_looked_up(packages: list[dict[str, object]], code: int, word: str) -> None:
+    """pip-audit itself exits 0 with "No known vulnerabilities found" when it could look nothing up."""
+    found, words = verdict(json.dumps({"dependencies": packages}), "")
+    assert found == code
+    assert word in words
+
+
+def test_an_audit_that_failed_passes_only_without_a_network() -> None:
+    assert verdict("", "requests.exceptions.ConnectionError: no route")[0] == 0
+    assert verdict("", "SyntaxError: bad lock")[0] == 2
