@@ -136,7 +136,7 @@ def peak_mib(process: ModuleProcess) -> float:
     return int(found[1]) / 1024
 
 
-@pytest.mark.parametrize(("fault", "says"), REFUSED, ids=str)
+@pytest.mark.parametrize(("fault", "says"), REFUSED, ids=[fault.name for fault, *_ in REFUSED])
 def test_what_is_refused_for_its_size_stays_small_and_is_said(
     fault: Streams, says: str, console: SimulatedSentinelOne, platform: LocalPlatform, process: ModuleProcess
 ) -> None:
@@ -149,7 +149,7 @@ def test_what_is_refused_for_its_size_stays_small_and_is_said(
     assert len(platform.devices) == 3
 
 
-@pytest.mark.parametrize(("fault", "arrive", "says"), WORST, ids=str)
+@pytest.mark.parametrize(("fault", "arrive", "says"), WORST, ids=[fault.name for fault, *_ in WORST])
 def test_the_worst_page_within_the_bound_costs_its_bad_records_only(
     fault: Streams,
     arrive: set[str],
