@@ -24,6 +24,8 @@ from lab.server import LocalServer, answer_json
 
 INTAKE_LIMIT = 10_485_760
 """Bytes of a request to the intake, the limit the SDK states."""
+EVENT_LIMIT = 250_000
+"""Characters of one event; what is longer the SDK does not send."""
 ASSETS = "/api/v2/asset-management/asset-connector"
 
 
@@ -207,6 +209,8 @@ class LocalPlatform(LocalServer):
             return self._refuse("intake: jsons is not a list of strings", body)
         if body.get("intake_key") != self.intake_key:
             return self._refuse("intake: the intake key is wrong", None, 401)
+        if any(len(text) > EVENT_LIMIT for text in texts):
+            return self._refuse(f"intake: an event of more than {EVENT_LIMIT} characters", None)
         self._arrivals.alerts(texts)
         return answer_json({"received": True, "event_ids": [str(uuid.uuid4()) for _ in texts]})
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
-from sekoia_automation.module import Module
 
+from shared.service import ConnectorModule
 from shared.settings import (
     EventConnectorConfiguration,
     HttpsUrl,
@@ -48,7 +48,7 @@ class HarmonyMobileArguments(EventConnectorConfiguration):
     event_format: Literal["raw", "ecs"] = "raw"
 
 
-class HarmonyMobileModule(Module):
+class HarmonyMobileModule(ConnectorModule):
     """The Sekoia.io module."""
 
     configuration: HarmonyMobileSettings  # type: ignore[override] # the SDK validates into this type

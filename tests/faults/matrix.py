@@ -13,6 +13,7 @@ import os
 import random
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,10 +113,16 @@ def chosen(suite: type[DeviceConnectorConformance], share: float, seed: int) -> 
     return kept
 
 
-def run(case: Case, suite: DeviceConnectorConformance, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run one case; AssertionError where a promise was broken."""
+def run(
+    case: Case, suite: DeviceConnectorConformance, rig: Rig, monkeypatch: pytest.MonkeyPatch, settle: float = 0.0
+) -> None:
+    """Run one case; AssertionError where a promise was broken.
+
+    No cursor passes the second in which a walk began: changes older than that (`settle`) are what it may run ahead of.
+    """
     rig.cycle()
     suite.change_all(rig)
+    time.sleep(settle)
     impatient(rig, read=0.4)
     rig.console.forget_calls()
     rig.platform.forget_calls()

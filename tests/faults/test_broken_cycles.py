@@ -117,7 +117,7 @@ def test_a_broken_cycle_is_caught(
         with signal_handlers_kept(), LocalPlatform() as platform, _SentinelOne.lab_module.simulated(35) as console:
             rig = Rig(_SentinelOne.lab_module, console, platform, tmp_path / str(number), monkeypatch)
             try:
-                run(case, _SentinelOne(), rig, monkeypatch)
+                run(case, _SentinelOne(), rig, monkeypatch, settle=1.1)
             except AssertionError as promise:
                 caught.append((case, promise))
     assert caught
@@ -127,4 +127,4 @@ def test_the_cycle_as_it_is_passes_the_same_cases(tmp_path: Path, monkeypatch: p
     for number, case in enumerate(CASES):
         with signal_handlers_kept(), LocalPlatform() as platform, _SentinelOne.lab_module.simulated(35) as console:
             rig = Rig(_SentinelOne.lab_module, console, platform, tmp_path / str(number), monkeypatch)
-            run(case, _SentinelOne(), rig, monkeypatch)
+            run(case, _SentinelOne(), rig, monkeypatch, settle=1.1)
