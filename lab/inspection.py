@@ -60,7 +60,7 @@ def is_uuid(text: Any, version: int | None = None) -> bool:
 @functools.cache
 def _model() -> type[DeviceOCSFModel]:
     """Imported when first needed: the SDK takes half a second."""
-    from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel  # noqa: PLC0415
+    from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel  # noqa: PLC0415 - slow, see above
 
     return DeviceOCSFModel
 

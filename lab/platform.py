@@ -66,7 +66,7 @@ class LocalPlatform(LocalServer):
         out: Path | None = None,
         latency: float = 0.0,
         keep: bool = True,
-        token: str = "local-token",  # noqa: S107
+        token: str = "local-token",  # noqa: S107 - good for this stand-in only
         intake_key: str = "local-intake-key",
         strict: bool = True,
     ) -> None:
