@@ -1,10 +1,11 @@
-"""Writes `docs/fields/<module>.md` from the mapping tables: `python -m lab.fields`."""
+"""Writes `docs/fields/<module>.md` and the triggers' results from the mapping tables: `python -m lab.fields`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from lab.modules import MODULES, ROOT, LabModule
+from lab.results import trigger_file
 from shared.mapping import document
 
 FOLDER = ROOT / "docs" / "fields"
@@ -27,3 +28,5 @@ if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     for one in MODULES.values():
         path_of(one).write_text(page(one), encoding="utf-8")
+        if one.changes:
+            one.changes_file.write_text(trigger_file(one.changes_file, one.changes.fields), encoding="utf-8")

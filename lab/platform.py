@@ -39,6 +39,16 @@ class Log:
 
 
 @dataclass(frozen=True)
+class PlaybookRun:
+    """What one event of a trigger started; `connector` is the uuid of the trigger's configuration."""
+
+    connector: str
+    name: str
+    event: Any
+    request_id: str
+
+
+@dataclass(frozen=True)
 class Refused:
     """A request of a wrong shape: the route's name, why, and what it held."""
 
@@ -79,17 +89,18 @@ class LocalPlatform(LocalServer):
         self.pushes: list[Push] = []
         self.refused: deque[Refused] = deque(maxlen=100)
         self.logs: deque[Log] = deque(maxlen=10_000)
-        self.events: list[dict[str, Any]] = []
+        self.playbook_runs: list[PlaybookRun] = []
         self.validation: dict[str, Any] | None = None
         self.validation_running = False
         self._truth = threading.Lock()
         self._scripted = Tasks()
         self._arrivals = Arrivals(keep, out)
         self.secrets_of: dict[str, dict[str, Any]] = {}  # by connector, where several share the platform
+        self.node_secrets_of: dict[str, dict[str, Any]] = {}
         self.route("GET", "/api/v1/secrets/<connector>", "secrets", self._secrets)
         self.route("POST", "/logs", "logs", self._logs)
-        self.route("POST", "/callback", "callback", self._callback)
-        self.route("PATCH", "/callback", "validator", self._validator)
+        self.route("POST", "/callback/<connector>", "callback", self._callback)
+        self.route("PATCH", "/callback/<connector>", "validator", self._validator)
         self.route("POST", "/intake/batch", "intake", self._intake)
         self.route("POST", f"{ASSETS}/<connector>", "push", self._push)
         self.route("GET", "/api/v1/tasks/<task>", "task", self._task)
@@ -148,9 +159,10 @@ class LocalPlatform(LocalServer):
         return {
             "MODULE_CONFIGURATION": json.dumps(module_configuration),
             "CONNECTOR_CONFIGURATION": json.dumps(connector_configuration),
+            "TRIGGER_CONFIGURATION": json.dumps(connector_configuration),
             "CONNECTOR_CONFIGURATION_UUID": uuid,
             "TOKEN": self.token,
-            "URL_CALLBACK": f"{self.url}/callback",
+            "URL_CALLBACK": f"{self.url}/callback/{uuid}",
             "URL_SECRETS": f"{self.url}/api/v1/secrets/{uuid}",
             "URL_LOGS": f"{self.url}/logs",
             "INTAKE_URL": f"{self.url}/intake",
@@ -169,7 +181,7 @@ class LocalPlatform(LocalServer):
 
     def _secrets(self, connector: str) -> Response:
         value = self.secrets_of.get(connector, self.module_secrets)
-        return answer_json({"value": value, "node_value": self.node_secrets})
+        return answer_json({"value": value, "node_value": self.node_secrets_of.get(connector, self.node_secrets)})
 
     def _logs(self) -> Response:
         body = _json(request)
@@ -179,16 +191,20 @@ class LocalPlatform(LocalServer):
         self.logs.extend(Log(line["date"], line["level"], line["message"]) for line in lines)
         return answer_json({})
 
-    def _callback(self) -> Response:
+    def _callback(self, connector: str) -> Response:
         body = _json(request)
         if not isinstance(body, dict) or not isinstance(body.get("name"), str) or "event" not in body:
             return self._refuse("callback: name and event were expected", body)
         if not is_uuid(body.get("request_id"), version=4):
             return self._refuse("callback: request_id is not a uuid4", body)
-        self.events.append(body)
+        event = body["event"]
+        if has_uid(event):  # what a trigger tells of a device
+            self._arrivals.devices([event], connector)
+        with self._truth:
+            self.playbook_runs.append(PlaybookRun(connector, body["name"], event, body["request_id"]))
         return answer_json({})
 
-    def _validator(self) -> Response:
+    def _validator(self, connector: str) -> Response:
         body = _json(request)
         status = body.get("status") if isinstance(body, dict) else None
         if status == "running":

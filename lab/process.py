@@ -20,7 +20,7 @@ from lab.platform import LocalPlatform
 
 _START_S = 30.0
 _STOP_S = 10.0
-_PLACEHOLDER = "(handed out at start)"
+PLACEHOLDER = "(handed out at start)"
 
 
 class ModuleProcess:
@@ -43,14 +43,15 @@ class ModuleProcess:
     ) -> None:
         self.module = module
         self._command = command or module.command
-        self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, module.name))
+        self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{module.name} {self._command}"))
         self._data, self.log = data, log
         self._port, self.metrics_port = free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
         platform.secrets_of[self.uuid] = {key: settings[key] for key in module.secrets if key in settings}
-        platform.node_secrets = {"sekoia_api_key": platform.api_key}
-        public = {key: _PLACEHOLDER if key in module.secrets else value for key, value in settings.items()}
-        connector = {**arguments, **module.kind.reach(platform, _PLACEHOLDER)}
+        changes = module.changes is not None and self._command == module.changes_command
+        platform.node_secrets_of[self.uuid] = {} if changes else {"sekoia_api_key": platform.api_key}
+        public = {key: PLACEHOLDER if key in module.secrets else value for key, value in settings.items()}
+        connector = {**arguments, **({} if changes else module.kind.reach(platform, PLACEHOLDER))}
         self._environment = {
             **{name: value for name, value in os.environ.items() if name in _KEPT or name.lower().endswith("_proxy")},
             "NO_PROXY": "127.0.0.1,localhost",
@@ -65,7 +66,7 @@ class ModuleProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
-                [sys.executable, "main.py", self._command],
+                self.invocation,
                 cwd=self.module.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -73,6 +74,16 @@ class ModuleProcess:
                 stderr=log,
             )
         return self
+
+    @property
+    def program(self) -> list[str]:
+        """What Python is to run."""
+        return ["main.py"]
+
+    @property
+    def invocation(self) -> list[str]:
+        """What is started, word by word."""
+        return [sys.executable, *self.program, self._command]
 
     @property
     def pid(self) -> int:
@@ -122,7 +133,7 @@ class ModuleProcess:
         if self._process is None:
             return 0
         if self._process.poll() is None:
-            self._process.send_signal(how)
+            os.kill(self.pid, how)
         try:
             return self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:

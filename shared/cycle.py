@@ -8,12 +8,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
-
 from shared import ocsf
 from shared.delivery import Batch
 from shared.errors import ConnectorError, SkipRecord
-from shared.fingerprints import Fingerprints, fingerprint, key_of
+from shared.fingerprints import Fingerprints, key_of
 from shared.mapping import Mapper, Record
 from shared.pages import Page, read_ahead
 
@@ -41,13 +39,17 @@ class Counts:
     read: int = 0
     sent: int = 0
     unchanged: int = 0
+    learned: int = 0  # remembered without being sent
     skipped: int = 0
     batches: int = 0
     seconds: float = 0.0
 
 
 class Delivery(Protocol):
-    """Where batches go; see `shared.delivery.AssetDelivery`."""
+    """Where batches go: `shared.delivery.AssetDelivery`, `shared.changes.ChangeDelivery`."""
+
+    def form(self, event: dict[str, Any], before: int | None, now: int) -> bytes:
+        """What is sent of an event; b"" when it is only remembered. `before`: the device as last delivered."""
 
     def send(self, batch: Batch) -> None: ...
     def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]: ...
@@ -149,13 +151,14 @@ class Round:
     def _take(self, record: Any) -> None:
         """Put the record's event into the batch, unless it is delivered already."""
         event = self._mapper(record)
-        key, value = key_of(event["device"]["uid"]), fingerprint(event)
+        key, value = key_of(event["device"]["uid"]), self._fingerprints.of(event)
         sent = self._under_way.get(key)  # newer than what is known as delivered: a device may change and change back
         if sent == value or (sent is None and self._fingerprints.is_delivered(key, value, refresh=self._refresh)):
             self._counts.unchanged += 1
             return
         ocsf.validate(event)
-        self._batch.add(orjson.dumps(event), key, value)
+        before = self._fingerprints.known(key) if sent is None else sent
+        self._batch.add(self._delivery.form(event, before, value), key, value)
         self._under_way[key] = value
 
     def _pass_by(self, record: Any) -> None:
@@ -187,9 +190,10 @@ class Round:
                 self._move_cursor(batch.cursor)
 
     def _remember(self, batch: Batch) -> None:
-        self._fingerprints.deliver(batch.entries)
-        for key, value in batch.entries.items():
+        self._fingerprints.deliver(dict(batch.entries))
+        for key, value in batch.entries:
             if self._under_way.get(key) == value:
                 del self._under_way[key]
         self._counts.batches += 1
-        self._counts.sent += len(batch.entries)
+        self._counts.sent += batch.size - batch.silent
+        self._counts.learned += batch.silent

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from threading import Event, Semaphore
+from typing import Any
 
+import orjson
 from sekoia_automation.asset_connector.utils import TASK_PENDING_STATUSES
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
@@ -28,14 +30,18 @@ class Batch:
     """Serialised events, the fingerprints to remember once they are delivered, and the cursor's place after them."""
 
     events: list[bytes] = field(default_factory=list)
-    entries: dict[int, int] = field(default_factory=dict)
+    entries: list[tuple[int, int]] = field(default_factory=list)
     cursor: float | None = None
-    size: int = 0
+    silent: int = 0  # events that are only remembered
+
+    @property
+    def size(self) -> int:
+        return len(self.entries)
 
     def add(self, event: bytes, key: int, value: int) -> None:
         self.events.append(event)
-        self.entries[key] = value
-        self.size += 1
+        self.entries.append((key, value))
+        self.silent += not event
 
 
 class AssetDelivery:
@@ -65,6 +71,9 @@ class AssetDelivery:
         self._failed = False
         self._follow_tasks = True
         self._last_push = time.monotonic()
+
+    def form(self, event: dict[str, Any], before: int | None, now: int) -> bytes:
+        return orjson.dumps(event)
 
     def send(self, batch: Batch) -> None:
         """Hand a batch over; waits while two are not yet accepted. Its outcome comes with `confirmed`."""

@@ -57,7 +57,6 @@ class EventConnector(Service, Connector):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._executor.shutdown(wait=False)  # the SDK's stop waits for its threads: it must find none
-        self.counts = Counts()
         self._file = JsonFile(self.data_path / "context.json")
         self._known = Known()
         self._cursor = 0
@@ -123,7 +122,9 @@ class EventConnector(Service, Connector):
         if not self.running:
             return
         self.counts.seconds = time.monotonic() - clock
-        self._report(began)
+        self.heartbeat()
+        self.put_forward_events_duration(self._label, self.counts.seconds)
+        self.report(self.counts, began)
 
     def next_run(self) -> None:
         self.cycle()
@@ -138,6 +139,8 @@ class EventConnector(Service, Connector):
         self.counts.pages += reading.pages
         self.counts.read += len(rows)
         self.counts.unchanged += len(rows) - len(fresh)
+        if fresh:
+            self._store()  # a storage that takes nothing is found out here: what is sent could not be written down
         self._deliver(fresh)
         if not self.running:
             return False
@@ -186,17 +189,6 @@ class EventConnector(Service, Connector):
             where = f"{self._name(record)}, {whole} characters"
             self.log(f"Shortened an {self.noun} that is longer than the intake takes ({where})", level="warning")
         return text
-
-    def _report(self, began: float) -> None:
-        self.heartbeat()
-        self.put_forward_events_duration(self._label, self.counts.seconds)
-        done = self.counts
-        due = time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
-        self.log(
-            f"read {done.read} · sent {done.sent} · unchanged {done.unchanged} · skipped {done.skipped} · "
-            f"{done.seconds:.1f} s · next {due}",
-            level="info",
-        )
 
     # --- the rows
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -15,16 +14,14 @@ import orjson
 from shared.ocsf import VOLATILE
 from shared.state import append_bytes, is_local, read_bytes, write_bytes
 
-_MAGIC = b"fp01"
 _HEAD = Struct("<II")  # entries, CRC-32 of what follows
-_ENTRY = Struct("<QQ")
-_FRESH = 1  # delivered since the last full walk ended
-_SEEN = 2  # met in the full walk that is going on
-_MARKS = _FRESH | _SEEN
+FRESH = 1  # delivered since the last full walk ended
+SEEN = 2  # met in the full walk that is going on
+MARKS = FRESH | SEEN
 _MASK = (
     1 << 60
 ) - 1  # 60 bits: the largest int of 32 bytes in CPython; two of 10⁶ devices share a key once in 10⁶ fleets
-_REMOTE_EVERY = 30.0  # seconds between two uploads: an object cannot be appended to
+_RECENT = 65_536  # bytes kept in an object of their own, at least: an object cannot be appended to
 
 
 def key_of(uid: str) -> int:
@@ -37,91 +34,142 @@ def fingerprint(event: dict[str, Any]) -> int:
     stable = {name: value for name, value in event.items() if name not in VOLATILE}
     stable["device"] = {name: value for name, value in event["device"].items() if name not in VOLATILE}
     digest = blake2b(orjson.dumps(stable, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
-    return int.from_bytes(digest) & _MASK & ~_MARKS
+    return int.from_bytes(digest) & _MASK & ~MARKS
 
 
 class Fingerprints:
     """Key → fingerprint as last delivered. On disk a log of blocks, each with its checksum; compacted at load and
     after a full walk. A block that a crash tore is dropped: its devices are sent once more, which is harmless.
+
+    On an object storage the newest entries are an object of their own, small enough to be replaced at each delivery.
+    `lost` tells that nothing is stored, or not all of it could be read, for more than a torn end. `width`: bytes of a
+    value.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, width: int = 8) -> None:
+        self.lost = False
         self._path = path
+        self._width = width
+        self._entry = Struct(f"<Q{width}s")
+        self._magic = b"fp02" + width.to_bytes(2, "little")
         self._known: dict[int, int] = {}
+        self._recent: dict[int, int] | None = None if is_local(path) else {}
+        self._stored = 0  # checksum of the object that the recent entries add to
         self._rewrite = False  # the file's end cannot be appended to
         self._unsaved = False
-        self._saved_at = 0.0
+        self._walking = False
         self._load()
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def of(self, event: dict[str, Any]) -> int:
+        """What is compared of an event: its two lowest bits are 0."""
+        return fingerprint(event)
+
+    def known(self, key: int) -> int | None:
+        """What was delivered of a device; None when nothing was."""
+        value = self._known.get(key)
+        return None if value is None else value & ~MARKS
 
     def is_delivered(self, key: int, value: int, *, refresh: bool) -> bool:
         """Whether this very content was delivered; with `refresh`, whether that was since the last full walk."""
         known = self._known.get(key)
         if known is None:
             return False
-        if refresh and not known & _SEEN:
-            self._known[key] = known | _SEEN
-        return known & ~_MARKS == value and (not refresh or bool(known & _FRESH))
+        if self._walking and not known & SEEN:
+            self._known[key] = known | SEEN
+        return known & ~MARKS == value and (not refresh or bool(known & FRESH))
 
     def deliver(self, entries: Mapping[int, int]) -> None:
-        """Remember what was delivered just now, durably (on S3: within half a minute)."""
+        """Remember what was delivered just now, durably."""
         if not entries:
             return
-        fresh = {key: value | _FRESH for key, value in entries.items()}
-        self._known.update({key: value | _SEEN for key, value in fresh.items()})
+        fresh = {key: value | FRESH for key, value in entries.items()}
+        self._known.update({key: value | SEEN for key, value in fresh.items()})
         self._unsaved = True
-        if not is_local(self._path):
-            if time.monotonic() - self._saved_at >= _REMOTE_EVERY:
-                self.save()
+        if self._recent is not None:
+            self._recent.update(fresh)
+            self._store_recent(self._recent)
         elif self._rewrite:
             self.save()
         else:
             self._rewrite = True  # until the block is whole
-            append_bytes(self._path, _block(fresh))
+            append_bytes(self._path, self._block(fresh))
             self._rewrite = self._unsaved = False
-
-    def end_full_walk(self) -> None:
-        """The walk met every device there is: forget those it did not meet, and begin a new interval for refreshes."""
-        for key in [key for key, value in self._known.items() if not value & _SEEN]:
-            del self._known[key]
-        for key, value in self._known.items():  # in place: a second table would show in the peak of the memory
-            self._known[key] = value & ~_MARKS
-        self._unsaved = True
-        self.save()
 
     def begin_full_walk(self) -> None:
         """Nothing is met yet; an earlier walk may have stopped half-way."""
+        self._walking = True
         for key, value in self._known.items():
-            if value & _SEEN:
-                self._known[key] = value & ~_SEEN
+            if value & SEEN:
+                self._known[key] = value & ~SEEN
+
+    def end_full_walk(self) -> None:
+        """The walk met every device there is: forget those it did not meet, and begin a new interval for refreshes."""
+        self._walking = False
+        self._close_walk()
+        self._unsaved = True
+        self.save()
+
+    def _close_walk(self) -> None:
+        for key in [key for key, value in self._known.items() if not value & SEEN]:
+            del self._known[key]
+        for key, value in self._known.items():  # in place: a second table would show in the peak of the memory
+            self._known[key] = value & ~MARKS
 
     def save(self) -> None:
         """Write all that is not yet stored."""
         if self._unsaved:
-            write_bytes(self._path, _MAGIC + _block(self._known))
-            self._saved_at = time.monotonic()
-            self._rewrite = self._unsaved = False
+            content = self._magic + self._block(self._known)
+            write_bytes(self._path, content)
+            self._rewrite = self._unsaved = self.lost = False
+            if self._recent is not None:
+                self._recent, self._stored = {}, crc32(content)
+
+    def _store_recent(self, recent: Mapping[int, int]) -> None:
+        """The share of a sixteenth keeps both small: what each delivery writes, and how often all is written."""
+        most = max(_RECENT, len(self._known) * self._entry.size // 16)
+        if self._rewrite or len(recent) * self._entry.size > most:
+            self.save()
+        else:
+            write_bytes(self._recent_path, self._stored.to_bytes(4, "little") + self._block(recent))
+            self._unsaved = False
+
+    @property
+    def _recent_path(self) -> Path:
+        return self._path.with_name(f"recent-{self._path.name}")
 
     def _load(self) -> None:
         content = read_bytes(self._path)
-        if content is None or not content.startswith(_MAGIC):
-            self._rewrite = True
+        if content is None or not content.startswith(self._magic):
+            self._rewrite = self.lost = True
             return
-        at = len(_MAGIC)
+        end = self._read_blocks(content, len(self._magic))
+        self._rewrite = end != len(content) or len(content) > 2 * len(self._known) * self._entry.size + 65536
+        if self._recent is not None:
+            self._stored = crc32(content)
+            recent = read_bytes(self._recent_path) or b""
+            if recent[:4] == self._stored.to_bytes(4, "little"):  # else it is older than the whole
+                self._read_blocks(recent, 4)
+                self._rewrite = True
+
+    def _read_blocks(self, content: bytes, at: int) -> int:
+        """→ where the readable part ends."""
         while at + _HEAD.size <= len(content):
             entries, checksum = _HEAD.unpack_from(content, at)
-            body = content[at + _HEAD.size : at + _HEAD.size + entries * _ENTRY.size]
-            if len(body) != entries * _ENTRY.size or crc32(body) != checksum:
+            end = at + _HEAD.size + entries * self._entry.size
+            body = content[at + _HEAD.size : end]
+            if end > len(content) or crc32(body) != checksum:
+                self.lost = end <= len(content)
                 break
-            self._known.update(_ENTRY.iter_unpack(body))
-            at += _HEAD.size + len(body)
-        self._rewrite = at != len(content) or len(content) > 2 * len(self._known) * _ENTRY.size + 65536
+            self._known.update((key, int.from_bytes(value, "little")) for key, value in self._entry.iter_unpack(body))
+            at = end
+        return at
 
-
-def _block(entries: Mapping[int, int]) -> bytes:
-    body = bytearray(len(entries) * _ENTRY.size)
-    for number, (key, value) in enumerate(entries.items()):
-        _ENTRY.pack_into(body, number * _ENTRY.size, key, value & ~_SEEN)
-    return _HEAD.pack(len(entries), crc32(body)) + body
+    def _block(self, entries: Mapping[int, int]) -> bytes:
+        body = bytearray(len(entries) * self._entry.size)
+        for number, (key, value) in enumerate(entries.items()):
+            stored = (value & ~SEEN).to_bytes(self._width, "little")
+            self._entry.pack_into(body, number * self._entry.size, key, stored)
+        return _HEAD.pack(len(entries), crc32(body)) + body

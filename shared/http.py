@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import random
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Protocol, Self, runtime_checkable
@@ -24,6 +24,7 @@ from urllib3.util import parse_url
 from shared import body as bodies
 from shared import replies, times
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
+from shared.metrics import CALLS
 from shared.trust import TrustingAdapter
 
 _REDIRECTS = 3
@@ -66,7 +67,7 @@ class ApiSession:
     `advice` maps an HTTP status, or one of `replies`' own keys, to what the customer can do about it. `verify`: True,
     the path of a bundle of authorities, or a TLS context (`shared.trust`). `stop` ends any wait at once. `rates` are the
     calls the server allows, shortest interval first: a call above them waits for its turn. No message repeats one of
-    the `secrets`, whoever says it.
+    the `secrets`, whoever says it. `may_be_empty`: the statuses whose reply may have no body, `json` is None then.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class ApiSession:
         advice: Mapping[int, str] | None = None,
         rates: Sequence[RequestRate] = (),
         secrets: Sequence[str] = (),
+        may_be_empty: Collection[int] = (202, 204),
     ) -> None:
         self.who = who
         self.base_url = base_url.rstrip("/")
@@ -90,6 +92,7 @@ class ApiSession:
         self._auth = auth
         self._advice = dict(advice or {})
         self._secrets = tuple(secrets)
+        self._may_be_empty = may_be_empty
         self._verify = True if isinstance(verify, ssl.SSLContext) else verify
         self._limiter = Limiter(*rates) if rates else None
         self._session = _Session()
@@ -163,22 +166,25 @@ class ApiSession:
             raise error
         return Reply(
             status=response.status_code,
-            json=replies.parsed(self.who, response, body),
+            json=replies.parsed(self.who, response, body, self._may_be_empty),
             date=times.http_date(response.headers.get("Date")),
             headers=response.headers,
         )
 
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytearray]:
         self._await_turn()
-        timeout = (self.patience.connect, self.patience.read)
+        timeout, status = (self.patience.connect, self.patience.read), "none"
         try:
             # `verify` goes with each call: where REQUESTS_CA_BUNDLE is set, `requests` passes over the session's.
             with self._session.request(
                 method, url, auth=self._auth, timeout=timeout, verify=self._verify, stream=True, **options
             ) as response:
+                status = str(response.status_code)
                 return response, bodies.read(response)
         except (requests.RequestException, HTTPError, bodies.TooLarge, bodies.TooSlow) as error:
             raise replies.unreachable(self.who, urlsplit(url).netloc, error, self._advice) from None
+        finally:
+            CALLS.labels(self.who, status).inc()
 
     def _await_turn(self) -> None:
         """Wait until the rate allows one more call; a stop ends the wait and the call."""

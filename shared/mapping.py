@@ -20,12 +20,13 @@ Convert = Callable[[Any], Any]
 class Source:
     """Where a value comes from: `read(record)` gives it, None when not told; `label` says so in documents.
 
-    `convert` is the conversion of a row that names none.
+    `convert` is the conversion of a row that names none. `constant`: the same for all records.
     """
 
     label: str
     read: Callable[[Record], Any]
     convert: Convert | None = None
+    constant: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,17 @@ class Field:
         return self.source if isinstance(self.source, str) else self.source.label
 
     @property
+    def is_constant(self) -> bool:
+        return isinstance(self.source, Source) and self.source.constant
+
+    @property
     def conversion(self) -> Convert:
         return self.convert or (isinstance(self.source, Source) and self.source.convert) or text
 
 
 def const(value: Any) -> Source:
     """A value the document fixes; sent as it is."""
-    return Source(f"static: {value}", lambda _record: value, lambda fixed: fixed)
+    return Source(f"static: {value}", lambda _record: value, lambda fixed: fixed, constant=True)
 
 
 def first(*names: str) -> Source:
@@ -88,6 +93,11 @@ def text(value: Any) -> str | None:
     return str(value) if type(value) in (int, float) else None
 
 
+def lowered(value: Any) -> str:
+    """A told text in lower case, for comparing; "" where none is told."""
+    return (text(value) or "").lower()
+
+
 def boolean(value: Any) -> bool | None:
     """A boolean, also as the text some vendors make of it; else None."""
     if isinstance(value, bool):
@@ -100,6 +110,11 @@ def count(value: Any) -> int | None:
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
         value = int(value)
     return value if type(value) is int and 0 <= value < 2**31 else None
+
+
+def listed(value: Any) -> list[Any]:
+    """A list inside a record, read to 10,000 entries; a single text in its place is one; else nothing."""
+    return value[:MOST_ENTRIES] if isinstance(value, list) else [value] if isinstance(value, str) else []
 
 
 def part(record: Record, name: str) -> Record:

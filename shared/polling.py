@@ -1,43 +1,37 @@
-"""The base of the device connectors: when to read what, and what is remembered between two rounds.
+"""When a vendor's devices are read, and what is remembered between two rounds; where they go is a subclass's part.
 
-A subclass of the SDK's `AssetConnector` that mends what its loop loses: there a refused batch is passed over, the
-checkpoint moves before the reply is read, and a failed ingestion is only logged.
-
-No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
+`shared.assets` sends them to the asset inventory, `shared.changes` tells playbooks of what is new or changed.
 """
 
+from __future__ import annotations
+
 import gc
-import os
 import time
 from abc import abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from hashlib import blake2b
-from itertools import chain
+from pathlib import Path
 from threading import Event
 from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel
-from sekoia_automation.asset_connector import AssetConnector
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 
 from shared import times
-from shared.cycle import Counts, Round, Walk
-from shared.delivery import AssetDelivery
-from shared.errors import ActionNeeded, ConnectorError, SkipRecord, TryAgain
+from shared.cycle import Counts, Delivery, Round, Walk
+from shared.errors import ConnectorError, SkipRecord, TryAgain
 from shared.fingerprints import Fingerprints
-from shared.http import ApiSession, Patience
-from shared.mapping import Field, Mapper, mapped_fields
+from shared.http import Patience
+from shared.mapping import Field, Mapper
 from shared.service import Service
-from shared.settings import DeviceConnectorConfiguration
 from shared.state import JsonFile
-from shared.tokens import FixedToken
 
-_FULL_WALK = "full_walk_began"  # of the last full walk that came to its end, epoch seconds
+FULL_WALK = "full_walk_began"  # of the last full walk that came to its end, epoch seconds
 _MADE_FOR = "made_for"  # the release of the module that stored the state, and a hash of where it was pointed to
+_HUNG = 7_200.0  # seconds: a rate limit counted by the hour may make a call wait for most of one
 _MOST_NAMED = 1_000  # skipped devices a round: a broken page of millions must not become millions of log lines
-_SCOPES = "scopes"  # the positions of scopes, by key
+SCOPES = "scopes"  # the positions of scopes, by key
 
 
 class Scope(NamedTuple):
@@ -54,25 +48,24 @@ class Scope(NamedTuple):
 WHOLE = Scope("", "")
 
 
-class DeviceConnector(Service, AssetConnector):
-    """Says when and what; a vendor's class says where from, and how to map."""
-
-    configuration: DeviceConnectorConfiguration
+class DevicePolling(Service):
+    """Says when and what; a vendor's class says where from and how to map, a class of `shared` where to."""
 
     fields: ClassVar[Sequence[Field]]
     cursor_key: ClassVar[str] = "cursor"
     page_size: int | None = None  # rows a page, where not as many as the vendor allows
     record_names: ClassVar[tuple[str, ...]] = ("id", "uuid")  # by which the log names a record that is skipped
+    state_prefix: ClassVar[str] = ""  # of the names of the files in `data_path`
+    refreshes: ClassVar[bool] = True  # whether a full walk that is due sends what is unchanged too
     _account: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.counts = Counts()
-        self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment] # atomic
-        self._context_file = JsonFile(self.data_path / "context.json")
+        self._context_file = JsonFile(self.state_file("context.json"))
         self._context: dict[str, Any] = {}
         self._client: Any = None
         self._fingerprints: dict[str, Fingerprints] = {}
+        self._moved_at: float | None = None  # when the round last got on, monotonic; None between rounds
         self._behind: set[str] = set()  # scopes the last round did not collect
         self._due = 0.0  # when the next round over all scopes begins, whatever failed in the last
 
@@ -102,26 +95,49 @@ class DeviceConnector(Service, AssetConnector):
         return Mapper(cls.fields)
 
     def equip(self, client: Any) -> None:
-        """Room to give a client what only a running connector has: a file in `data_path`, a way to warn."""
+        """Room to give a client what only a running connector has: a file of its state, a way to warn."""
+
+    # --- what the class of a destination says
+
+    @property
+    @abstractmethod
+    def batch_size(self) -> int:
+        """Devices handed over at once."""
+
+    @property
+    @abstractmethod
+    def full_sync_interval(self) -> int:
+        """Seconds from the begin of a full walk to the begin of the next."""
+
+    @abstractmethod
+    def delivery(self, place: dict[str, Any]) -> Delivery:
+        """Where the devices of one walk go; `place` is what is stored of its scope."""
+
+    def memory(self, path: Path) -> Fingerprints:
+        """What was delivered, kept in this file."""
+        return Fingerprints(path)
 
     # --- the round
-
-    def cycle(self) -> None:
-        self.asset_fetch_cycle()
 
     def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
         """Every line begins with the name the customer gave the account, in modules that ask for one."""
         super().log(f"{self._account}: {message}" if self._account else message, level, *args, **kwargs)
 
-    def asset_fetch_cycle(self) -> None:
+    def cycle(self) -> None:
         """One round over every scope. Ends early, leaving the rest to the next start, when the process stops."""
+        self._moved_at = time.monotonic()
+        try:
+            self._cycle()
+        finally:
+            self._moved_at = None
+
+    def _cycle(self) -> None:
         # A page makes 10⁵ objects that live until the next; by default the collector looks through them 150 times.
         gc.set_threshold(50_000, 20, 50)
         began, clock = time.time(), time.monotonic()
         self.counts = Counts()
         self._account = getattr(self.module.configuration, "account_name", None)
         self._recall()
-        self._check_schema_and_reset_if_needed()
         if self._client is None:
             client = self._connected()
             self.equip(client)
@@ -130,7 +146,7 @@ class DeviceConnector(Service, AssetConnector):
         if not self.running:
             return
         self.counts.seconds = time.monotonic() - clock
-        self._report(began)
+        self.report(self.counts, began)
         if failures:
             raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons stand above.")
 
@@ -159,7 +175,7 @@ class DeviceConnector(Service, AssetConnector):
     def _collect(self, scope: Scope) -> None:
         """Walk one scope and remember how far it got."""
         began, place = time.time(), self._place(scope)
-        full = not 0 <= began - place.get(_FULL_WALK, 0) < self.configuration.full_sync_interval
+        full = not 0 <= began - place.get(FULL_WALK, 0) < self.full_sync_interval
         since = None if full else times.epoch(place.get(self.cursor_key))
         of = f" of {scope.name}" if scope.name else ""
         self.log(f"Reading {'all devices' if since is None else f'changes since {times.iso(since)}'}{of}", level="info")
@@ -170,12 +186,12 @@ class DeviceConnector(Service, AssetConnector):
             self.walk(self._client, since, scope),
             self.mapper(),
             fingerprints,
-            self._delivery(),
+            self.delivery(place),
             self.counts,
             since=since,
             batch_size=self.batch_size,
-            refresh=full,
-            running=lambda: self.running,
+            refresh=full and self.refreshes,
+            running=self.moving,
             move_cursor=partial(self._move_cursor, place),
             skip=self._name_skipped,
         )
@@ -183,37 +199,18 @@ class DeviceConnector(Service, AssetConnector):
             return
         if full:
             fingerprints.end_full_walk()
-            place[_FULL_WALK] = began
+            place[FULL_WALK] = began
             self.update_checkpoint()
         fingerprints.save()
+
+    def moving(self) -> bool:
+        """Whether to go on; that it is asked shows that the round gets on."""
+        self._moved_at = time.monotonic()
+        return self.running
 
     def _connected(self) -> Any:
         settings = self.module.configuration
         return self.connect(settings, stop=self._stop_event, patience=self.patience, page_size=self.page_size)
-
-    def _delivery(self) -> AssetDelivery:
-        platform = ApiSession(
-            "Sekoia.io",
-            self.configuration.sekoia_base_url or self.production_base_url,
-            FixedToken("Bearer", self.configuration.sekoia_api_key, "Sekoia.io API key"),
-            stop=self._stop_event,
-            patience=self.patience,
-            headers={"User-Agent": f"sekoiaio-asset-connector-{self.module.connector_configuration_uuid}"},
-            advice={
-                401: "Check the Sekoia.io API key of this connector: it may have been revoked or have expired.",
-                403: "Give the Sekoia.io API key the right to write assets.",
-                404: "Check the Sekoia.io URL, and that this connector was not deleted on the Assets page.",
-                413: "Lower the batch size of this connector.",
-            },
-        )
-        return AssetDelivery(
-            platform,
-            f"api/v2/asset-management/asset-connector/{self.module.connector_configuration_uuid}",
-            "api/v1/tasks",
-            poll_interval=self.task_poll_interval,
-            poll_timeout=self.task_poll_timeout,
-            warn=lambda message: self.log(message, level="warning"),
-        )
 
     def _name_skipped(self, record: Any, reason: SkipRecord) -> None:
         if self.counts.skipped > _MOST_NAMED:
@@ -224,15 +221,6 @@ class DeviceConnector(Service, AssetConnector):
         self.log(f"Skipped a device ({where[:100]}): {reason}", level="warning")
         if self.counts.skipped == _MOST_NAMED:
             self.log("Further devices that are skipped in this round are counted and not named.", level="warning")
-
-    def _report(self, began: float) -> None:
-        done = self.counts
-        due = time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
-        self.log(
-            f"read {done.read} · sent {done.sent} · unchanged {done.unchanged} · skipped {done.skipped} · "
-            f"{done.seconds:.1f} s · next {due}",
-            level="info",
-        )
 
     # --- what is remembered
 
@@ -250,6 +238,10 @@ class DeviceConnector(Service, AssetConnector):
             self._context[_MADE_FOR] = made_for
             self.reset_checkpoint()
 
+    def state_file(self, name: str) -> Path:
+        """A file of this connector's own, apart from those of others that share its `data_path`."""
+        return self.data_path / (self.state_prefix + name)
+
     def _made_for(self) -> str:
         settings = self.module.configuration
         secrets = set(self.module.manifest_secrets())
@@ -260,13 +252,13 @@ class DeviceConnector(Service, AssetConnector):
         """Where the stored position of a scope is: changed in place, stored with `update_checkpoint`."""
         if scope == WHOLE:
             return self._context
-        place: dict[str, Any] = self._context.setdefault(_SCOPES, {}).setdefault(scope.key, {})
+        place: dict[str, Any] = self._context.setdefault(SCOPES, {}).setdefault(scope.key, {})
         return place
 
     def _fingerprints_of(self, scope: Scope) -> Fingerprints:
         if scope.key not in self._fingerprints:  # not by the name, which may change
             name = f"fingerprints-{scope.key}.bin" if scope.key else "fingerprints.bin"
-            self._fingerprints[scope.key] = Fingerprints(self.data_path / name)
+            self._fingerprints[scope.key] = self.memory(self.state_file(name))
         return self._fingerprints[scope.key]
 
     def _move_cursor(self, place: dict[str, Any], seconds: float) -> None:
@@ -281,40 +273,21 @@ class DeviceConnector(Service, AssetConnector):
 
     def reset_checkpoint(self) -> None:
         """Forget the position, so that all devices are read again; what did not change is not sent again."""
-        for key in (self.cursor_key, _FULL_WALK, _SCOPES):
+        for key in (self.cursor_key, FULL_WALK, SCOPES):
             self._context.pop(key, None)
         self.update_checkpoint()
 
-    # --- what the SDK asks
+    def cursor(self) -> float | None:
+        places = [self._context, *self._context.get(SCOPES, {}).values()]
+        cursors = [at for place in places if (at := times.epoch(place.get(self.cursor_key))) is not None]
+        return min(cursors, default=None)
 
-    def get_mapped_fields(self) -> dict[str, str]:
-        return mapped_fields(self.fields)
-
-    def get_assets(self) -> Generator[DeviceOCSFModel, None, None]:
-        """Every device there is, mapped; sends and stores nothing. The rounds do not use it."""
-        mapper, client = self.mapper(), self._connected()
-        scopes = [scope for scope in self.scopes(client) if not scope.closed]
-        for page in chain.from_iterable(self.walk(client, None, scope).pages for scope in scopes):
-            for record in page.records:
-                try:
-                    yield DeviceOCSFModel.model_validate(mapper(record))
-                except SkipRecord as reason:
-                    self._name_skipped(record, reason)
-
-    @property
-    def batch_size(self) -> int:
-        return _from_environment("ASSET_CONNECTOR_BATCH_SIZE") or self.configuration.batch_size
-
-    @property
-    def frequency(self) -> int:
-        return _from_environment("ASSET_CONNECTOR_FREQUENCY") or self.configuration.frequency
+    def is_alive(self) -> bool:
+        """False when a round has hung, for `/health`: whoever runs the container starts it again."""
+        since = 0.0 if self._moved_at is None else time.monotonic() - self._moved_at
+        if since > _HUNG:
+            self.log(f"This round has not got on for {since:.0f} s: the container has to be restarted.", level="error")
+        return since <= _HUNG
 
     def liveness_context(self) -> dict[str, Any]:
         return {**super().liveness_context(), "round": asdict(self.counts)}
-
-
-def _from_environment(name: str) -> int | None:
-    value = os.environ.get(name, "")
-    if value and not (value.isdecimal() and int(value) > 0):
-        raise ActionNeeded(f"The environment variable {name} must be a whole number above 0.")
-    return int(value) if value else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import requests
@@ -53,9 +53,11 @@ def failure(
     return UnexpectedReply(f"{said} {what}", status=status)
 
 
-def parsed(who: str, response: requests.Response, body: bytes | bytearray) -> Any:
-    """The JSON of a 2xx reply; None for an empty 202 or 204, which documents say are empty."""
-    if not body.strip() and response.status_code in (202, 204):
+def parsed(
+    who: str, response: requests.Response, body: bytes | bytearray, may_be_empty: Collection[int] = (202, 204)
+) -> Any:
+    """The JSON of a 2xx reply; None for an empty one of a status that may be."""
+    if not body.strip() and response.status_code in may_be_empty:
         return None
     try:
         return bodies.parse(body)

@@ -16,13 +16,16 @@ from typing import Any
 
 import requests
 import sentry_sdk
+from prometheus_client import REGISTRY
 from sekoia_automation.configuration.exception import MissingConfigurationError
 from sekoia_automation.exceptions import ModuleConfigurationError, TriggerConfigurationError
 from sekoia_automation.module import Module
 from sekoia_automation.trigger import LivenessHandler, Trigger
 
+from shared.cycle import Counts
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http import Patience
+from shared.metrics import Rounds
 from shared.settings import configuration_error
 
 _LEAVE_AFTER = 1.5  # seconds from a signal to the end, whatever call is still under way: a stop may take 2 s
@@ -57,16 +60,20 @@ class Service(Trigger):
 
     backoff = Backoff()
     patience = Patience()
+    rate = 10  # events a second that start playbooks: a change of policy can touch a whole fleet
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._log_lock = threading.Lock()
+        self.counts = Counts()  # of the present or last round
+        self.metrics = Rounds(lambda: self.counts, self.cursor)
         self.cycles = 0
         self.last_error: str | None = None
         # Tests of whole processes cannot reach into them: the waits are scaled from outside.
         if scale := float(os.environ.get("CONNECTOR_WAIT_SCALE") or 0):
             self.backoff = replace(self.backoff, first=self.backoff.first * scale, most=self.backoff.most * scale)
             self.patience = replace(self.patience, first_wait=self.patience.first_wait * scale)
+            self.rate = round(self.rate / scale)
 
     @property
     @abstractmethod
@@ -77,6 +84,10 @@ class Service(Trigger):
     def cycle(self) -> None:
         """One round. Raises a ConnectorError when it could not be ended; everything else it raises is a bug."""
 
+    def cursor(self) -> float | None:
+        """The oldest stored position, epoch seconds; None where there is none."""
+        return None
+
     # --- the loop
 
     def run(self) -> None:
@@ -85,6 +96,7 @@ class Service(Trigger):
         while self.running:
             began = time.monotonic()
             failure = self._failure_of_cycle()
+            self.metrics.ended(well=failure is None, seconds=time.monotonic() - began)
             self.cycles += 1
             if not self.running:
                 return
@@ -163,6 +175,16 @@ class Service(Trigger):
 
     # --- logs and health
 
+    def report(self, done: Counts, began: float) -> None:
+        """Say what a round did that began then (epoch seconds), and when the next one is due."""
+        learned = f" · learned {done.learned}" if done.learned else ""
+        due = time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
+        self.log(
+            f"read {done.read} · sent {done.sent} · unchanged {done.unchanged} · skipped {done.skipped}{learned} · "
+            f"{done.seconds:.1f} s · next {due}",
+            level="info",
+        )
+
     def _send_logs_to_api(self) -> None:  # type: ignore[override] # no retrying here
         """Post what is logged, once: the timer comes again. A platform that takes no logs must not stop the work."""
         with self._log_lock:
@@ -182,8 +204,13 @@ class Service(Trigger):
 
     def start_monitoring(self) -> None:
         super().start_monitoring()
+        REGISTRY.register(self.metrics)
         if self._liveness_server:
             self._liveness_server.RequestHandlerClass = _QuietLivenessHandler
+
+    def stop_monitoring(self) -> None:
+        REGISTRY.unregister(self.metrics)
+        super().stop_monitoring()
 
 
 class _QuietLivenessHandler(LivenessHandler):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -89,6 +89,27 @@ class DeviceConnectorConfiguration(DefaultAssetConnectorConfiguration):
     full_sync_interval: int = Field(default=86400, ge=1)
 
 
+class DeviceChangesConfiguration(BaseModel):
+    """Arguments of a trigger on changes of devices, times in seconds. What was left empty has its default.
+
+    `on`: which kinds start a playbook. `fields`: OCSF paths whose change counts, all but what a heartbeat moves where
+    none is named. `include_existing`: the first walk tells every device.
+    """
+
+    model_config = _CONFIG
+
+    frequency: int = Field(default=3600, ge=1)
+    full_sync_interval: int = Field(default=86400, ge=1)
+    on: list[Literal["new", "changed"]] = ["new", "changed"]
+    fields: list[str] = []
+    include_existing: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _left_empty(cls, entered: Any) -> Any:
+        return _without_empty(entered)
+
+
 class EventConnectorConfiguration(DefaultConnectorConfiguration):
     """Arguments of an event connector. `frequency` in seconds, `chunk_size` in events a page, `hours_ago`: where the
     first run begins, `timedelta` in minutes: what is younger may still change. What was left empty has its default.
@@ -106,8 +127,13 @@ class EventConnectorConfiguration(DefaultConnectorConfiguration):
     @model_validator(mode="before")
     @classmethod
     def _left_empty(cls, entered: Any) -> Any:
-        told = entered if isinstance(entered, dict) else {}
-        return {name: value for name, value in told.items() if value is not None and value != ""} if told else entered
+        return _without_empty(entered)
+
+
+def _without_empty(entered: Any) -> Any:
+    """Forms send null, "" or an empty list for what was left empty."""
+    told = entered if isinstance(entered, dict) else {}
+    return {name: value for name, value in told.items() if value not in (None, "", [])} if told else entered
 
 
 def configuration_error(error: BaseException) -> str:

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 from sekoia_automation.account_validator import AccountValidator
 from sekoia_automation.exceptions import ModuleConfigurationError
 
+from shared.assets import DeviceConnector
 from shared.errors import ConnectorError
 from shared.events import EventConnector
 from shared.http import Patience
 from shared.pages import Page
-from shared.polling import DeviceConnector
 from shared.settings import configuration_error
 
 _PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)

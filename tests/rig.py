@@ -17,7 +17,6 @@ from lab.modules import LabModule
 from lab.platform import LocalPlatform
 from lab.process import ModuleProcess
 from shared.http import Patience
-from shared.polling import DeviceConnector
 from shared.service import Backoff
 
 UUID = "5a5b6f0e-6c3e-4c64-9d39-3d1b6c1d1f00"
@@ -25,23 +24,33 @@ QUICK = Patience(connect=2.0, read=2.0, attempts=3, budget=15.0, first_wait=0.01
 
 
 class Rig:
-    """Starts connectors (each `start` is a restart over the same data) and runs their rounds in this process."""
+    """Starts connectors or, with `changes`, triggers (each `start` is a restart over the same data) and runs their rounds in this process."""
 
     def __init__(
-        self, module: LabModule, console: Any, platform: LocalPlatform, data: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        module: LabModule,
+        console: Any,
+        platform: LocalPlatform,
+        data: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        changes: bool = False,
     ) -> None:
+        self.connector: Any = module.changes if changes else module.connector
+        self.command = module.changes_command if changes else module.command
         self.module, self.console, self.platform, self.data = module, console, platform, data
         self.settings = module.settings_for(console)
         self.arguments: dict[str, Any] = {"batch_size": 10, "full_sync_interval": 86400, "frequency": 3600}
         self.page_size = 10
         self.patience = QUICK
         self.backoff = Backoff(first=0.05, most=0.2)
+        self.rate = 10_000
         self.environment: dict[
             str, str
         ] = {}  # beside what the platform sets; with FILE_BACKEND, the SDK finds the data
         self._monkeypatch = monkeypatch
 
-    def start(self, **arguments: Any) -> DeviceConnector:
+    def start(self, **arguments: Any) -> Any:
         """A connector as after a (re)start, its secrets handed out."""
         connector_configuration = {
             **self.arguments,
@@ -55,26 +64,36 @@ class Rig:
             self._monkeypatch.setenv(name, value)
         module = self.module.module()
         module._manifest = self.module.manifest
-        connector = self.module.connector(module, data_path=None if "FILE_BACKEND" in self.environment else self.data)
+        connector = self.connector(module, data_path=None if "FILE_BACKEND" in self.environment else self.data)
         connector.page_size = self.page_size
         connector.patience = self.patience
+        connector.rate = self.rate
         connector.backoff = self.backoff
         return connector
 
-    def cycle(self, connector: DeviceConnector | None = None, **arguments: Any) -> DeviceConnector:
+    def cycle(self, connector: Any = None, **arguments: Any) -> Any:
         """One round of a freshly started connector (or of this one)."""
         connector = connector or self.start(**arguments)
         connector.cycle()
         return connector
 
     @property
+    def name(self) -> str:
+        """By which the vendor is called in messages and metrics."""
+        return self.module.name
+
+    @property
     def cursor(self) -> str | None:
         """The stored cursor; None when there is none."""
-        path = self.data / "context.json"
-        return json.loads(path.read_text()).get(self.module.connector.cursor_key) if path.exists() else None
+        path = self.state("context.json")
+        return json.loads(path.read_text()).get(self.connector.cursor_key) if path.exists() else None
+
+    def state(self, name: str) -> Path:
+        """A file of the connector's state."""
+        return self.data / f"{getattr(self.connector, 'state_prefix', '')}{name}"
 
     @contextmanager
-    def running(self, **arguments: Any) -> Iterator[DeviceConnector]:
+    def running(self, **arguments: Any) -> Iterator[Any]:
         """The connector's loop in a thread; stopped at the end."""
         connector = self.start(**arguments)
         thread = threading.Thread(target=connector.run, name="run")
@@ -95,7 +114,7 @@ class Rig:
             {**self.arguments, **arguments},
             self.data,
             log=self.data / "module.log",
-            command=command,
+            command=command or self.command,
             environment={"CONNECTOR_WAIT_SCALE": "0.01", **self.environment},
         )
 

@@ -17,25 +17,17 @@ from pydantic import SecretStr
 
 from lab.fields import page, path_of
 from lab.kinds import DEVICES
-from lab.modules import MODULES, ROOT, LabModule
-from shared.settings import DeviceConnectorConfiguration, EventConnectorConfiguration
+from lab.library import CATEGORIES
+from lab.modules import MODULES, ROOT, LabModule, device_modules
+from lab.results import trigger_file
+from shared.settings import DeviceChangesConfiguration, DeviceConnectorConfiguration, EventConnectorConfiguration
 
 VENDOR_PACKAGES = {module.package for module in MODULES.values()}
-CATEGORIES = {
-    "Applicative",
-    "Cloud Providers",
-    "Collaboration Tools",
-    "Email",
-    "Endpoint",
-    "Generic",
-    "IAM",
-    "Network",
-    "Threat Intelligence",
-}
 
 DEVICE_ARGUMENTS = {"sekoia_base_url", "sekoia_api_key", "frequency", "batch_size", "full_sync_interval"}
 
 each_module = pytest.mark.parametrize("module", MODULES.values(), ids=list(MODULES))
+each_device_module = pytest.mark.parametrize("module", device_modules(), ids=lambda module: module.name)
 
 
 def imports_of(path: Path) -> set[str]:
@@ -120,11 +112,34 @@ def test_the_connector_json_describes_the_arguments(module: LabModule) -> None:
         assert "secrets" not in schema, "the SDK resolves none for connectors of events"
 
 
-@each_module
-def test_a_trigger_is_its_connector_under_another_name(module: LabModule) -> None:
-    for path in module.folder.glob("trigger_*.json"):
-        trigger = json.loads(path.read_text(encoding="utf-8"))
-        assert trigger == {**module.connector_manifest, "results": trigger["results"]}
+def test_the_trigger_of_alerts_is_their_connector_under_another_name() -> None:
+    module = MODULES["CheckpointHarmony"]
+    [path] = module.folder.glob("trigger_*.json")
+    trigger = json.loads(path.read_text(encoding="utf-8"))
+    assert trigger == {**module.connector_manifest, "results": trigger["results"]}
+
+
+@each_device_module
+def test_the_trigger_on_changes_describes_its_arguments(module: LabModule) -> None:
+    manifest, slug = module.changes_manifest, module.package.removesuffix("_assets")
+    assert module.changes
+    assert module.changes_command == f"{slug}_device_changes"
+    assert module.changes_file.name == f"trigger_{slug}_device_changes.json"
+    for schema in (manifest["arguments"], manifest["results"]):
+        Draft7Validator.check_schema(schema)
+    assert set(manifest["arguments"]["properties"]) == set(DeviceChangesConfiguration.model_fields)
+    for name, described in manifest["arguments"]["properties"].items():
+        field = DeviceChangesConfiguration.model_fields[name]
+        assert described["title"] and described["description"]
+        assert described["default"] == field.default, name
+        assert described.get("minimum") == next((at.ge for at in field.metadata if hasattr(at, "ge")), None), name
+
+
+@each_device_module
+def test_the_trigger_on_changes_offers_and_returns_what_the_table_has(module: LabModule) -> None:
+    assert module.changes_file.read_text(encoding="utf-8") == trigger_file(
+        module.changes_file, module.connector.fields
+    ), "run: make docs"
 
 
 @each_module
@@ -142,7 +157,7 @@ def test_the_manifest_is_what_the_platform_takes(module: LabModule) -> None:
 
 
 def test_no_uuid_is_used_twice() -> None:
-    files = [*ROOT.glob("*/manifest.json"), *ROOT.glob("*/connector_*.json")]
+    files = [*ROOT.glob("*/manifest.json"), *ROOT.glob("*/connector_*.json"), *ROOT.glob("*/trigger_*_changes.json")]
     uuids = [json.loads(path.read_text(encoding="utf-8"))["uuid"] for path in files]
     assert len(uuids) == len(set(uuids))
 
@@ -157,8 +172,11 @@ def test_main_registers_the_command_and_the_validator(module: LabModule) -> None
             and isinstance(node.func.value, ast.Name)
         ):
             registered.setdefault(f"{node.func.value.id}.{node.func.attr}", []).extend(node.args)
-    name, command = registered["module.register"]
-    assert (name.id, command.value) == (module.connector.__name__, module.command)
+    items = iter(registered["module.register"])
+    expected = [(module.connector.__name__, module.command)]
+    if module.changes:
+        expected.append((module.changes.__name__, module.changes_command))
+    assert [(name.id, command.value) for name, command in zip(items, items, strict=True)] == expected
     [validator] = registered["module.register_account_validator"]
     assert validator.id == module.validator.__name__
 
@@ -180,12 +198,15 @@ def test_a_module_has_all_its_parts(module: LabModule) -> None:
 
 
 @each_module
-def test_dockerfiles_differ_in_the_module_and_its_command_only(module: LabModule) -> None:
-    text = (module.folder / "Dockerfile").read_text(encoding="utf-8")
-    assert f'CMD ["{module.command}"]' in text
-    general = text.replace(module.name, "MODULE").replace(module.command, "command")
-    model = (ROOT / "SentinelOne" / "Dockerfile").read_text(encoding="utf-8")
-    assert general == model.replace("SentinelOne", "MODULE").replace(MODULES["SentinelOne"].command, "command")
+def test_dockerfiles_differ_in_the_module_its_version_and_its_command_only(module: LabModule) -> None:
+    def general(module: LabModule) -> str:
+        text = (module.folder / "Dockerfile").read_text(encoding="utf-8")
+        named = f"ARG MODULE={module.name} VERSION={module.manifest['version']}\n"
+        assert named in text
+        assert f'CMD ["{module.command}"]\n' in text
+        return text.replace(named, "").replace(module.name, "MODULE").replace(module.command, "command")
+
+    assert general(module) == general(MODULES["SentinelOne"])
 
 
 @each_module

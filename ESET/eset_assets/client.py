@@ -37,13 +37,12 @@ ADVICE = {
     404: "Check the region, and the authentication and API URLs if any are set.",
 }
 _MOST_GROUPS = 100_000
-_LIFETIME = 300.0  # seconds, of a token whose lifetime is not told
 
 
 def signed_in(login: ApiSession, username: str, password: SecretStr) -> FetchedToken:
     """The API user's credential for calls. `login` leads to the token's URL and carries no credential itself."""
     ask = partial(granted, login, advice=_USER, call=partial(_ask, login))
-    return FetchedToken(PasswordGrant(login.who, ask, username, password, _LIFETIME).fetch)
+    return FetchedToken(PasswordGrant(login.who, ask, username, password, lifetime=300.0).fetch)
 
 
 class EsetClient:

@@ -1,13 +1,15 @@
-"""ESET devices as Sekoia.io device assets."""
+"""ESET devices, as Sekoia.io device assets and as starts of playbooks."""
 
 from __future__ import annotations
 
 from functools import partial
 from threading import Event
 
+from shared.assets import DeviceConnector
+from shared.changes import DeviceChanges
 from shared.cycle import Walk
 from shared.http import ApiSession, Patience
-from shared.polling import DeviceConnector, Scope
+from shared.polling import DevicePolling, Scope
 from shared.state import JsonFile
 from shared.tokens import Anonymous
 
@@ -16,7 +18,7 @@ from .mapper import ESET_TO_DEVICE
 from .settings import EsetSettings
 
 
-class EsetDeviceConnector(DeviceConnector):
+class EsetDevices(DevicePolling):
     """ESET cannot be asked for changes: each round reads all devices, and fingerprints tell which changed."""
 
     fields = ESET_TO_DEVICE
@@ -45,4 +47,12 @@ class EsetDeviceConnector(DeviceConnector):
 
     def equip(self, client: EsetClient) -> None:
         """Groups outlive a restart, so that one they cannot be read after does not make the devices look changed."""
-        client.remember_groups(JsonFile(self.data_path / "groups.json"), partial(self.log, level="warning"))
+        client.remember_groups(JsonFile(self.state_file("groups.json")), partial(self.log, level="warning"))
+
+
+class EsetDeviceConnector(EsetDevices, DeviceConnector):
+    """Keeps the asset inventory."""
+
+
+class EsetDeviceChanges(EsetDevices, DeviceChanges):
+    """Starts playbooks."""

@@ -1,4 +1,4 @@
-"""HarfangLab agents as Sekoia.io device assets."""
+"""HarfangLab agents, as Sekoia.io device assets and as starts of playbooks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from shared.assets import DeviceConnector
+from shared.changes import DeviceChanges
 from shared.cycle import Walk
 from shared.http import ApiSession, Patience
-from shared.polling import DeviceConnector, Scope
+from shared.polling import DevicePolling, Scope
 from shared.replies import UNREACHABLE, UNTRUSTED
 from shared.tokens import FixedToken
 from shared.trust import authority
@@ -28,7 +30,7 @@ _OWN_AUTHORITY = (
 )
 
 
-class HarfangLabDeviceConnector(DeviceConnector):
+class HarfangLabDevices(DevicePolling):
     """HarfangLab cannot be asked for changes: each round reads all agents, and fingerprints tell which changed."""
 
     fields = AGENT_TO_DEVICE
@@ -54,3 +56,11 @@ class HarfangLabDeviceConnector(DeviceConnector):
     @classmethod
     def walk(cls, client: HarfangLabClient, since: float | None, scope: Scope) -> Walk:
         return Walk(client.agents())
+
+
+class HarfangLabDeviceConnector(HarfangLabDevices, DeviceConnector):
+    """Keeps the asset inventory."""
+
+
+class HarfangLabDeviceChanges(HarfangLabDevices, DeviceChanges):
+    """Starts playbooks."""

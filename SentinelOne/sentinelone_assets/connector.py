@@ -1,13 +1,15 @@
-"""SentinelOne agents as Sekoia.io device assets."""
+"""SentinelOne agents, as Sekoia.io device assets and as starts of playbooks."""
 
 from __future__ import annotations
 
 from threading import Event
 
+from shared.assets import DeviceConnector
+from shared.changes import DeviceChanges
 from shared.cycle import Walk
 from shared.http import ApiSession, Patience
 from shared.mapping import Record
-from shared.polling import DeviceConnector, Scope
+from shared.polling import DevicePolling, Scope
 from shared.times import epoch
 from shared.tokens import FixedToken
 
@@ -16,7 +18,7 @@ from .mapper import AGENT_TO_DEVICE
 from .settings import SentinelOneSettings
 
 
-class SentinelOneDeviceConnector(DeviceConnector):
+class SentinelOneDevices(DevicePolling):
     """Changes by `updatedAt`; a full walk by `id` brings the heartbeats, which do not move `updatedAt`."""
 
     fields = AGENT_TO_DEVICE
@@ -34,6 +36,14 @@ class SentinelOneDeviceConnector(DeviceConnector):
     @classmethod
     def walk(cls, client: SentinelOneClient, since: float | None, scope: Scope) -> Walk:
         return Walk(client.agents(since), cursor_of=_updated_at, sorted_by_cursor=since is not None)
+
+
+class SentinelOneDeviceConnector(SentinelOneDevices, DeviceConnector):
+    """Keeps the asset inventory."""
+
+
+class SentinelOneDeviceChanges(SentinelOneDevices, DeviceChanges):
+    """Starts playbooks."""
 
 
 def _updated_at(agent: Record) -> float | None:

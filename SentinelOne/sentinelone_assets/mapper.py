@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from shared.interfaces import UNKNOWN, classify, clean_ip, clean_mac
-from shared.mapping import Field, Record, boolean, const, count, entries, first, named, record, text, texts
+from shared.mapping import Field, Record, boolean, const, count, entries, first, lowered, named, record, text, texts
 from shared.ocsf import DEVICE_INVENTORY, Coded, caption, code, device_type, enabled, enrichment, os_type, risk_level
 from shared.times import epoch
 
@@ -43,12 +43,12 @@ def told(value: Any) -> str | None:
 
 def machine(agent: Record) -> Coded:
     """kubernetes node and storage → Server, kubernetes pod and ecs task → Virtual, else Other; not told → Unknown."""
-    return _MACHINE_TYPES.get((text(agent.get("machineType")) or "").lower(), _OTHER)
+    return _MACHINE_TYPES.get(lowered(agent.get("machineType")), _OTHER)
 
 
 def system(agent: Record) -> Coded:
     """windows and windows_legacy → windows, linux, macos, else other; not told → unknown."""
-    return _OS_TYPES.get((text(agent.get("osType")) or "").lower(), os_type("other"))
+    return _OS_TYPES.get(lowered(agent.get("osType")), os_type("other"))
 
 
 def os_name(agent: Record) -> str | None:

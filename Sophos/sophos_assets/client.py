@@ -16,7 +16,6 @@ from shared.pages import Page, follow, next_position, paging_of, records_of
 from shared.times import iso
 from shared.tokens import Token, token_for
 
-ENDPOINTS = "/endpoint/v1/endpoints"
 TENANT_NAME = "tenantName"  # put into the endpoints of a named tenant; Sophos uses no such key
 _CALLS = {1: 10, 60: 100, 3_600: 1_000, 86_400: 200_000}  # in so many seconds, of a credential: its tenants share them
 RATES = [RequestRate(calls, seconds) for seconds, calls in _CALLS.items()]
@@ -25,13 +24,12 @@ ADVICE = {
     403: 'Give the credential the role "Service Principal ReadOnly"; a partner\'s also needs Partner Assistance.',
     404: "Check the API Host and the OAuth2 authorization URL; the defaults are right for nearly everyone.",
 }
-_LIFETIME = 3600.0  # of a token, as documented
 
 
 def fetch_token(session: ApiSession, client_id: str, secret: str) -> Token:
     """Client credentials → a token. `session` leads to the authorization URL and carries no credential of its own."""
     form = {"grant_type": "client_credentials", "scope": "token", "client_id": client_id, "client_secret": secret}
-    return token_for(session, form, _LIFETIME, ADVICE[401])
+    return token_for(session, form, 3600.0, ADVICE[401])  # lifetime in seconds, as documented
 
 
 class Tenant(NamedTuple):
@@ -112,7 +110,7 @@ class SophosClient:
         def fetch(key: str | None) -> tuple[Page, str | None]:
             # The key does not hold the filters: they are sent again with every page.
             page_query = query if key is None else {**query, "pageFromKey": key}
-            reply = session.get(ENDPOINTS, page_query, **{"X-Tenant-ID": tenant.id})
+            reply = session.get("/endpoint/v1/endpoints", page_query, **{"X-Tenant-ID": tenant.id})
             records = records_of(who, reply.json, "items")
             for endpoint in records if tenant.name else ():
                 if isinstance(endpoint, dict):

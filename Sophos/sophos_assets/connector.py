@@ -1,4 +1,4 @@
-"""Sophos endpoints as Sekoia.io device assets."""
+"""Sophos endpoints, as Sekoia.io device assets and as starts of playbooks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from threading import Event
 
+from shared.assets import DeviceConnector
+from shared.changes import DeviceChanges
 from shared.cycle import Walk
 from shared.http import ApiSession, Patience
-from shared.polling import WHOLE, DeviceConnector, Scope
+from shared.polling import WHOLE, DevicePolling, Scope
 from shared.times import epoch
 from shared.tokens import Anonymous, FetchedToken, header_value
 
@@ -16,10 +18,8 @@ from .client import ADVICE, RATES, SophosClient, Tenant, fetch_token
 from .mapper import ENDPOINT_TO_DEVICE
 from .settings import SophosSettings
 
-_CLOSED = "Sophos names no API host for it yet, so the tenant is not provisioned."
 
-
-class SophosDeviceConnector(DeviceConnector):
+class SophosDevices(DevicePolling):
     """Changes by `lastSeenAt`; a full walk brings what changed without a check-in. One scope a tenant, if several."""
 
     fields = ENDPOINT_TO_DEVICE
@@ -45,5 +45,14 @@ class SophosDeviceConnector(DeviceConnector):
         return Walk(client.endpoints(scope.key, since), cursor_of=lambda endpoint: epoch(endpoint.get("lastSeenAt")))
 
 
+class SophosDeviceConnector(SophosDevices, DeviceConnector):
+    """Keeps the asset inventory."""
+
+
+class SophosDeviceChanges(SophosDevices, DeviceChanges):
+    """Starts playbooks."""
+
+
 def _scope(tenant: Tenant) -> Scope:
-    return Scope(tenant.id, " ".join((tenant.name or tenant.id).split())[:100], "" if tenant.api_host else _CLOSED)
+    closed = "" if tenant.api_host else "Sophos names no API host for it yet, so the tenant is not provisioned."
+    return Scope(tenant.id, " ".join((tenant.name or tenant.id).split())[:100], closed)

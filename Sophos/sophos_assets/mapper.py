@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from shared.interfaces import clean_ip, clean_mac
-from shared.mapping import MOST_ENTRIES, Field, Record, boolean, const, entries, first, named, part, record, text
+from shared.mapping import Field, Record, boolean, const, entries, first, listed, lowered, named, part, record, text
 from shared.ocsf import DEVICE_INVENTORY, Coded, caption, code, device_type, enabled, enrichment, event_time, os_type
 from shared.times import epoch
 
@@ -22,12 +22,12 @@ _HEALTH = {"good": True, "bad": False, "suspicious": False}
 
 def machine(endpoint: Record) -> Coded:
     """computer → Desktop, server → Server, else Unknown."""
-    return _TYPES.get(_word(endpoint.get("type")), device_type("Unknown"))
+    return _TYPES.get(lowered(endpoint.get("type")), device_type("Unknown"))
 
 
 def system(endpoint: Record) -> Coded:
     """windows, linux, macos or android, in any case; else unknown."""
-    return _SYSTEMS.get(_word(part(endpoint, "os").get("platform")), os_type("unknown"))
+    return _SYSTEMS.get(lowered(part(endpoint, "os").get("platform")), os_type("unknown"))
 
 
 def address(endpoint: Record) -> str | None:
@@ -41,7 +41,7 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
     Sophos tells addresses and MACs as two lists that do not belong together, and no names: eth0, eth1 … are made here.
     """
     found: list[dict[str, Any]] = []
-    for ip, mac in zip_longest(_addresses(endpoint), _listed(endpoint.get("macAddresses"))):
+    for ip, mac in zip_longest(_addresses(endpoint), listed(endpoint.get("macAddresses"))):
         parts = {"ip": clean_ip(ip), "mac": clean_mac(mac)}
         if told := {key: value for key, value in parts.items() if value}:
             found.append({"name": f"eth{len(found)}", **told})
@@ -50,10 +50,12 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
     return found or None
 
 
-def groups(listed: Any) -> list[dict[str, str]] | None:
+def groups(told: Any) -> list[dict[str, str]] | None:
     """The group, or each of a list of them; one without a name is left out."""
-    told = entries(listed if isinstance(listed, list) else [listed])
-    return [group for one in told if text(one.get("name")) and (group := named(one.get("name"), one.get("id")))] or None
+    all_told = entries(told if isinstance(told, list) else [told])
+    return [
+        group for one in all_told if text(one.get("name")) and (group := named(one.get("name"), one.get("id")))
+    ] or None
 
 
 def organization(endpoint: Record) -> dict[str, str] | None:
@@ -64,13 +66,13 @@ def organization(endpoint: Record) -> dict[str, str] | None:
 
 def compliant(overall: Any) -> bool | None:
     """good → true; bad and suspicious → false."""
-    return _HEALTH.get(_word(overall))
+    return _HEALTH.get(lowered(overall))
 
 
 def trusted(endpoint: Record) -> bool | None:
     """Isolated, bad or suspicious → false; good with tamper protection on → true; else not told."""
     healthy = compliant(part(endpoint, "health").get("overall"))
-    if _word(part(endpoint, "isolation").get("status")) == "isolated" or healthy is False:
+    if lowered(part(endpoint, "isolation").get("status")) == "isolated" or healthy is False:
         return False
     return True if healthy and boolean(endpoint.get("tamperProtectionEnabled")) else None
 
@@ -82,16 +84,8 @@ def enrichments(endpoint: Record) -> list[dict[str, Any]]:
     return [enrichment("compliance", "hygiene", **data)]
 
 
-def _word(value: Any) -> str:
-    return (text(value) or "").lower()
-
-
-def _listed(value: Any) -> list[Any]:
-    return value[:MOST_ENTRIES] if isinstance(value, list) else [value] if isinstance(value, str) else []
-
-
 def _addresses(endpoint: Record) -> list[Any]:
-    return _listed(endpoint.get("ipv4Addresses")) + _listed(endpoint.get("ipv6Addresses"))
+    return listed(endpoint.get("ipv4Addresses")) + listed(endpoint.get("ipv6Addresses"))
 
 
 ENDPOINT_TO_DEVICE = (

@@ -1,4 +1,4 @@
-"""The suite every vendor inherits, with its part on fetched tokens, for ESET."""
+"""The suites every vendor inherits, with its part on fetched tokens, for ESET."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from eset_assets.client import named_groups, with_group
 
 from lab.modules import MODULES
-from tests.conformance import TokenConformance
+from tests.changes_conformance import DeviceChangesConformance
+from tests.conformance import DeviceConformance, TokenConformance
 
 
-class TestEset(TokenConformance):
+class EsetFacts(DeviceConformance):
     lab_module = MODULES["ESET"]
     list_route = "devices"
     token_route = "token"
@@ -26,3 +27,11 @@ class TestEset(TokenConformance):
 
     def expire(self, console: Any) -> None:
         console.expire_tokens()
+
+
+class TestEset(EsetFacts, TokenConformance):
+    pass
+
+
+class TestEsetChanges(EsetFacts, DeviceChangesConformance):
+    pass

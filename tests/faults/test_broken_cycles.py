@@ -1,4 +1,4 @@
-"""The matrix catches what it is there for: deliberately broken copies of the cycle, and the SDK's own."""
+"""The matrix catches what it is there for: deliberately broken copies of both cycles, and the SDK's own."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from sekoia_automation.asset_connector import AssetConnector
 
 from lab.platform import LocalPlatform
 from shared import cycle
+from shared.assets import DeviceConnector
 from shared.delivery import AssetDelivery, Batch
 from shared.errors import ConnectorError
-from shared.polling import DeviceConnector
-from tests.faults.matrix import Case, run
-from tests.rig import Rig, signal_handlers_kept
-from tests.sentinelone.test_conformance import TestSentinelOne as _SentinelOne
+from shared.events import EventConnector
+from shared.intake import Intake
+from tests.faults.cases import Case
+from tests.faults.matrix import run
+from tests.rig import signal_handlers_kept
+from tests.suites import SUITES
 
 CASES = [
     Case("push", "500", True),
     Case("push", "empty 200", True),
+    Case("push", "wrong JSON shape", True),
     Case("middle page", "503", True),
     Case("state write", "disk full", True),
 ]
@@ -42,7 +46,7 @@ def fingerprint_stored_before_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     send = cycle.Round._send
 
     def broken(self: Any) -> None:
-        self._fingerprints.deliver(self._batch.entries)
+        self._fingerprints.deliver(dict(self._batch.entries))
         send(self)
 
     monkeypatch.setattr(cycle.Round, "_send", broken)
@@ -98,33 +102,98 @@ def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AssetConnector, "_http_header", {"Authorization": "Bearer local-api-key"})
 
 
-BROKEN: list[Callable[[pytest.MonkeyPatch], None]] = [
-    cursor_moved_before_the_push,
-    fingerprint_stored_before_delivery,
-    refused_batch_ignored,
-    failure_of_a_page_taken_for_the_end,
-    the_sdks_own_loop,
+def position_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver = EventConnector._deliver
+
+    def broken(self: Any, rows: list[Any]) -> None:
+        self._cursor = max((int(at) for _, at, _ in rows), default=self._cursor)
+        self._store()
+        deliver(self, rows)
+
+    monkeypatch.setattr(EventConnector, "_deliver", broken)
+
+
+def event_known_before_it_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver = EventConnector._deliver
+
+    def broken(self: Any, rows: list[Any]) -> None:
+        self._known.add({key: at for key, at, _ in rows})
+        self._store()
+        deliver(self, rows)
+
+    monkeypatch.setattr(EventConnector, "_deliver", broken)
+
+
+def refused_events_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = Intake.send
+
+    def broken(self: Any, texts: Any) -> list[str]:
+        try:
+            return send(self, texts)
+        except ConnectorError:
+            return []
+
+    monkeypatch.setattr(Intake, "send", broken)
+
+
+def unconfirmed_events_taken_for_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Any, texts: Any) -> list[str]:
+        self._session.call("POST", "batch", data=self._head + b",".join(texts) + b"]}")
+        return []
+
+    monkeypatch.setattr(Intake, "send", broken)
+
+
+def failure_of_a_page_taken_for_the_end_of_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    connector = SUITES["CheckpointHarmony"].lab_module.connector
+    pages = connector.pages
+
+    def broken(client: Any, since: int, until: int) -> Iterator[Any]:
+        try:
+            yield from pages(client, since, until)
+        except ConnectorError:
+            return
+
+    monkeypatch.setattr(connector, "pages", staticmethod(broken))
+
+
+BROKEN: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
+    ("SentinelOne", cursor_moved_before_the_push),
+    ("SentinelOne", fingerprint_stored_before_delivery),
+    ("SentinelOne", refused_batch_ignored),
+    ("SentinelOne", failure_of_a_page_taken_for_the_end),
+    ("SentinelOne", the_sdks_own_loop),
+    ("CheckpointHarmony", position_moved_before_the_push),
+    ("CheckpointHarmony", event_known_before_it_is_accepted),
+    ("CheckpointHarmony", refused_events_ignored),
+    ("CheckpointHarmony", unconfirmed_events_taken_for_accepted),
+    ("CheckpointHarmony", failure_of_a_page_taken_for_the_end_of_a_window),
 ]
 
 
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+@pytest.mark.parametrize(("name", "broken"), BROKEN, ids=[broken.__name__ for _, broken in BROKEN])
 def test_a_broken_cycle_is_caught(
-    broken: Callable[[pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, broken: Callable[[pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(monkeypatch)
     caught = []
     for number, case in enumerate(CASES):
-        with signal_handlers_kept(), LocalPlatform() as platform, _SentinelOne.lab_module.simulated(35) as console:
-            rig = Rig(_SentinelOne.lab_module, console, platform, tmp_path / str(number), monkeypatch)
-            try:
-                run(case, _SentinelOne(), rig, monkeypatch, settle=1.1)
-            except AssertionError as promise:
-                caught.append((case, promise))
+        try:
+            _run(name, case, tmp_path / str(number), monkeypatch)
+        except AssertionError as promise:
+            caught.append((case, promise))
     assert caught
 
 
-def test_the_cycle_as_it_is_passes_the_same_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number, case in enumerate(CASES):
-        with signal_handlers_kept(), LocalPlatform() as platform, _SentinelOne.lab_module.simulated(35) as console:
-            rig = Rig(_SentinelOne.lab_module, console, platform, tmp_path / str(number), monkeypatch)
-            run(case, _SentinelOne(), rig, monkeypatch, settle=1.1)
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("name", ["SentinelOne", "CheckpointHarmony"])
+def test_the_cycle_as_it_is_passes_the_same_cases(
+    name: str, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run(name, case, tmp_path, monkeypatch)
+
+
+def _run(name: str, case: Case, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = SUITES[name]()
+    with signal_handlers_kept(), LocalPlatform() as platform, suite.lab_module.simulated(35) as console:
+        run(case, suite, suite.rigged(console, platform, data, monkeypatch), monkeypatch, settle=1.1)

@@ -1,12 +1,13 @@
-"""The suite every vendor inherits, for HarfangLab."""
+"""The suites every vendor inherits, for HarfangLab."""
 
 from __future__ import annotations
 
 from lab.modules import MODULES
-from tests.conformance import DeviceConnectorConformance
+from tests.changes_conformance import DeviceChangesConformance
+from tests.conformance import DeviceConformance, DeviceConnectorConformance
 
 
-class TestHarfangLab(DeviceConnectorConformance):
+class HarfangLabFacts(DeviceConformance):
     lab_module = MODULES["HarfangLab"]
     list_route = "agents"
     name_fields = ("hostname",)
@@ -18,3 +19,11 @@ class TestHarfangLab(DeviceConnectorConformance):
         "previous": None,
         "results": [],
     }
+
+
+class TestHarfangLab(HarfangLabFacts, DeviceConnectorConformance):
+    pass
+
+
+class TestHarfangLabChanges(HarfangLabFacts, DeviceChangesConformance):
+    pass

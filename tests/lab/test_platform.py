@@ -74,20 +74,21 @@ def test_logs_are_kept(platform):
 
 def test_events_need_a_name_an_event_and_a_uuid(platform):
     event = {"name": "Alert", "event": {"a": 1}, "request_id": str(uuid.uuid4())}
-    assert call(platform, "POST", "/callback", event).ok
-    assert platform.events == [event]
-    assert call(platform, "POST", "/callback", {**event, "request_id": "1"}).status_code == 400
-    assert call(platform, "POST", "/callback", {"event": {}}).status_code == 400
+    assert call(platform, "POST", "/callback/any", event).ok
+    [run] = platform.playbook_runs
+    assert (run.connector, run.name, run.event, run.request_id) == ("any", "Alert", {"a": 1}, event["request_id"])
+    assert call(platform, "POST", "/callback/any", {**event, "request_id": "1"}).status_code == 400
+    assert call(platform, "POST", "/callback/any", {"event": {}}).status_code == 400
 
 
 def test_a_validation_is_given_the_secrets_and_its_result_is_kept(platform):
-    started = call(platform, "PATCH", "/callback", {"status": "running"})
+    started = call(platform, "PATCH", "/callback/any", {"status": "running"})
     assert started.json() == {"module_configuration": {"value": {"api_token": "s3cret"}}}
     assert platform.validation_running
     result = {"status": "finished", "results": {"success": False}, "error": "The token has expired."}
-    assert call(platform, "PATCH", "/callback", result).ok
+    assert call(platform, "PATCH", "/callback/any", result).ok
     assert platform.validation == result
-    assert call(platform, "PATCH", "/callback", {"status": "finished"}).status_code == 400
+    assert call(platform, "PATCH", "/callback/any", {"status": "finished"}).status_code == 400
 
 
 def test_the_intake_answers_an_id_for_each_event(platform):

@@ -1,12 +1,13 @@
-"""The suite every vendor inherits, for SentinelOne."""
+"""The suites every vendor inherits, for SentinelOne."""
 
 from __future__ import annotations
 
 from lab.modules import MODULES
-from tests.conformance import DeviceConnectorConformance
+from tests.changes_conformance import DeviceChangesConformance
+from tests.conformance import DeviceConformance, DeviceConnectorConformance
 
 
-class TestSentinelOne(DeviceConnectorConformance):
+class SentinelOneFacts(DeviceConformance):
     lab_module = MODULES["SentinelOne"]
     list_route = "agents"
     cursor_field = "updatedAt"
@@ -14,3 +15,11 @@ class TestSentinelOne(DeviceConnectorConformance):
     id_fields = ("uuid", "id")
     change = {"computerName": "renamed", "siteName": "moved"}
     page_without_end = {"data": [], "pagination": {"nextCursor": "YWdhaW4%3D", "totalItems": 0}}
+
+
+class TestSentinelOne(SentinelOneFacts, DeviceConnectorConformance):
+    pass
+
+
+class TestSentinelOneChanges(SentinelOneFacts, DeviceChangesConformance):
+    pass

@@ -52,6 +52,9 @@ class Deliveries:
         self.taken = 0
         self.closed = False
 
+    def form(self, event: dict[str, Any], before: int | None, now: int) -> bytes:
+        return orjson.dumps(event)
+
     def send(self, batch: Batch) -> None:
         events = [orjson.loads(event)["device"] for event in batch.events]
         self.batches.append((batch, [(event["uid"], event["risk_score"]) for event in events]))

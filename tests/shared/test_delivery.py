@@ -73,7 +73,7 @@ class Handover:
         return batches
 
     def confirmed(self) -> list[int]:
-        return [next(iter(batch.entries)) for batch in self.delivery.confirmed(all_of_them=True)]
+        return [batch.entries[0][0] for batch in self.delivery.confirmed(all_of_them=True)]
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_after_a_refused_batch_no_later_one_is_pushed(platform: Platform, handov
     going = handover()
     going.send(1, 2, 3, 4)
     found = going.delivery.confirmed(all_of_them=True)
-    assert next(found).entries == {1: 1}
+    assert next(found).entries == [(1, 1)]
     with pytest.raises(UnexpectedReply, match="HTTP 400"):
         next(found)
     with pytest.raises(UnexpectedReply, match="HTTP 400"):
@@ -251,7 +251,7 @@ def test_what_is_delivered_behind_a_failed_batch_can_still_be_remembered(platfor
     until(lambda: len(platform.pushed) == 3)
     with pytest.raises(TryAgain):
         going.confirmed()
-    assert [batch.entries for batch in going.delivery.confirmed_out_of_order()] == [{2: 2}, {3: 3}]
+    assert [batch.entries for batch in going.delivery.confirmed_out_of_order()] == [[(2, 2)], [(3, 3)]]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])

@@ -205,7 +205,7 @@ def test_the_end_of_a_full_walk_makes_the_file_short(path: Path) -> None:
     for n in range(20):
         prints.deliver({A: n << 2})
     prints.end_full_walk()
-    assert path.stat().st_size == 4 + 8 + 16
+    assert path.stat().st_size == 6 + 8 + 16
 
 
 def test_saving_what_is_saved_writes_nothing(path: Path) -> None:
@@ -294,39 +294,91 @@ def test_what_a_stopped_walk_met_does_not_save_it_from_the_next(path: Path) -> N
 # --- the platform's object storage
 
 
-def test_an_object_is_replaced_at_most_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+class Bucket(type(Path())):  # type: ignore[misc]
+    """An object storage in memory, as the SDK's S3Path behaves."""
+
+    objects: ClassVar[dict[str, bytes]] = {}
+    writes: ClassVar[list[tuple[str, int]]] = []
+
+    def exists(self) -> bool:
+        return self.name in self.objects
+
+    def read_bytes(self) -> bytes:
+        return self.objects[self.name]
+
+    def write_bytes(self, data: bytes) -> int:
+        self.objects[self.name] = data
+        self.writes.append((self.name, len(data)))
+        return len(data)
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    Bucket.objects.clear()
+    Bucket.writes.clear()
+    return Bucket("/bucket/fingerprints.bin")
+
+
+def test_each_delivery_is_stored_at_once_without_rewriting_the_fleet(bucket: Bucket) -> None:
     """An object cannot be appended to: a fleet's file for each batch would be gigabytes an hour."""
+    prints = Fingerprints(bucket)
+    prints.deliver(dict.fromkeys(range(20_000), ONE))
+    whole = len(bucket.objects["fingerprints.bin"])
+    for key in range(100):
+        prints.deliver({key: TWO})
+        assert known(bucket, key, TWO)
+    assert {name for name, _ in bucket.writes[1:]} == {"recent-fingerprints.bin"}
+    assert sum(size for _, size in bucket.writes[1:]) < whole / 2
+    assert known(bucket, 19_999)
 
-    class RemotePath(type(Path())):  # type: ignore[misc]
-        content: ClassVar[list[bytes]] = []
 
-        def exists(self) -> bool:
-            return bool(self.content)
+def test_many_deliveries_are_gathered_into_the_whole_now_and_then(bucket: Bucket) -> None:
+    prints = Fingerprints(bucket)
+    for n in range(100):
+        prints.deliver(dict.fromkeys(range(1000 * n, 1000 * n + 1000), ONE))
+    assert sum(size for _, size in bucket.writes) < 20 * 100_000 * 16
+    assert len(Fingerprints(bucket)) == 100_000
 
-        def read_bytes(self) -> bytes:
-            return self.content[-1]
 
-        def write_bytes(self, data: bytes) -> int:
-            self.content.append(data)
-            return len(data)
-
-    now = 1000.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    path = RemotePath("/bucket/fingerprints.bin")
-    prints = Fingerprints(path)
-
+def test_recent_entries_of_an_older_whole_are_not_taken_for_newer(bucket: Bucket) -> None:
+    """A crash between the two writes would otherwise bring back what was delivered before."""
+    prints = Fingerprints(bucket)
     prints.deliver({A: ONE})
-    assert len(path.content) == 1
-    now += 10
     prints.deliver({B: ONE})
-    assert len(path.content) == 1
-    now += 21
+    recent = bucket.objects["recent-fingerprints.bin"]
+    prints.deliver({B: TWO})
+    prints.begin_full_walk()
+    prints.is_delivered(A, ONE, refresh=True)
+    prints.is_delivered(B, TWO, refresh=True)
+    prints.end_full_walk()
+    bucket.objects["recent-fingerprints.bin"] = recent
+    assert known(bucket, B, TWO)
+
+
+def test_what_could_not_be_stored_is_stored_with_the_next(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    prints = Fingerprints(bucket)
+    prints.deliver({A: ONE})
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError("away")))
+        with pytest.raises(TryAgain):
+            prints.deliver({B: ONE})
     prints.deliver({C: ONE})
-    assert len(path.content) == 2
-    prints.deliver({A: TWO})
-    prints.save()
-    prints.save()
-    assert len(path.content) == 3
-    assert known(path, A, TWO)
-    assert known(path, B)
-    assert known(path, C)
+    assert known(bucket, B)
+    assert known(bucket, C)
+
+
+# --- what is told of a loss
+
+
+def test_a_torn_end_is_no_loss_and_anything_else_is(path: Path) -> None:
+    prints = Fingerprints(path)
+    assert prints.lost
+    prints.deliver({A: ONE})
+    prints.deliver({B: ONE})
+    assert not prints.lost
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    assert not Fingerprints(path).lost
+    for broken in (b"x" + content[1:], content[:-1] + b"x", content[:20] + b"x" + content[21:]):
+        path.write_bytes(broken)
+        assert Fingerprints(path).lost

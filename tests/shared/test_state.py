@@ -133,6 +133,15 @@ def test_a_failure_anywhere_leaves_the_old_content_and_nothing_else(
     assert [found.name for found in tmp_path.iterdir()] == ["context.json"]
 
 
+def test_what_a_kill_in_mid_write_left_is_cleared_by_the_next(tmp_path: Path) -> None:
+    """Each crash left a file of the size of the state, for ever."""
+    (tmp_path / ".context.json.a1b2c3d4").write_bytes(b'{"half')
+    other = tmp_path / ".other.json.a1b2c3d4"
+    other.write_bytes(b"under way")
+    write_bytes(tmp_path / "context.json", b"{}")
+    assert set(tmp_path.iterdir()) == {tmp_path / "context.json", other}
+
+
 def test_content_reaches_the_disk_before_it_takes_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Renamed before it was flushed, a file is empty after a power cut."""
     done = []

@@ -1,14 +1,15 @@
-"""The suite every vendor inherits, with its part on fetched tokens, for Sophos."""
+"""The suites every vendor inherits, with its part on fetched tokens, for Sophos."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lab.modules import MODULES
-from tests.conformance import TokenConformance
+from tests.changes_conformance import DeviceChangesConformance
+from tests.conformance import DeviceConformance, TokenConformance
 
 
-class TestSophos(TokenConformance):
+class SophosFacts(DeviceConformance):
     lab_module = MODULES["Sophos"]
     list_route = "endpoints"
     token_route = "token"
@@ -20,3 +21,11 @@ class TestSophos(TokenConformance):
 
     def expire(self, console: Any) -> None:
         console.expire_tokens()
+
+
+class TestSophos(SophosFacts, TokenConformance):
+    pass
+
+
+class TestSophosChanges(SophosFacts, DeviceChangesConformance):
+    pass

@@ -1,0 +1,80 @@
+"""What a trigger's event looks like, for the playbook editor: `results` of the trigger files, from the mapping tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+
+from shared.contents import changing_paths
+from shared.mapping import Field
+
+Schema = dict[str, Any]
+_CHANGE: Schema = {
+    "type": "object",
+    "description": "What made this event start the playbook",
+    "properties": {
+        "kind": {"type": "string", "enum": ["new", "changed"], "description": "Whether the device is new or changed"},
+        "fields": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Paths of the fields that changed; empty for a new device",
+        },
+    },
+    "required": ["kind", "fields"],
+}
+
+
+def results(fields: Iterable[Field]) -> Schema:
+    """The JSON schema (draft-07) of a device event of this table, with its change."""
+    model = DeviceOCSFModel.model_json_schema()
+    schema: Schema = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": {}}
+    for row in fields:
+        target, known = schema, model
+        *parents, name = row.path.split(".")
+        for parent in parents:
+            known = _resolved(model, known["properties"][parent])
+            target = target["properties"].setdefault(parent, {"type": "object", "properties": {}})
+        target["properties"][name] = _plain(model, known["properties"][name])
+        if row.doc:
+            target["properties"][name]["description"] = row.doc
+        if row.required or row.is_constant:
+            target.setdefault("required", []).append(name)
+    schema["properties"]["change"] = _CHANGE
+    schema["required"] = [*schema.get("required", []), "time", "metadata", "device", "change"]
+    return schema
+
+
+def _plain(model: Schema, schema: Schema) -> Schema:
+    """Without references, titles, and null, which is never sent."""
+    found = _resolved(model, schema)
+    plain: Schema = {key: found[key] for key in ("type", "enum") if key in found}
+    if "items" in found:
+        plain["items"] = _plain(model, found["items"])
+    if "properties" in found:
+        plain["properties"] = {name: _plain(model, value) for name, value in found["properties"].items()}
+        if "required" in found:
+            plain["required"] = found["required"]
+    return plain
+
+
+def _resolved(model: Schema, schema: Schema) -> Schema:
+    for option in schema.get("anyOf", []):
+        if option != {"type": "null"}:
+            return _resolved(model, option)
+    if "$ref" in schema:
+        found: Schema = model["$defs"][schema["$ref"].rpartition("/")[2]]
+        return found
+    return schema
+
+
+def trigger_file(path: Path, fields: Iterable[Field]) -> str:
+    """The trigger file's text with its results, and the fields to choose from, as the table has them now."""
+    rows = tuple(fields)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["arguments"]["properties"]["fields"]["items"]["enum"] = changing_paths(rows)
+    content["results"] = results(rows)
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,50 @@
+"""What the lab needs to know of ESET."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import Any
+
+from eset_assets.client import named_groups, with_group
+from eset_assets.connector import EsetDeviceChanges, EsetDeviceConnector
+from eset_assets.settings import EsetModule
+from eset_assets.validator import EsetAccountValidator
+
+from lab.consoles.eset import SimulatedEset
+from lab.registration import LabModule
+
+
+def _simulated(devices: int) -> SimulatedEset:
+    console = SimulatedEset()
+    console.has(devices=devices)
+    return console
+
+
+def _with_groups(listed: Iterable[Any]) -> Callable[[Any], Any]:
+    """`listed`: groups, or answers of `/v1/device_groups`, which hold some."""
+    groups = named_groups(chain.from_iterable(map(_groups_in, listed)))
+    return lambda device: with_group(device, groups)
+
+
+def _groups_in(entry: Any) -> list[Any]:
+    held = entry.get("deviceGroups") if isinstance(entry, dict) else None
+    return held if isinstance(held, list) else [entry]
+
+
+MODULE = LabModule(
+    name="ESET",
+    module=EsetModule,
+    connector=EsetDeviceConnector,
+    changes=EsetDeviceChanges,
+    validator=EsetAccountValidator,
+    simulated=_simulated,
+    settings_for=lambda console: {
+        "region": "eu",
+        "username": console.username,
+        "password": console.password,
+        "authentication_url": console.url,
+        "api_url": console.url,
+    },
+    with_groups=_with_groups,
+)

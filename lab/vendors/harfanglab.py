@@ -1,0 +1,27 @@
+"""What the lab needs to know of HarfangLab."""
+
+from __future__ import annotations
+
+from harfanglab_assets.connector import HarfangLabDeviceChanges, HarfangLabDeviceConnector
+from harfanglab_assets.settings import HarfangLabModule
+from harfanglab_assets.validator import HarfangLabAccountValidator
+
+from lab.consoles.harfanglab import SimulatedHarfangLab
+from lab.registration import LabModule
+
+
+def _simulated(devices: int) -> SimulatedHarfangLab:
+    console = SimulatedHarfangLab()
+    console.has(agents=devices)
+    return console
+
+
+MODULE = LabModule(
+    name="HarfangLab",
+    module=HarfangLabModule,
+    connector=HarfangLabDeviceConnector,
+    changes=HarfangLabDeviceChanges,
+    validator=HarfangLabAccountValidator,
+    simulated=_simulated,
+    settings_for=lambda console: {"url": console.url, "api_token": console.token},
+)

@@ -1,0 +1,27 @@
+"""What the lab needs to know of SentinelOne."""
+
+from __future__ import annotations
+
+from sentinelone_assets.connector import SentinelOneDeviceChanges, SentinelOneDeviceConnector
+from sentinelone_assets.settings import SentinelOneModule
+from sentinelone_assets.validator import SentinelOneAccountValidator
+
+from lab.consoles.sentinelone import SimulatedSentinelOne
+from lab.registration import LabModule
+
+
+def _simulated(devices: int) -> SimulatedSentinelOne:
+    console = SimulatedSentinelOne()
+    console.has(agents=devices)
+    return console
+
+
+MODULE = LabModule(
+    name="SentinelOne",
+    module=SentinelOneModule,
+    connector=SentinelOneDeviceConnector,
+    changes=SentinelOneDeviceChanges,
+    validator=SentinelOneAccountValidator,
+    simulated=_simulated,
+    settings_for=lambda console: {"hostname": console.url, "api_token": console.token},
+)

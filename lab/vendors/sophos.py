@@ -1,0 +1,32 @@
+"""What the lab needs to know of Sophos."""
+
+from __future__ import annotations
+
+from sophos_assets.connector import SophosDeviceChanges, SophosDeviceConnector
+from sophos_assets.settings import SophosModule
+from sophos_assets.validator import SophosAccountValidator
+
+from lab.consoles.sophos import TOKEN_PATH, SimulatedSophos
+from lab.registration import LabModule
+
+
+def _simulated(devices: int) -> SimulatedSophos:
+    console = SimulatedSophos()
+    console.has(endpoints=devices)
+    return console
+
+
+MODULE = LabModule(
+    name="Sophos",
+    module=SophosModule,
+    connector=SophosDeviceConnector,
+    changes=SophosDeviceChanges,
+    validator=SophosAccountValidator,
+    simulated=_simulated,
+    settings_for=lambda console: {
+        "client_id": console.client_id,
+        "client_secret": console.client_secret,
+        "api_host": console.url,
+        "oauth2_authorization_url": console.url + TOKEN_PATH,
+    },
+)

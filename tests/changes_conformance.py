@@ -1,0 +1,277 @@
+"""What every vendor's trigger on changes holds, beside what it shares with the asset connector.
+
+The first rounds of the shared tests tell the existing devices: then each of them starts a playbook, as each of them
+goes to the inventory.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from lab.faults import RateLimited, Reset, Status
+from lab.preview import read_devices
+from shared.errors import ActionNeeded, ConnectorError, TryAgain
+from tests.conformance import DeviceConformance
+from tests.rig import Rig
+
+
+class DeviceChangesConformance(DeviceConformance):
+    """Inherit beside the vendor's facts."""
+
+    of_changes = True
+    delivered_by = "callback"
+    state_files = {"changes-context.json", "changes-fingerprints.bin"}
+    arguments = {"include_existing": True}
+
+    def learned(self, rig: Rig) -> None:
+        """The first round as it is by default."""
+        rig.arguments["include_existing"] = False
+        rig.cycle()
+
+    def runs(self, rig: Rig) -> list[tuple[str, str, list[str]]]:
+        """Uid, kind and changed fields of each playbook run, in order."""
+        return [
+            (run.event["device"]["uid"], run.event["change"]["kind"], run.event["change"]["fields"])
+            for run in rig.platform.playbook_runs
+        ]
+
+    # --- what is told
+
+    def test_the_first_round_learns_the_fleet_and_starts_nothing(self, rig: Rig) -> None:
+        self.learned(rig)
+        assert rig.cycle().counts.unchanged or self.cursor_field
+        assert not rig.platform.playbook_runs
+
+    def test_a_first_round_that_was_interrupted_goes_on_learning(self, rig: Rig) -> None:
+        rig.console.fault(Status(503), match=self.list_route, skip=2, times=3)
+        with pytest.raises(TryAgain):
+            self.learned(rig)
+        rig.cycle()
+        assert not rig.platform.playbook_runs
+
+    def test_with_existing_devices_each_starts_a_playbook_once(self, rig: Rig) -> None:
+        rig.cycle()
+        rig.cycle()
+        assert sorted(uid for uid, kind, fields in self.runs(rig) if (kind, fields) == ("new", [])) == sorted(
+            self.records(rig.console)
+        )
+
+    def test_a_change_is_told_once_with_its_fields(self, rig: Rig) -> None:
+        self.learned(rig)
+        identity = rig.console.ids[17]
+        rig.console.change(identity, **self.change)
+        rig.cycle()
+        rig.cycle()
+        [run] = rig.platform.playbook_runs
+        record = rig.console.record(identity)
+        assert run.event["device"]["uid"] == self.uid(record)
+        assert run.event["change"]["kind"] == "changed"
+        assert "device.hostname" in run.event["change"]["fields"]
+        assert run.name == f"renamed: changed {', '.join(run.event['change']['fields'])}"
+
+    def test_a_new_device_is_told_once(self, rig: Rig) -> None:
+        self.learned(rig)
+        known = set(self.records(rig.console))
+        self.join(rig)
+        rig.cycle()
+        rig.cycle()
+        [run] = rig.platform.playbook_runs
+        [uid] = set(self.records(rig.console)) - known
+        assert run.event["device"]["uid"] == uid
+        assert run.name == f"{run.event['device']['hostname']}: new device"
+
+    def join(self, rig: Rig) -> None:
+        """One device more in the console, changed just now."""
+        before = [rig.console.record(identity) for identity in rig.console.ids]
+        with self.lab_module.simulated(36) as other:
+            joined = other.record(other.ids[35])
+        rig.console.has([*before, joined])
+        rig.console.change(rig.console.ids[-1], **self.change)
+
+    def test_a_heartbeat_starts_nothing(self, rig: Rig) -> None:
+        self.learned(rig)
+        for identity in rig.console.ids:
+            rig.console.heartbeat(identity)
+        time.sleep(1.05)
+        assert rig.cycle(full_sync_interval=1).counts.read >= 35
+        assert not rig.platform.playbook_runs
+
+    def test_only_changes_of_the_chosen_fields_count(self, rig: Rig) -> None:
+        self.learned(rig)
+        rig.arguments["fields"] = ["device.ip"]
+        rig.cycle()
+        self.change_all(rig)
+        rig.cycle()
+        assert not rig.platform.playbook_runs
+
+    def test_a_parent_of_fields_stands_for_them(self, rig: Rig) -> None:
+        rig.arguments["fields"] = ["device"]
+        self.learned(rig)
+        rig.console.change(rig.console.ids[3], **self.change)
+        rig.cycle()
+        assert len(rig.platform.playbook_runs) == 1
+
+    @pytest.mark.parametrize(("on", "told"), [("new", 1), ("changed", 1)])
+    def test_only_the_chosen_kinds_are_told(self, rig: Rig, on: str, told: int) -> None:
+        rig.arguments["on"] = [on]
+        self.learned(rig)
+        self.join(rig)
+        rig.console.change(rig.console.ids[0], **self.change)
+        rig.cycle()
+        rig.cycle()
+        assert [kind for _, kind, _ in self.runs(rig)] == [on] * told
+
+    @pytest.mark.parametrize("unknown", ["device.shoe_size", "hostname", "time", "device.last_seen_time"])
+    def test_an_unknown_field_is_refused_with_the_known_ones(self, rig: Rig, unknown: str) -> None:
+        with pytest.raises(ActionNeeded, match=rf"{unknown}.*It fills .*device\.hostname"):
+            rig.cycle(fields=["device.hostname", unknown])
+        assert not rig.console.calls
+
+    def test_the_results_describe_every_event(self, rig: Rig) -> None:
+        rig.cycle()
+        self.change_all(rig)
+        rig.cycle()
+        schema = self.lab_module.changes_manifest["results"]
+        validator = Draft7Validator(_closed(schema))
+        assert len(rig.platform.playbook_runs) == 70
+        for run in rig.platform.playbook_runs:
+            validator.validate(run.event)
+
+    # --- told once, in order
+
+    def test_after_a_failed_start_the_rest_follows_in_order_and_nothing_twice(self, rig: Rig) -> None:
+        rig.platform.fault(Status(503), match="callback", skip=4, times=3)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        assert len(rig.platform.playbook_runs) == 4
+        rig.cycle()
+        told = [uid for uid, _, _ in self.runs(rig)]
+        listed = read_devices(self.lab_module, self.lab_module.configured(rig.settings), 35).events
+        assert told == [event["device"]["uid"] for event in listed]
+        assert len(rig.platform.calls_to("callback")) == 35 + 3
+
+    @pytest.mark.parametrize("fault", [Status(401), Status(404), RateLimited(120), Status(400)], ids=repr)
+    def test_a_refused_start_says_what_to_do_and_is_not_forgotten(self, rig: Rig, fault: Any) -> None:
+        self.learned(rig)
+        self.change_all(rig)
+        rig.platform.fault(fault, match="callback")
+        with pytest.raises(ConnectorError, match=r"Sekoia\.io"):
+            rig.cycle()
+        rig.cycle()
+        assert len({uid for uid, _, _ in self.runs(rig)}) == 35
+        assert set(rig.platform.deliveries.values()) == {1}
+
+    def test_a_start_whose_answer_was_lost_is_told_again(self, rig: Rig) -> None:
+        self.learned(rig)
+        rig.console.change(rig.console.ids[0], **self.change)
+        rig.platform.fault(Reset(), match="callback", times=3, after=True)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        rig.cycle()
+        assert len(rig.platform.playbook_runs) == 4
+        assert len({run.request_id for run in rig.platform.playbook_runs[:3]}) == 1
+
+    def test_many_that_wait_are_said_and_told_at_a_bounded_rate(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("shared.changes._WORTH_SAYING", 20)
+        rig.rate = 10
+        self.learned(rig)
+        self.change_all(rig)
+        with caplog.at_level(logging.INFO):
+            rig.cycle()
+        assert [record.message for record in caplog.records if "are waiting" in record.message] == [
+            "35 changes are waiting; at most 10 a second start playbooks."
+        ]
+        calls = [call.at for call in rig.platform.calls_to("callback")]
+        assert all(later - earlier > 0.9 for earlier, later in zip(calls, calls[10:], strict=False))
+
+    # --- what is remembered
+
+    def test_the_state_is_apart_from_that_of_the_asset_connector(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assets = Rig(self.lab_module, rig.console, rig.platform, rig.data, monkeypatch)
+        assets.cycle()
+        self.learned(rig)
+        assert not rig.platform.playbook_runs
+        self.change_all(rig)
+        rig.cycle()
+        counts = assets.cycle().counts
+        assert len(rig.platform.playbook_runs) == 35
+        assert counts.sent == 35
+        assert assets.cycle().counts.sent == 0
+
+    def test_an_update_of_the_mapping_learns_silently(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.learned(rig)
+        rows = [row for row in rig.connector.fields if row.path != "device.hostname"]
+        hostname = next(row for row in rig.connector.fields if row.path == "device.hostname")
+        monkeypatch.setattr(
+            rig.connector,
+            "fields",
+            [*rows, type(hostname)("device.hostname", hostname.source, lambda name: f"{name}!")],
+        )
+        module = rig.module.manifest
+        monkeypatch.setitem(module, "version", "99.0.0")
+        rig.cycle()
+        assert not rig.platform.playbook_runs
+        rig.console.change(rig.console.ids[0], **self.change)
+        rig.cycle()
+        assert len(rig.platform.playbook_runs) == 1
+
+    @pytest.mark.parametrize("damage", ["gone", "damaged"])
+    def test_what_was_told_cannot_be_read_and_is_learned_again(
+        self, rig: Rig, damage: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A lost memory made every device of the fleet a new one."""
+        self.learned(rig)
+        path = rig.state("fingerprints.bin")
+        if damage == "gone":
+            path.unlink()
+        else:
+            content = bytearray(path.read_bytes())
+            content[40] ^= 0xFF
+            path.write_bytes(content)
+        rig.cycle()
+        assert not rig.platform.playbook_runs
+        assert any("learned again" in record.message for record in caplog.records)
+        rig.console.change(rig.console.ids[0], **self.change)
+        rig.cycle()
+        assert len(rig.platform.playbook_runs) == 1
+
+    def test_a_damaged_position_learns_and_starts_nothing(self, rig: Rig) -> None:
+        rig.cycle()
+        rig.state("context.json").write_bytes(b"{")
+        rig.state("context.json.bak").write_bytes(b"{")
+        rig.cycle()
+        assert len(rig.platform.playbook_runs) == 35
+
+    def test_a_device_a_walk_left_out_once_is_not_new(self, rig: Rig) -> None:
+        self.learned(rig)
+        records = [rig.console.record(identity) for identity in rig.console.ids]
+        for listed in (records[:30], records):
+            rig.console.has(listed)
+            time.sleep(1.05)
+            rig.cycle(full_sync_interval=1)
+        assert not rig.platform.playbook_runs
+
+    def test_the_states_files_are_its_owners_only(self, rig: Rig) -> None:
+        rig.cycle()
+        files = [path for path in rig.data.rglob("*") if path.is_file()]
+        assert {path.name for path in files} >= self.state_files
+        assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def _closed(schema: Any) -> Any:
+    """The schema, satisfied by nothing it does not name."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(value) for key, value in schema.items()}
+    return {**closed, "additionalProperties": False} if isinstance(schema.get("properties"), dict) else closed
