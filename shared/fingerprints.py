@@ -31,9 +31,12 @@ def key_of(uid: str) -> int:
 
 def fingerprint(event: dict[str, Any]) -> int:
     """58 bits of a hash of the event without what a heartbeat moves (`time`, `device.last_seen_time`)."""
-    stable = {name: value for name, value in event.items() if name not in VOLATILE}
-    stable["device"] = {name: value for name, value in event["device"].items() if name not in VOLATILE}
-    digest = blake2b(orjson.dumps(stable, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
+    stable, device = event.copy(), event["device"].copy()
+    for name in VOLATILE:
+        stable.pop(name, None)
+        device.pop(name, None)
+    stable["device"] = device  # where it stood: a mapper gives the fields in one order, so none has to be made here
+    digest = blake2b(orjson.dumps(stable), digest_size=8).digest()
     return int.from_bytes(digest) & _MASK & ~MARKS
 
 

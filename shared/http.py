@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from pyrate_limiter import BucketFullException, Limiter, RequestRate
+from pyrate_limiter import RequestRate
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event
 from urllib3.exceptions import HTTPError
@@ -25,6 +25,7 @@ from shared import body as bodies
 from shared import replies, times
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
 from shared.metrics import CALLS
+from shared.pace import Pace
 from shared.trust import TrustingAdapter
 
 _REDIRECTS = 3
@@ -94,7 +95,7 @@ class ApiSession:
         self._secrets = tuple(secrets)
         self._may_be_empty = may_be_empty
         self._verify = True if isinstance(verify, ssl.SSLContext) else verify
-        self._limiter = Limiter(*rates) if rates else None
+        self._pace = Pace(rates)
         self._session = _Session()
         if isinstance(verify, ssl.SSLContext):
             self._session.mount("https://", TrustingAdapter(verify))
@@ -190,12 +191,8 @@ class ApiSession:
         """Wait until the rate allows one more call; a stop ends the wait and the call."""
         pause = 0.0
         while not self.stop.wait(pause):
-            try:
-                if self._limiter:
-                    self._limiter.try_acquire(self.who)
-            except BucketFullException as full:
-                pause = float(full.meta_info["remaining_time"]) + 0.001
-            else:
+            pause = self._pace.claim()
+            if not pause:
                 return
         raise TryAgain(f"Stopped before {self.who} was called.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any
 
 from shared.body import BrokenObject
@@ -14,6 +15,7 @@ MOST_ENTRIES = 10_000  # of a list inside a record
 
 Record = Mapping[str, Any]
 Convert = Callable[[Any], Any]
+_Row = tuple[str, Callable[[Record], Any], Convert, "Field | None"]
 
 
 @dataclass(frozen=True)
@@ -155,27 +157,33 @@ class Mapper:
 
     def __init__(self, fields: Sequence[Field]) -> None:
         self.fields = tuple(fields)
-        self._rows = [
-            (*_split(row.path), _reader(row.source), row.conversion, row if row.required else None)
-            for row in self.fields
-        ]
+        objects: dict[tuple[str, ...], tuple[dict[str, Any], list[_Row]]] = {}
+        for row in self.fields:
+            parents, name = _split(row.path)
+            constants, rows = objects.setdefault(parents, ({}, []))
+            if row.is_constant:
+                constants[name] = row.conversion(_reader(row.source)({}))
+            else:
+                rows.append((name, _reader(row.source), row.conversion, row if row.required else None))
+        self._objects = [(parents, *objects[parents]) for parents in sorted(objects, key=len)]  # outer ones first
 
     def __call__(self, record: Any) -> dict[str, Any]:
         """One raw record → the event; absent fields are not in it. Raises SkipRecord and nothing else."""
         record = readable(record)
         event: dict[str, Any] = {}
-        for parents, name, read, convert, required in self._rows:
-            value = read(record)
-            if value is not None:
-                value = convert(value)
-            if value is None:
-                if required:
+        for parents, constants, rows in self._objects:
+            found = constants.copy()
+            for name, read, convert, required in rows:
+                value = read(record)
+                if value is not None and (value := convert(value)) is not None:
+                    found[name] = value
+                elif required:
                     raise SkipRecord(required.label, "is missing")
-                continue
-            target = event
-            for parent in parents:
-                target = target.setdefault(parent, {})
-            target[name] = value
+            if found:
+                target = event
+                for parent in parents:
+                    target = target.setdefault(parent, {})
+                target.update(found)
         return event
 
 
@@ -203,7 +211,7 @@ def _reader(source: str | Source) -> Callable[[Record], Any]:
         return source.read
     steps = [int(step) if step.isdecimal() else step for step in source.replace("[", ".").replace("]", "").split(".")]
     if len(steps) == 1:
-        return lambda record: record.get(source)
+        return methodcaller("get", source)
 
     def read(record: Record) -> Any:
         value: Any = record

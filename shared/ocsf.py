@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -56,12 +56,14 @@ DEVICE_INVENTORY = (
 )
 
 
+@cache
 def device_type(*captions: str) -> Coded:
     """The first of the captions that the installed models know: `device_type("Laptop", "Desktop")`."""
     known = next(caption for caption in captions if caption in {member.value for member in DeviceTypeStr})
     return Coded(known, DeviceTypeId[DeviceTypeStr(known).name].value)
 
 
+@cache
 def os_type(caption: str) -> Coded:
     """`os_type("windows")`: the models' lower-case caption and OCSF's id."""
     return Coded(caption, OSTypeId[OSTypeStr(caption).name].value)
@@ -74,6 +76,7 @@ def os_named(name: str | None) -> Coded | None:
     return os_type(str(found.lastgroup)) if found else None
 
 
+@cache
 def risk_level(caption: str) -> Coded:
     """`risk_level("Critical")`: OCSF's caption and id."""
     return Coded(caption, RiskLevelId[RiskLevelStr(caption).name].value)

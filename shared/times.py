@@ -10,6 +10,7 @@ import re
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 _SLASHED = (
@@ -29,15 +30,16 @@ def epoch(value: Any) -> float | None:
     (then UTC), `YYYY/MM/DD HH:MM:SS` and `MM/DD/YYYY HH:MM:SS`. Anything else ("", "None", "No data", a number, a time
     before 1970 or after 9999) is None: a time that is not told is absent.
     """
-    if not isinstance(value, str):
-        return None
+    return _epoch(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=256)  # one record tells the same moment in several places, and is asked for it several times
+def _epoch(value: str) -> float | None:
     moment = _iso(value) or _slashed(value.strip())
     if moment is None:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
     try:
-        seconds = moment.timestamp()
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (OverflowError, ValueError):
         return None
     return seconds if 0 <= seconds <= _LAST else None

@@ -25,7 +25,7 @@ from shared.tokens import FetchedToken, PasswordGrant, granted
 DEVICES, DEVICE_GROUPS = "/v1/devices", "/v1/device_groups"
 PARENT_GROUP = "parentGroupUuid → deviceGroups"  # put into the devices; no key of ESET's looks like this
 HEADERS = {"3rd-integration": "Sekoia.io"}  # the integrations that ESET sanctions name themselves so, on every call
-RATES = (RequestRate(9, Duration.SECOND),)  # 10 of a user are documented; paced as they leave, counted as they arrive
+RATES = (RequestRate(10, Duration.SECOND),)  # of a user, documented by the vendor
 _USER = (
     "Check the region, the username and the password, and the user: a dedicated API user (no superuser, no root account) "
     "with the toggle Integrations enabled, which must have signed in to ESET PROTECT Hub once."

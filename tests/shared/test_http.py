@@ -477,7 +477,7 @@ def test_nothing_that_is_printed_of_a_session_shows_the_token() -> None:
 
 def test_another_origin_has_the_same_credential_pace_and_advice(vendor: requests_mock.Mocker) -> None:
     vendor.get(requests_mock.ANY, json={})
-    here = session(rates=[RequestRate(2, 1)])
+    here = session(rates=[RequestRate(3, 1)])
     there = here.elsewhere("https://other.example/base/")
     began = time.monotonic()
     for each in (here, there, there):
