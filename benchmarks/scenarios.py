@@ -1,0 +1,175 @@
+"""What is measured for docs/performance.md: each scenario gives figures, and verdicts where there is a target."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+from benchmarks.contests import Told, contest, ratio
+from benchmarks.measure import FLOOR, MODULE, STOCK, Bench, Measurement, Setting, bench
+from benchmarks.stages import stages
+from shared.fingerprints import Fingerprints, key_of
+
+SMALL, MIDDLE, LARGE = 1_000, 10_000, 100_000
+FAR = Setting(vendor_latency=0.1, platform_latency=0.1)
+LIMITS: dict[str, tuple[tuple[int, float], ...]] = {
+    "SentinelOne": ((25, 1.0),),
+    "ESET": ((10, 1.0),),
+    "Sophos": ((10, 1.0), (100, 60.0), (1_000, 3_600.0)),
+}
+"""Calls in so many seconds that the vendors' documents allow a credential. HarfangLab states none."""
+_PACED = {"SentinelOne": LARGE, "ESET": LARGE, "Sophos": 12_000}  # devices: some 100 calls each
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`value` must be at most `target` (`at_least`: at least). `letter` is the scenario's."""
+
+    letter: str
+    module: str
+    what: str
+    value: float
+    target: float
+    at_least: bool = False
+
+    @property
+    def holds(self) -> bool:
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+@dataclass
+class Results:
+    """All that one run of the benchmarks found."""
+
+    machine: dict[str, Any]
+    growth: list[Measurement] = field(default_factory=list)
+    far: list[Measurement] = field(default_factory=list)
+    again: dict[str, dict[str, Measurement]] = field(default_factory=dict)
+    paced: dict[str, dict[str, float]] = field(default_factory=dict)
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)
+    fingerprints: dict[str, float] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        """As JSON, each verdict with whether it holds."""
+        return {**asdict(self), "verdicts": [{**asdict(one), "holds": one.holds} for one in self.verdicts]}
+
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> Self:
+        """What `told` wrote."""
+        rounds = {
+            module: {name: Measurement(**run) for name, run in runs.items()} for module, runs in told["again"].items()
+        }
+        verdicts = [
+            Verdict(**{name: value for name, value in one.items() if name != "holds"}) for one in told["verdicts"]
+        ]
+        runs = {name: [Measurement(**run) for run in told[name]] for name in ("growth", "far")}
+        return cls(**{**told, **runs, "again": rounds, "verdicts": verdicts})
+
+
+def measure_module(module: str, sizes: list[int], results: Results, scratch: Path, say: Told) -> None:
+    """Growth over the sizes; latencies, the SDK's loop and the stages of a round at the last but one; latency and later
+    rounds at the last."""
+    found: dict[int, dict[str, Measurement]] = {}
+    *_, middle, largest = sizes
+    for devices in sizes:
+        with bench(module, devices, scratch) as one:
+            found[devices] = contest(one, (FLOOR, MODULE), 2 if devices >= LARGE else 3, say=say)
+            results.growth += found[devices].values()
+            if devices == middle:
+                _measure_loops(one, results, say)
+                timed = [asdict(stages(one.module, one.settings)) for _ in range(3)]
+                results.stages[module] = {name: min(run[name] for run in timed) for name in timed[0]}
+            if devices == largest:
+                _measure_far(one, results, say)
+                _measure_again(one, results, say)
+    _judge(module, found, results)
+
+
+def _judge(module: str, found: dict[int, dict[str, Measurement]], results: Results) -> None:
+    smallest, largest = found[min(found)][MODULE], found[max(found)][MODULE]
+    add = results.verdicts.append
+    add(Verdict("a", module, "CPU a device ÷ the floor's", ratio(found[max(found)]) or 0.0, 2.0))
+    add(Verdict("c", module, f"MB more at {largest.devices:,}", largest.peak_mb - smallest.peak_mb, 60.0))
+    grown = largest.us_per_device / smallest.us_per_device
+    add(Verdict("d", module, f"CPU a device at {largest.devices:,} ÷ at {smallest.devices:,}", grown, 1.15))
+    add(Verdict("e", module, "CPU seconds to the first request", smallest.start_cpu, 1.5))
+
+
+def _measure_loops(one: Bench, results: Results, say: Told) -> None:
+    """With 100 ms before each answer of one side, of the other, and of both, there beside the SDK's own loop; then with
+    ingestions that take a second, as the SDK's source says most do."""
+    results.far += contest(one, (MODULE,), 1, Setting(vendor_latency=0.1), say).values()
+    results.far += contest(one, (MODULE,), 1, Setting(platform_latency=0.1), say).values()
+    for ingestion in (0.0, 1.0):
+        both = contest(one, (MODULE, STOCK), 1, replace(FAR, ingestion=ingestion), say)
+        results.far += both.values()
+        what = f"times as fast as the SDK's loop, ingestion {ingestion:g} s"
+        gained = both[STOCK].seconds / both[MODULE].seconds
+        results.verdicts.append(Verdict("f", one.module.name, what, gained, 5.0, at_least=True))
+
+
+def _measure_far(one: Bench, results: Results, say: Told) -> None:
+    """With 100 ms before each answer, the vendor's limits lifted: how far from waiting for the vendor alone."""
+    far = contest(one, (MODULE,), 1, FAR, say)[MODULE]
+    results.far.append(far)
+    waited = far.seconds / (far.vendor_calls * FAR.vendor_latency)
+    results.verdicts.append(Verdict("b", one.module.name, "seconds ÷ (vendor calls × 100 ms)", waited, 1.25))
+
+
+def _measure_again(one: Bench, results: Results, say: Told) -> None:
+    """Rounds after the first, each in a new process that finds the state of the last: nothing changed, then 1 %."""
+    module = one.module.name
+    say(f"{module} · {one.devices:,} devices · first round, unchanged fleet, 1 % changed")
+    first = one.run(MODULE)
+    unchanged = one.run(MODULE, keep_state=True)
+    changed = one.vendor.change(0.01)
+    one_percent = one.run(MODULE, keep_state=True)
+    results.again[module] = {"first": first, "unchanged": unchanged, "one_percent": one_percent}
+    add = results.verdicts.append
+    add(Verdict("g", module, "bytes sent when nothing changed", unchanged.bytes_sent, 0))
+    add(Verdict("g", module, "calls ÷ the first round's, unchanged", unchanged.vendor_calls / first.vendor_calls, 1.0))
+    add(
+        Verdict(
+            "g", module, "sent and not changed, or changed and not sent, of 1 %", abs(one_percent.sent - changed), 0
+        )
+    )
+
+
+def measure_pace(module: str, results: Results, scratch: Path, say: Told) -> None:
+    """A full walk against a console that enforces the vendor's limits: no call too many, and how evenly they come."""
+    with bench(module, _PACED[module], scratch) as one:
+        say(f"{module} · {one.devices:,} devices · at the vendor's limits")
+        run = one.run(MODULE, Setting(limits=LIMITS[module]))
+        arrivals = one.tallies()[0].arrivals
+    gaps = [later - earlier for earlier, later in pairwise(arrivals)]
+    told = {"calls": run.vendor_calls, "throttled": run.throttled, "seconds": run.seconds, "longest_gap": max(gaps)}
+    least, even_gap = max(
+        ((run.vendor_calls - 1) // calls * seconds, seconds / calls) for calls, seconds in LIMITS[module]
+    )
+    results.paced[module] = {**told, "least_seconds": least, "even_gap": even_gap}
+    results.verdicts.append(Verdict("h", module, "calls answered 429 at the limit", run.throttled, 0))
+
+
+def measure_fingerprints(results: Results, scratch: Path) -> None:
+    """Memory and file of the fingerprints alone, 100,000 devices delivered in batches of 1,000."""
+    path = scratch / "fingerprints.bin"
+    tracemalloc.start()
+    known = Fingerprints(path)
+    for at in range(0, LARGE, SMALL):  # nothing but the fingerprints holds on to a key
+        keys = (key_of(f"device-{number}") for number in range(at, at + SMALL))
+        known.deliver({key: key ^ 0x5554 for key in keys})
+    memory = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    before = path.stat().st_size
+    known.deliver({key_of("device-0"): 4})
+    results.fingerprints = {
+        "memory_bytes_per_device": memory / LARGE,
+        "file_bytes_per_device": before / LARGE,
+        "file_bytes_for_one_change": path.stat().st_size - before,
+    }
+    held = results.fingerprints["memory_bytes_per_device"]
+    results.verdicts.append(Verdict("g", "all", "fingerprints: bytes of memory a device", held, 120))

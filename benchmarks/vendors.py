@@ -1,0 +1,89 @@
+"""A simulated console whose pages are prepared: asked once, it answers from then on with the bytes it gave."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from threading import Event
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+
+from benchmarks.limits import lifted
+from benchmarks.serving import LeanServer, Request, Stored
+from lab.kinds import DEVICES
+from lab.modules import MODULES
+from shared.http import Patience
+
+_Key = tuple[str, str, tuple[tuple[str, str], ...]]
+_PASSED_ON = ("authorization", "content-type", "x-tenant-id", "3rd-integration")
+_HOSTNAME = {"SentinelOne": "computerName", "HarfangLab": "hostname", "ESET": "displayName", "Sophos": "hostname"}
+
+
+class PreparedVendor(LeanServer):
+    """The console of a module with so many devices. Pages lie in a file, so that a million devices need no memory.
+
+    What was not asked before is passed on to the simulated console and kept; `unprepared` counts those calls.
+    """
+
+    def __init__(self, module: str, devices: int) -> None:
+        super().__init__()
+        self._module = MODULES[module]
+        self._console: Any = self._module.simulated(devices).start()
+        self._upstream = requests.Session()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this server lives
+        self._size = 0
+        self._prepared: dict[_Key, Stored] = {}
+        self._prepare()
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration that leads a module here."""
+        told = json.dumps(self._module.settings_for(self._console)).replace(self._console.url, self.url())
+        settings: dict[str, Any] = json.loads(told)
+        return settings
+
+    def change(self, share: float) -> int:
+        """That share of the devices gets another name; → how many."""
+        every = self._console.ids[:: round(1 / share)]
+        for identity in every:
+            self._console.change(identity, **{_HOSTNAME[self._module.name]: f"RENAMED-{identity[:8]}"})
+        self._prepare()
+        return len(every)
+
+    def answer(self, request: Request) -> Stored:
+        parts = urlsplit(request.target)
+        key = (request.method, parts.path, tuple(sorted(parse_qsl(parts.query))))
+        with self._lock:
+            stored = self._prepared.get(key)
+        return stored or self._fetched(key, request)
+
+    def _fetched(self, key: _Key, request: Request) -> Stored:
+        """The console's own answer; links in it lead here."""
+        headers = {name: value for name, value in request.headers.items() if name in _PASSED_ON}
+        reply = self._upstream.request(
+            request.method, self._console.url + request.target, data=request.body, headers=headers, timeout=300
+        )
+        reply.raise_for_status()
+        body = reply.content.replace(self._console.url.encode(), self.url().encode())
+        with self._lock:
+            stored = self._prepared[key] = Stored(self._file.fileno(), self._size, len(body))
+            self._size += len(body)
+            self._file.seek(stored.offset)
+            self._file.write(body)
+            self._file.flush()
+            self._tally.unprepared += 1
+        return stored
+
+    def _prepare(self) -> None:
+        """Walk as the module walks, so that each of its calls is known. Alerts are asked for by the time of day."""
+        self._prepared.clear()
+        if self._module.kind is not DEVICES:
+            return
+        connector: Any = self._module.connector
+        settings = self._module.configured(self.settings()).configuration
+        client = connector.connect(settings, stop=Event(), patience=Patience())
+        with lifted():
+            for scope in connector.scopes(client):
+                for _page in connector.walk(client, None, scope).pages:
+                    pass
