@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
@@ -68,7 +69,10 @@ def first(*names: str) -> Source:
     readers = [_reader(name) for name in names]
 
     def read(record: Record) -> str | None:
-        return next((told for reader in readers if (told := text(reader(record)))), None)
+        for reader in readers:
+            if told := text(reader(record)):
+                return told
+        return None
 
     return Source(" or ".join(names), read)
 
@@ -77,8 +81,10 @@ def first_time(*names: str) -> Source:
     """The first of several fields that tells a time, as epoch seconds."""
 
     def read(told: Record) -> float | None:
-        moments = (epoch(told.get(name)) for name in names)
-        return next((moment for moment in moments if moment is not None), None)
+        for name in names:
+            if (moment := epoch(told.get(name))) is not None:
+                return moment
+        return None
 
     return Source(" or ".join(names), read, lambda seconds: seconds)
 
@@ -212,6 +218,9 @@ def _reader(source: str | Source) -> Callable[[Record], Any]:
     steps = [int(step) if step.isdecimal() else step for step in source.replace("[", ".").replace("]", "").split(".")]
     if len(steps) == 1:
         return methodcaller("get", source)
+    if re.fullmatch(r"\w+\.[a-zA-Z]\w*", source):
+        outer, inner = source.split(".")
+        return lambda record: value.get(inner) if isinstance(value := record.get(outer), dict) else None
 
     def read(record: Record) -> Any:
         value: Any = record

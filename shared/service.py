@@ -203,8 +203,8 @@ class Service(Trigger):
         return {**super().liveness_context(), "cycles": self.cycles, "last_error": self.last_error}
 
     def start_monitoring(self) -> None:
-        super().start_monitoring()
         REGISTRY.register(self.metrics)
+        super().start_monitoring()
         if self._liveness_server:
             self._liveness_server.RequestHandlerClass = _QuietLivenessHandler
 
