@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from sekoia_automation.exceptions import ModuleConfigurationError
 
+from lab import bench as benchmark
 from lab import demo as demonstration
-from lab.modules import MODULES, LabModule
+from lab import export as exporting
+from lab import form as forms
+from lab import new_vendor as vendors
+from lab.arguments import ModuleConfig, ModuleName, configured, groups_added, json_object, module_named, opened
+from lab.library import LibraryError
+from lab.modules import MODULES, device_modules
 from lab.platform import LocalPlatform
 from lab.preview import read_devices, show_devices
 from lab.process import ModuleProcess
 from lab.records import read_records
 from lab.running import Following, readable
 from lab.summary import show
+from lab.terminal import for_people, say
 from shared.errors import ConnectorError, SkipRecord
-from shared.settings import configuration_error
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-people = Console(stderr=True, highlight=False)
-
-ModuleName = Annotated[str, typer.Argument(metavar="MODULE", help=f"One of {', '.join(MODULES)}.")]
-ModuleConfig = Annotated[
-    Path, typer.Option("--module-config", help="JSON file with the module's settings, secrets included.")
-]
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help=__doc__,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its boxes cut long names and break paths
+)
+people = for_people()
 
 
 def main() -> None:
@@ -44,18 +46,19 @@ def main() -> None:
         sys.exit(130)
 
 
-@app.command()
+@app.command(short_help="Run every module against a simulated console.")
 def demo(
     devices: Annotated[int, typer.Option(min=1, help="Devices (or alerts) in each simulated console.")] = 500,
     out: Annotated[Path, typer.Option(help="Where sent.jsonl, report.html and the state go.")] = Path(".lab/demo"),
+    changes: Annotated[bool, typer.Option("--changes", help="Let the fleets change, and the triggers tell.")] = False,
 ) -> None:
     """Run the modules against simulated consoles and a local platform, as the platform would run them."""
-    outcomes = demonstration.run(devices, out, people)
+    outcomes = demonstration.run(devices, out, people, changes=changes)
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(short_help="Run one module for real.")
 def run(
     module: ModuleName,
     module_config: ModuleConfig,
@@ -65,8 +68,8 @@ def run(
     out: Annotated[Path | None, typer.Option(help="JSON lines of what was sent; else stdout.")] = None,
 ) -> None:
     """Run one module for real, against the vendor in the configuration; the local platform receives."""
-    chosen = _module(module)
-    settings, arguments = _json_file(module_config), _json_file(connector_config)
+    chosen = module_named(module)
+    settings, arguments = json_object(module_config), json_object(connector_config)
     state = data or Path(".lab") / chosen.name
     with tempfile.TemporaryDirectory() as scratch:
         sent = out or Path(scratch) / "sent.jsonl"
@@ -74,7 +77,7 @@ def run(
             LocalPlatform(out=sent) as platform,
             ModuleProcess(chosen, platform, settings, arguments, state, log=state / "module.log") as process,
         ):
-            people.print(f"{chosen.name} is running; its state and log are in {readable(state)}")
+            say(people, f"{chosen.name} is running; its state and log are in {readable(state)}")
             following = Following([process], platform, people)
             try:
                 outcomes = following.until_round_ended()
@@ -82,7 +85,7 @@ def run(
                 while not once and process.exit_code is None:
                     time.sleep(0.5)
             except KeyboardInterrupt:
-                people.print("Stopping …")
+                say(people, "Stopping …")
                 outcomes = list(following.outcomes.values())
         if out is None and sent.exists():
             sys.stdout.write(sent.read_text(encoding="utf-8"))
@@ -90,16 +93,16 @@ def run(
         raise typer.Exit(1)
 
 
-@app.command(name="map")
+@app.command(name="map", short_help="Map raw vendor objects.")
 def map_records(
     module: ModuleName,
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="- or nothing is stdin.")] = None,
     groups: Annotated[Path | None, typer.Option(help="The vendor's groups, where devices only name their ids.")] = None,
 ) -> None:
     """Raw vendor objects (an object, an array or JSON lines) → one JSON line each, as it would be sent."""
-    chosen = _module(module)
-    mapper, grouped = chosen.connector.mapper(), _with_groups(chosen, groups)
-    content = sys.stdin.buffer if file is None or str(file) == "-" else _open(file)
+    chosen = module_named(module)
+    mapper, grouped = chosen.connector.mapper(), groups_added(chosen, groups)
+    content = sys.stdin.buffer if file is None or str(file) == "-" else opened(file)
     failed = False
     with content:
         for number, record in enumerate(read_records(content), start=1):
@@ -118,19 +121,18 @@ def map_records(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(short_help="Test a configuration.")
 def check(module: ModuleName, module_config: ModuleConfig) -> None:
     """The "Test connector" of the UI, in words: does this configuration work?"""
-    chosen = _module(module)
-    configured = _configured(chosen, module_config)
-    validator = chosen.validator(configured)
+    chosen = module_named(module)
+    validator = chosen.validator(configured(chosen, module_config, people))
     if not validator.validate():
-        people.print(f"[red]No.[/red] {validator._error}", soft_wrap=True)
+        say(people, ("No.", "red"), f" {validator._error}")
         raise typer.Exit(1)
-    people.print(f"[green]Yes.[/green] {chosen.name} can be read with this configuration.")
+    say(people, ("Yes.", "green"), f" {chosen.name} can be read with this configuration.")
 
 
-@app.command()
+@app.command(short_help="Look at what would be sent.")
 def preview(
     module: ModuleName,
     module_config: ModuleConfig,
@@ -138,11 +140,11 @@ def preview(
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout.")] = False,
 ) -> None:
     """Read some real devices or alerts and show what would be sent. Writes and sends nothing."""
-    chosen = _module(module)
+    chosen = module_named(module)
     try:
-        devices = read_devices(chosen, _configured(chosen, module_config), limit)
+        devices = read_devices(chosen, configured(chosen, module_config, people), limit)
     except ConnectorError as error:
-        people.print(f"[red]{error}[/red]", soft_wrap=True)
+        say(people, (str(error), "red"))
         raise typer.Exit(1) from None
     if as_json:
         for event in devices.events:
@@ -151,48 +153,68 @@ def preview(
     show_devices(devices, people, chosen.kind, table=not as_json)
 
 
-def _module(name: str) -> LabModule:
-    found = {known.lower(): module for known, module in MODULES.items()}.get(name.lower())
-    if found is None:
-        raise typer.BadParameter(f"There is no module {name!r}. Known are {', '.join(MODULES)}.")
-    return found
+@app.command(short_help="Measure CPU, memory and time.")
+def bench(
+    modules: Annotated[list[str] | None, typer.Argument(metavar="[MODULE…]", help="All when none is named.")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="Devices (or alerts) in each simulated console.")] = 10_000,
+    latency_ms: Annotated[float, typer.Option(min=0, help="Before each answer of console and platform.")] = 0.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each; the best counts.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Every figure as JSON on stdout.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Fail when a device costs too many times the floor.")] = False,
+) -> None:
+    """Measure CPU, memory and time beside the floor and the SDK's own loop; limits of calls are lifted."""
+    chosen = [module_named(name) for name in modules or ()] or (device_modules() if check else list(MODULES.values()))
+    found = benchmark.run(chosen, devices, latency_ms, repeats, people, stock=not check)
+    benchmark.show(found, people)
+    if as_json:
+        benchmark.write_json(found)
+    if check and (sentences := benchmark.too_slow(found)):
+        for sentence in sentences:
+            say(people, (sentence, "red"))
+        raise typer.Exit(1)
 
 
-def _open(path: Path) -> Any:
+@app.command(short_help="The form a customer sees, as a page.")
+def form(
+    module: ModuleName,
+    out: Annotated[Path | None, typer.Option(help="Where the page goes; else stdout.")] = None,
+) -> None:
+    """The form a customer sees of a module in the UI, as one HTML page that needs no network."""
+    chosen = module_named(module)
+    page = forms.render(chosen)
+    if out is None:
+        sys.stdout.write(page)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+        say(people, f"The form of {chosen.name} is in {readable(out)}.")
+
+
+@app.command(short_help="Write a module as a folder of its own.")
+def export(
+    module: ModuleName,
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A folder that does not exist, or an empty one.")],
+) -> None:
+    """Write a module as a folder of its own, as the vendor's public automation library takes it, and check it."""
+    chosen = module_named(module)
     try:
-        return path.open("rb")
-    except OSError as error:
-        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _with_groups(module: LabModule, path: Path | None) -> Callable[[Any], Any]:
-    """What adds its group to a raw device; nothing does where no file of groups is given."""
-    if path is None:
-        return lambda record: record
-    if module.with_groups is None:
-        raise typer.BadParameter(f"{module.name} devices bring their groups along; --groups is not for them.")
-    with _open(path) as file:
-        listed = list(read_records(file))
-    if any(isinstance(entry, SkipRecord) for entry in listed):
-        raise typer.BadParameter(f"{path} is not JSON.")
-    return module.with_groups(listed)
-
-
-def _json_file(path: Path) -> dict[str, Any]:
-    with _open(path) as file:
-        try:
-            found = json.load(file)
-        except ValueError as error:
-            raise typer.BadParameter(f"{path} is not JSON: {error}.") from None
-    if not isinstance(found, dict):
-        raise typer.BadParameter(f"{path} does not hold a JSON object.")
-    return found
-
-
-def _configured(module: LabModule, config: Path) -> Any:
-    settings = _json_file(config)
-    try:
-        return module.configured(settings)
-    except (ModuleConfigurationError, ValidationError) as error:
-        people.print(f"[red]{configuration_error(error)}[/red]", soft_wrap=True)
+        exporting.export(chosen, destination)
+    except (exporting.ExportError, LibraryError, OSError) as error:
+        say(people, (str(error), "red"))
         raise typer.Exit(1) from None
+    say(people, f"{chosen.name} is in {readable(destination)}, checked as the library checks it.")
+    say(people, f"Its tests, in a new environment there: {exporting.TO_TEST}")
+
+
+@app.command("new-vendor", short_help="Write the skeleton of a new module.")
+def new_vendor(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The vendor's, such as CrowdStrike.")],
+) -> None:
+    """Write the skeleton of a module that sends devices, with its simulated console and its tests, into this repository."""
+    try:
+        vendors.create(name)
+    except (vendors.NewVendorError, OSError) as error:
+        say(people, (str(error), "red"))
+        raise typer.Exit(1) from None
+    for line in vendors.NEXT.format(name=name, slug=name.lower()).splitlines():
+        say(people, line)

@@ -10,20 +10,19 @@ from typing import Any
 import orjson
 
 from lab.platform import LocalPlatform
-from shared import ocsf
+from shared import ocsf, times
 
 Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """`counts` are the tables of a summary: title → what an event is counted under; `charts` the report's."""
+    """`counts` are the tables of a summary: title → what an event is counted under."""
 
     noun: str
     columns: tuple[str, ...]
     row: Callable[[Event], tuple[str, ...]]
     counts: Mapping[str, Callable[[Event], str]]
-    charts: Mapping[str, Callable[[Event], str]]
     target: str  # of the rows of the mapping table
     about: str  # what the page of fields says of them
     check: Callable[[Event], None]  # SkipRecord where the platform would refuse the event
@@ -31,11 +30,17 @@ class Kind:
     reach: Callable[[LocalPlatform, Any], dict[str, Any]]  # the arguments that lead to the platform; the placeholder
 
 
-def _device(event: Event, *path: str) -> str:
+def device_text(event: Event, *path: str) -> str:
+    """What an event tells of its device at this path, "" where it does not."""
     value: Any = event["device"]
     for step in path:
         value = value.get(step, {}) if isinstance(value, dict) else {}
-    return str(value or "not told")
+    return str(value or "")
+
+
+def compliance(event: Event) -> str:
+    """yes, no, or "" where it is not told."""
+    return _COMPLIANT[event["device"].get("is_compliant")]
 
 
 def _device_row(event: Event) -> tuple[str, ...]:
@@ -43,7 +48,7 @@ def _device_row(event: Event) -> tuple[str, ...]:
     system, seen = device.get("os", {}), device.get("last_seen_time")
     when = f"{datetime.fromtimestamp(seen, UTC):%Y-%m-%d %H:%M}" if seen else ""
     name = system.get("name") or system.get("type", "")
-    return device["hostname"], device["type"], name, device.get("ip", ""), when, _COMPLIANT[device.get("is_compliant")]
+    return device["hostname"], device["type"], name, device.get("ip", ""), when, compliance(event)
 
 
 def _alert(event: Event, raw: str, *path: str) -> str:
@@ -54,10 +59,18 @@ def _alert(event: Event, raw: str, *path: str) -> str:
     return "" if value is None else str(value)
 
 
+def _alert_time(event: Event) -> str:
+    return _alert(event, "event_timestamp", "@timestamp") or _alert(event, "backend_last_updated", "@timestamp")
+
+
+def alert_moment(event: Event) -> float | None:
+    """When it happened, else when it was last touched, in epoch seconds."""
+    return times.epoch(_alert_time(event))
+
+
 def _alert_row(event: Event) -> tuple[str, ...]:
-    when = _alert(event, "event_timestamp", "@timestamp") or _alert(event, "backend_last_updated", "@timestamp")
     return (
-        when[:16].replace("T", " "),
+        _alert_time(event)[:16].replace("T", " "),
         _alert(event, "severity", "log", "level"),
         _alert(event, "attack_vector", "checkpoint", "harmony", "attack_vector"),
         _alert(event, "name", "checkpoint", "harmony", "device_name"),
@@ -66,21 +79,16 @@ def _alert_row(event: Event) -> tuple[str, ...]:
 
 
 _COMPLIANT: dict[Any, str] = {True: "yes", False: "no", None: ""}
-_DEVICE_COUNTS = {
-    "By operating system": lambda event: _device(event, "os", "type"),
-    "By type": lambda event: _device(event, "type"),
-}
-_ALERT_COUNTS = {
-    "Alerts by severity": lambda event: _alert_row(event)[1] or "not told",
-    "Alerts by attack vector": lambda event: _alert_row(event)[2] or "not told",
-}
+NOT_TOLD = "not told"
 
 DEVICES = Kind(
     noun="device",
     columns=("hostname", "type", "system", "address", "last seen (UTC)", "compliant"),
     row=_device_row,
-    counts=_DEVICE_COUNTS,
-    charts={**_DEVICE_COUNTS, "Compliant": lambda event: _device_row(event)[5] or "not told"},
+    counts={
+        "By operating system": lambda event: device_text(event, "os", "type") or NOT_TOLD,
+        "By type": lambda event: device_text(event, "type") or NOT_TOLD,
+    },
     target="OCSF path",
     about="Each row is a field of an OCSF Device Inventory Info event (class 5001). A field whose source is not told is "
     "absent; a device without a required one is skipped and named in the log. Times are epoch seconds (UTC).",
@@ -92,8 +100,10 @@ ALERTS = Kind(
     noun="alert",
     columns=("time (UTC)", "severity", "attack vector", "device", "details"),
     row=_alert_row,
-    counts=_ALERT_COUNTS,
-    charts=_ALERT_COUNTS,
+    counts={
+        "Alerts by severity": lambda event: _alert_row(event)[1] or NOT_TOLD,
+        "Alerts by attack vector": lambda event: _alert_row(event)[2] or NOT_TOLD,
+    },
     target="ECS field",
     about="Each row is a field of the ECS event that `event_format: ecs` sends. A field whose source is not told, or an "
     "empty text, is absent. With `event_format: raw` (the default) the alert itself is sent, both dates ISO or null.",

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import iter_modules
 
+from lab import vendors
 from lab.kinds import DEVICES
 from lab.registration import LabModule
 
 __all__ = ["MODULES", "ROOT", "LabModule", "device_modules"]
 
 ROOT = Path(__file__).resolve().parent.parent
-_NAMES = ("HarfangLab", "SentinelOne", "ESET", "Sophos", "CheckpointHarmony")
 
 
-def _registered() -> Iterator[LabModule]:
-    """In this order. The tests of an exported module bring its own registration and no other."""
-    for name in _NAMES:
-        path = f"lab.vendors.{name.lower()}"
-        if find_spec(path):
-            yield import_module(path).MODULE
+def _registered() -> list[LabModule]:
+    """Those that send devices first, each kind by name."""
+    found = [import_module(f"{vendors.__name__}.{one.name}").MODULE for one in iter_modules(vendors.__path__)]
+    return sorted(found, key=lambda module: (module.kind is not DEVICES, module.name.lower()))
 
 
 MODULES = {module.name: module for module in _registered()}

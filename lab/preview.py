@@ -10,11 +10,11 @@ from threading import Event
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from sekoia_automation.module import Module
 
 from lab.kinds import Kind
 from lab.modules import LabModule
+from lab.terminal import say, show_table
 from shared.errors import ConnectorError, SkipRecord
 from shared.events import EventConnector
 from shared.http import Patience
@@ -79,15 +79,11 @@ def _read(records: Iterable[Any], module: LabModule, limit: int, found: Devices)
 def show_devices(devices: Devices, console: Console, kind: Kind, *, table: bool) -> None:
     """For people."""
     if table and devices.events:
-        shown = Table(title="As it would be sent", title_justify="left")
-        for name in kind.columns:
-            shown.add_column(name, overflow="fold")
-        for event in devices.events:
-            shown.add_row(*kind.row(event))
-        console.print(shown)
+        show_table("As it would be sent", kind.columns, [kind.row(event) for event in devices.events], console)
+        console.print()
     for reason in devices.closed:
-        console.print(f"not read: {reason}", soft_wrap=True, markup=False)
+        say(console, f"not read: {reason}")
     for reason in devices.skipped:
-        console.print(f"skipped: {reason}", soft_wrap=True, markup=False)
+        say(console, f"skipped: {reason}")
     read = f"{len(devices.events)} {kind.noun}s read, {len(devices.skipped)} skipped"
-    console.print(f"{read}; nothing was sent or stored.")
+    say(console, f"{read}; nothing was sent or stored.")

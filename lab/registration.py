@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,7 +33,8 @@ class Console(Protocol):
 class LabModule:
     """One module. `simulated(n)` is a console with n devices, not yet started; `settings_for` leads to a started one.
 
-    `changes` is the trigger that starts playbooks, where there is one.
+    `changes` is the trigger that starts playbooks, where there is one. `incidents`: what may happen to a device → the
+    fields of its raw record that become another.
     `with_groups`, where devices name their group by its id only: the groups, as the vendor lists them → what adds its
     group to a raw device, as the client does.
     """
@@ -45,6 +46,7 @@ class LabModule:
     simulated: Callable[[int], LocalServer]
     settings_for: Callable[[Any], dict[str, Any]]
     changes: type[DeviceChanges] | None = None
+    incidents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     with_groups: Callable[[Iterable[Any]], Callable[[Any], Any]] | None = None
 
     @property

@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from lab.platform import LocalPlatform
 from lab.process import ModuleProcess
 from lab.summary import Outcome
+from lab.terminal import say
 
 _POLL_S = 0.1
+_WITH_BARS = 60  # columns that a name, a bar, counts and a time need; rich would cut the counts first
 
 
 @dataclass
@@ -28,8 +38,7 @@ class Following:
 
     def until_round_ended(self) -> list[Outcome]:
         """One outcome a process, in their order, once each has ended a round, well or not."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        with progress_on(self.console) as progress:
             bars = {p.module.name: progress.add_task(p.module.name, total=self.expected) for p in self.processes}
             while len(self.outcomes) < len(self.processes):
                 for process in self.processes:
@@ -53,6 +62,18 @@ class Following:
             kind = process.module.kind
             events = kind.arrived(self.platform, process.uuid)
             self.outcomes[process.module.name] = Outcome(process.module.name, round_, events, error, kind)
+            if progress.disable:
+                ended = "failed" if error else "ended its round"
+                say(self.console, f"{process.module.name} {ended}: {round_['read']:,} read, {round_['sent']:,} sent")
+
+
+def progress_on(console: Console) -> Progress:
+    """One line a module; on a narrow terminal without bars, and none where there is no terminal to redraw."""
+    name, counts = TextColumn("{task.description}", markup=False), MofNCompleteColumn()
+    columns: list[ProgressColumn] = [name, counts]
+    if console.width >= _WITH_BARS:
+        columns = [name, BarColumn(), counts, TimeElapsedColumn()]
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def stop_all(processes: list[ModuleProcess]) -> None:

@@ -7,22 +7,28 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from lab.kinds import DEVICES, KINDS, Event, Kind
+from lab.platform import PlaybookRun
+from lab.skips import Skip
+from lab.terminal import say, show_table
+
+COUNTED = ("read", "sent", "unchanged", "skipped", "batches")
 
 
 @dataclass
 class Outcome:
-    """One module's run. `round` is what its `/health` told of the round, `error` what stopped it."""
+    """One module's run. `round` is what its `/health` told of the round, `error` what stopped it, `skips` what its log
+    named of the records that were skipped, `playbook_runs` what its trigger told."""
 
     name: str
     round: dict[str, Any]
     events: Iterable[Event] = field(repr=False)
     error: str | None = None
     kind: Kind = DEVICES
+    skips: list[Skip] = field(default_factory=list, repr=False)
+    playbook_runs: list[PlaybookRun] = field(default_factory=list, repr=False)
 
     @property
     def seconds(self) -> float:
@@ -32,22 +38,30 @@ class Outcome:
 
 def show(outcomes: list[Outcome], console: Console) -> None:
     """One row a module, then what arrived: devices by operating system and type, alerts by severity and vector."""
-    table = _table("What was collected")
-    table.add_column("module", no_wrap=True)
-    for name in ("read", "sent", "unchanged", "skipped", "batches", "seconds", "a second"):
-        table.add_column(name, justify="right", no_wrap=True)
+    rows = []
     for outcome in outcomes:
-        done = outcome.round
-        rate = done["read"] / outcome.seconds if outcome.seconds else 0
-        counts = [f"{done[name]:,}" for name in ("read", "sent", "unchanged", "skipped", "batches")]
-        table.add_row(outcome.name, *counts, f"{outcome.seconds:.1f}", f"{rate:,.0f}")
-    console.print(table)
+        rate = outcome.round["read"] / outcome.seconds if outcome.seconds else 0
+        counts = [f"{outcome.round[name]:,}" for name in COUNTED]
+        rows.append([outcome.name, *counts, f"{outcome.seconds:.1f}", f"{rate:,.0f}"])
+    show_table("What was collected", ["module", *COUNTED, "seconds", "read/s"], rows, console, numbers=True)
     for kind in KINDS:
         for title, told in kind.counts.items():
             _show_counts(title, told, [outcome for outcome in outcomes if outcome.kind is kind], console)
+    _show_playbook_runs([outcome for outcome in outcomes if outcome.playbook_runs], console)
+    console.print()
     for outcome in outcomes:
         if outcome.error:
-            console.print(f"[red]{outcome.name}:[/red] {outcome.error}", highlight=False)
+            say(console, (f"{outcome.name}: ", "red"), outcome.error)
+
+
+def _show_playbook_runs(outcomes: list[Outcome], console: Console) -> None:
+    if not outcomes:
+        return
+    rows = []
+    for outcome in outcomes:
+        kinds = Counter(run.event["change"]["kind"] for run in outcome.playbook_runs)
+        rows.append([outcome.name, f"{kinds['new']:,}", f"{kinds['changed']:,}", outcome.playbook_runs[-1].name])
+    show_table("Playbooks that were started", ["module", "new", "changed", "the last one"], rows, console)
 
 
 def _show_counts(title: str, told: Callable[[Event], str], outcomes: list[Outcome], console: Console) -> None:
@@ -55,14 +69,5 @@ def _show_counts(title: str, told: Callable[[Event], str], outcomes: list[Outcom
     total = sum(columns.values(), Counter[str]())
     if not total:
         return
-    table = _table(title)
-    table.add_column("", no_wrap=True)
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    for value, _ in total.most_common():
-        table.add_row(value, *(f"{counts[value]:,}" for counts in columns.values()))
-    console.print(table)
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    rows = [[value, *(f"{counts[value]:,}" for counts in columns.values())] for value, _ in total.most_common()]
+    show_table(title, ["", *columns], rows, console, numbers=True)

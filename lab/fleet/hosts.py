@@ -102,6 +102,7 @@ WITH_MOBILES = (
     Platform(80, "ios", "mobile", "iOS", "17.4.1", "21E236", "Apple Inc.", "iPhone15,2", "IOS"),
 )
 _CLOCK_AHEAD = 0.01
+_MISSED = 2.2  # of an exponential distribution: one host in nine is beyond
 _SAME_WRITE = 0.03  # hosts that one write of the console touched together: they share `updated` to the microsecond
 
 
@@ -122,11 +123,7 @@ def host(index: int, seed: int, now: datetime, platforms: Sequence[Platform] = E
     ahead = dice.random() < _CLOCK_AHEAD
     created = now - timedelta(seconds=dice.uniform(2e6, 6e7))
     updated = _last_write(dice, now, created)
-    seen = (
-        now + timedelta(seconds=dice.uniform(600, 86_400))
-        if ahead
-        else now - timedelta(seconds=dice.expovariate(1 / 20_000))
-    )
+    seen = now + timedelta(seconds=dice.uniform(600, 86_400)) if ahead else now - _silence(dice)
     joined = platform.family == "windows" or dice.random() < 0.2
     return Host(
         index=index,
@@ -152,6 +149,14 @@ def host(index: int, seed: int, now: datetime, platforms: Sequence[Platform] = E
 
 def _cumulated(platforms: Sequence[Platform]) -> list[int]:
     return list(accumulate(platform.weight for platform in platforms))
+
+
+def _silence(dice: random.Random) -> timedelta:
+    """Since a host was last seen: hours for nine in ten; the others were on holiday, in a drawer, or lost for months."""
+    rarity = dice.expovariate(1.0)
+    if rarity < _MISSED:
+        return timedelta(seconds=20_000 * rarity)
+    return min(timedelta(seconds=20_000 * _MISSED * 4.5 ** (rarity - _MISSED)), timedelta(days=300))
 
 
 def _last_write(dice: random.Random, now: datetime, created: datetime) -> datetime:

@@ -37,6 +37,10 @@ MODULE = LabModule(
     module=EsetModule,
     connector=EsetDeviceConnector,
     changes=EsetDeviceChanges,
+    incidents={
+        "is handed to someone else": {"description": "Pool device, handed out at the front desk"},
+        "gets another address": {"primaryLocalIpAddress": "192.0.2.77"},
+    },
     validator=EsetAccountValidator,
     simulated=_simulated,
     settings_for=lambda console: {

@@ -21,6 +21,10 @@ MODULE = LabModule(
     module=HarfangLabModule,
     connector=HarfangLabDeviceConnector,
     changes=HarfangLabDeviceChanges,
+    incidents={
+        "loses its policy": {"policy": None},
+        "moves into another domain": {"domainname": "BRANCH"},
+    },
     validator=HarfangLabAccountValidator,
     simulated=_simulated,
     settings_for=lambda console: {"url": console.url, "api_token": console.token},

@@ -21,6 +21,10 @@ MODULE = LabModule(
     module=SentinelOneModule,
     connector=SentinelOneDeviceConnector,
     changes=SentinelOneDeviceChanges,
+    incidents={
+        "reports an infection": {"infected": True, "activeThreats": 2},
+        "is renamed": {"computerName": "RENAMED-PC"},
+    },
     validator=SentinelOneAccountValidator,
     simulated=_simulated,
     settings_for=lambda console: {"hostname": console.url, "api_token": console.token},

@@ -21,6 +21,10 @@ MODULE = LabModule(
     module=SophosModule,
     connector=SophosDeviceConnector,
     changes=SophosDeviceChanges,
+    incidents={
+        "falls out of compliance": {"health": {"overall": "bad", "threats": {"status": "bad"}}},
+        "is isolated": {"isolation": {"status": "isolated", "adminIsolated": True, "selfIsolated": False}},
+    },
     validator=SophosAccountValidator,
     simulated=_simulated,
     settings_for=lambda console: {

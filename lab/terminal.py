@@ -1,0 +1,89 @@
+"""Words for people, on stderr: whole at any width, without colour where none is wanted, and never a vendor's own codes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+_UNCUT = 1_000_000  # columns of what is no terminal: a program reads whole lines
+_FOLDED = 16  # characters a column of text may be folded to
+_SWITCHES = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def for_people() -> Console:
+    """stderr. A pipe gets neither codes nor broken lines, NO_COLOR no codes for colour, weight or slant."""
+    bare = bool(os.environ.get("NO_COLOR"))
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False, color_system=None if bare else "auto")
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
+        console.width = _UNCUT
+    return console
+
+
+def plain(text: str) -> str:
+    """What a vendor (or anyone) sent, in one line: what would steer a terminal or turn the direction is written out."""
+    return _SWITCHES.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def say(console: Console, *parts: str | tuple[str, str]) -> None:
+    """One line, not broken: a person copies it, a program looks for it. A part may have a style."""
+    line = Text()
+    for part in parts:
+        text, style = part if isinstance(part, tuple) else (part, "")
+        line.append(plain(text), style)
+    console.print(line, soft_wrap=True)
+
+
+def show_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console, *, numbers: bool = False
+) -> None:
+    """A table; where it is too wide even with its longest texts folded, each row as lines of `name value`.
+
+    The first column names the row. With `numbers` the others are aligned to the right, and nothing is folded.
+    """
+    cells = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    least = sum(width if numbers else min(width, _FOLDED) for width in widths) + 2 * (len(widths) - 1)
+    console.print()
+    console.print(Text(title, "bold"))
+    if least <= console.width:
+        _print_table(columns, cells, console, numbers)
+    else:
+        _print_rows(columns, cells, console)
+
+
+def _print_table(columns: Sequence[str], rows: list[list[str]], console: Console, numbers: bool) -> None:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, name in enumerate(columns):
+        table.add_column(Text(name), overflow="fold", justify="right" if numbers and place else "left")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _print_rows(columns: Sequence[str], rows: list[list[str]], console: Console) -> None:
+    for first, *others in rows:
+        console.print(Text(first, "bold", overflow="fold"))
+        told = [f"{name} {cell}" for name, cell in zip(columns[1:], others, strict=True) if cell]
+        for line in _lines(told, console.width - 2):
+            console.print(Padding(Text(line, overflow="fold"), (0, 0, 0, 2), expand=False))
+
+
+def _lines(items: list[str], width: int) -> Iterator[str]:
+    """The items with dots between them; none is broken that fits a line of its own."""
+    line = ""
+    for item in items:
+        longer = f"{line} · {item}" if line else item
+        if line and cell_len(longer) > width:
+            yield line
+            longer = item
+        line = longer
+    if line:
+        yield line

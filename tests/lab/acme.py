@@ -1,0 +1,72 @@
+"""What is filled in where a skeleton says TODO, for the console that it comes with: file → (what stands there, what then)."""
+
+from __future__ import annotations
+
+FILLED_IN: dict[str, list[tuple[str, str]]] = {
+    "client.py": [
+        ("Iterator, Sequence\n", "Iterator, Sequence\nfrom typing import Any\n"),
+        (
+            "from shared.pages import Page, follow\n",
+            "from shared.pages import Page, follow, next_position, records_of\nfrom shared.times import iso\n",
+        ),
+        (
+            "\n        def fetch(",
+            """\
+        query: dict[str, Any] = {"limit": self._page_size}
+        if changed_since is not None:
+            query["updatedSince"] = iso(changed_since)
+
+        def fetch(""",
+        ),
+        (
+            '            raise NotImplementedError("TODO: the page at `cursor` (None: the first), and the next page\'s cursor")\n',
+            """\
+            reply = self._session.get(ENDPOINTS, query if cursor is None else {**query, "cursor": cursor})
+            records = records_of(self._session.who, reply.json, "items")
+            return Page(records, reply.date), next_position(self._session.who, reply.json.get("next"))
+""",
+        ),
+    ],
+    "mapper.py": [
+        (
+            "from shared.mapping import Field, const, first\nfrom shared.ocsf import DEVICE_INVENTORY, event_time\n",
+            """\
+from shared.interfaces import clean_ip
+from shared.mapping import Field, Record, const, first, record
+from shared.ocsf import DEVICE_INVENTORY, Coded, caption, code, device_type, event_time, os_named, os_type
+""",
+        ),
+        (
+            "\nENDPOINT_TO_DEVICE = (\n",
+            '''\
+
+_TYPES = {"server": "Server", "desktop": "Desktop", "laptop": "Desktop"}
+
+
+def machine(endpoint: Record) -> Coded:
+    """server → Server, desktop and laptop → Desktop, else Unknown."""
+    return device_type(_TYPES.get(str(endpoint.get("kind")), "Unknown"))
+
+
+def system(endpoint: Record) -> Coded:
+    """What the system's name tells, else unknown."""
+    return os_named(str(endpoint.get("os"))) or os_type("unknown")
+
+
+ENDPOINT_TO_DEVICE = (
+''',
+        ),
+        (
+            "    # TODO: device.type and device.type_id, which OCSF requires, and all else that the vendor tells\n",
+            """\
+    Field("device.type", record("kind"), caption(machine)),
+    Field("device.type_id", record("kind"), code(machine)),
+    Field("device.os.name", "os", doc="Name and version of the system"),
+    Field("device.os.type", record("os"), caption(system)),
+    Field("device.os.type_id", record("os"), code(system)),
+    Field("device.domain", "domain", doc="Directory domain"),
+    Field("device.ip", "ip", clean_ip, doc="Primary address"),
+""",
+        ),
+    ],
+}

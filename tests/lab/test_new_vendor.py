@@ -1,0 +1,164 @@
+"""`sekoia-lab new-vendor` in a copy of this repository: what it writes holds what it can, and all once it is filled in.
+
+The commands are those of docs/adding-a-vendor.md, run as they stand there. CI runs a part of the suites; FAULTS=all runs
+them whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab import new_vendor
+from lab.modules import ROOT
+from lab.new_vendor import NewVendorError, create
+from tests.documents import commands_in
+from tests.lab.acme import FILLED_IN
+
+WHOLE = os.environ.get("FAULTS") == "all"
+PART = (
+    "(every_page or refused_batch_keeps or changed_device or heartbeat or killed) and Acme and not (killed and not -1])"
+)
+TESTED = ".venv/bin/python -m pytest tests/acme"
+NOT_RUN = {
+    "make bench": "CI runs it, over all modules",
+    "make fuzz": "it runs for as long as one lets it",
+    "make faults": "it goes over all modules; with FAULTS=all the part of this one is run here",
+    ".venv/bin/sekoia-lab demo": "tests/lab/test_cli.py runs it, with FAULTS=all in the copy too",
+    ".venv/bin/sekoia-lab preview Acme --module-config acme.json": "the conformance suite has a preview",
+    **({} if WHOLE else {"make check": "mypy takes a minute; lint is run here"}),
+}
+PYTEST = ".venv/bin/python -m pytest -p no:cacheprovider"
+LINT = ".venv/bin/ruff check . && .venv/bin/ruff format --check ."
+
+
+class Copy:
+    """The repository in another place, and a shell in it: what runs there imports what is there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns("__pycache__", ".*")))
+        (root / ".venv").mkdir()
+        for path in Path(sys.prefix).iterdir():
+            if path.name != ".installed":
+                (root / ".venv" / path.name).symlink_to(path)
+        finished = time.time() + 86_400  # later than the change of pyproject.toml: make is not to install anything
+        (root / ".venv/.installed").touch()
+        os.utime(root / ".venv/.installed", (finished, finished))
+
+    def run(self, command: str, code: int = 0) -> str:
+        """What it wrote, on both streams."""
+        paths = [self.root, self.root / "Acme", *(path.parent for path in self.root.glob("*/manifest.json"))]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "FAULTS", "MAKE"))}
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.root,
+            env={**kept, "PYTHONPATH": os.pathsep.join(map(str, paths))},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=1800,
+            check=False,
+        )
+        assert done.returncode == code, f"{command}\n{done.stdout}"
+        return done.stdout
+
+    def fill_in(self) -> None:
+        """The client and the table."""
+        for name, changes in FILLED_IN.items():
+            path = self.root / "Acme/acme_assets" / name
+            text = path.read_text(encoding="utf-8")
+            for old, new in changes:
+                assert text.count(old) == 1, old
+                text = text.replace(old, new)
+            path.write_text(text, encoding="utf-8")
+
+    def bring_payloads(self) -> None:
+        """Eight records of the console in the place of the skeleton's payload."""
+        records = "from lab.fleet.acme import acme_endpoints; import json; print(json.dumps(list(acme_endpoints(8))))"
+        told = json.loads(self.run(f".venv/bin/python -c '{records}'"))
+        for kind in ("payloads", "golden"):
+            (self.root / "tests/acme" / kind / "specification.json").unlink()
+        for number, record in enumerate(told):
+            payload = {"origin": "the simulated console", "record": record}
+            path = self.root / f"tests/acme/payloads/record_{number}.json"
+            path.write_text(json.dumps(payload), encoding="utf-8")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    return Copy(tmp_path / "copy")
+
+
+def test_a_skeleton_holds_all_that_it_can(copy: Copy) -> None:
+    """Its golden test fails, so that nobody takes it for done."""
+    told = copy.run(".venv/bin/sekoia-lab new-vendor Acme")
+    assert told.splitlines() == new_vendor.NEXT.format(name="Acme", slug="acme").splitlines()
+    copy.run(LINT)
+    held = copy.run(f"{PYTEST} -v tests/test_*.py -k '(repository or operating) or (schemas or supply_chain) and Acme'")
+    assert len([line for line in held.splitlines() if "Acme" in line and "PASSED" in line]) > 25
+    failed = copy.run(f"{PYTEST} -q tests/acme/test_golden.py", code=1)
+    assert (
+        '"TODO": "the event that the payload becomes"' in failed
+        or "'TODO': 'the event that the payload becomes'" in failed
+    )
+    assert copy.run(".venv/bin/sekoia-lab new-vendor Acme", code=1).startswith(
+        "Acme is taken: there is Acme, tests/acme"
+    )
+
+
+def test_a_module_passes_the_conformance_suite_once_its_client_and_table_are_filled_in(copy: Copy) -> None:
+    """By the page on it: each of its commands is run, in the page's order, or has a reason not to be."""
+    said = {}
+    for command in commands_in(ROOT / "docs/adding-a-vendor.md"):
+        if command == "make docs":
+            copy.fill_in()
+            copy.bring_payloads()
+        if command == TESTED and not WHOLE:
+            said[command] = copy.run(f"{command} tests/faults/test_crashes.py -p no:cacheprovider -k '{PART}'")
+        elif command not in NOT_RUN:
+            said[command] = copy.run(command)
+    assert "Acme/acme_assets/client.py" in said["grep -rn TODO Acme lab/*/acme.py tests/acme"]
+    assert int(said[TESTED].rpartition(" passed")[0].split()[-1]) >= (200 if WHOLE else 20)
+    assert (copy.root / "form.html").is_file()
+    sources = (copy.root / "Acme/acme_assets").glob("*.py")
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 350
+    copy.run(f"{LINT} && {PYTEST} -q tests/test_repository.py -k Acme")
+    if WHOLE:
+        copy.run(f"{PYTEST} -q tests -k 'Acme and not new_vendor or test_the_demo_delivers'")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Sophos", "Sophos is taken: there is Sophos"),
+        ("SOPHOS", "SOPHOS is taken: there is SOPHOS"),
+        ("Docs", "Docs is taken: there is Docs"),
+        ("Console", "Console is taken: there is lab/consoles/console.py"),
+        ("Faults", "Faults is taken: there is tests/faults"),
+        *(
+            (name, "cannot be a module's name")
+            for name in ("", "A", "crowdstrike", "9Lives", "Trend Micro", "Trend-Micro")
+        ),
+        *((name, "cannot be a module's name") for name in ("Trend_Micro", "../Trend", "Élan", "Class")),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(
+    name: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "write_text", None)
+    with pytest.raises(NewVendorError, match=told):
+        create(name)
+
+
+def test_a_pyproject_in_another_form_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    monkeypatch.setattr(new_vendor, "ROOT", tmp_path)
+    with pytest.raises(NewVendorError, match=r"pyproject\.toml has no list that begins like .*Mend lab/new_vendor\.py"):
+        new_vendor._declared("Acme", "acme")

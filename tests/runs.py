@@ -1,0 +1,63 @@
+"""Runs that were never run, for the report to tell of: as large and as hostile as a test wants them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lab.kinds import ALERTS, DEVICES, Kind
+from lab.skips import Skip
+from lab.summary import Outcome
+
+MODULES = ("HarfangLab", "SentinelOne", "ESET", "Sophos")
+NOW = time.time()
+
+
+def outcome(name: str, events: list[dict[str, Any]], kind: Kind = DEVICES, **more: Any) -> Outcome:
+    counts = dict.fromkeys(("unchanged", "skipped"), 0) | {"batches": 1, "seconds": 1.5}
+    return Outcome(name, {**counts, "read": len(events), "sent": len(events)}, events, kind=kind, **more)
+
+
+def device(
+    hostname: str, *, type: str = "Desktop", system: str = "windows", age: float = 60, **more: Any
+) -> dict[str, Any]:
+    os = {"name": f"{system} 11", "type": system}
+    return {
+        "device": {"uid": hostname, "hostname": hostname, "type": type, "os": os, "last_seen_time": NOW - age, **more}
+    }
+
+
+def alert(severity: str, age: float = 60, **more: Any) -> dict[str, Any]:
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW - age))
+    return {
+        "severity": severity,
+        "attack_vector": "Device",
+        "event_timestamp": when,
+        "name": "phone",
+        "details": "",
+        **more,
+    }
+
+
+def plain_run(count: int) -> list[Outcome]:
+    """So many devices of each module, of which each name is known to all, and so many alerts."""
+    devices = [
+        outcome(
+            name, [device(f"PAR-LT-{number:06}", ip=f"10.0.{place}.1", age=number * 100) for number in range(count)]
+        )
+        for place, name in enumerate(MODULES)
+    ]
+    alerts = [alert(("Critical", "Warning")[number % 2], age=60 * (number % 600)) for number in range(count)]
+    return [*devices, outcome("CheckpointHarmony", alerts, ALERTS)]
+
+
+def hostile_run(texts: list[str]) -> list[Outcome]:
+    """Each of these texts wherever a vendor's text can stand."""
+    devices = [device(text, type=text, system=text, ip=text) for text in texts]
+    alerts = [alert(text, attack_vector=text, name=text, details=text) for text in texts]
+    skips = [Skip(text, text) for text in texts]
+    return [
+        outcome("HarfangLab", devices, error=" ".join(texts), skips=skips),
+        outcome("Sophos", devices),
+        outcome("CheckpointHarmony", alerts, ALERTS),
+    ]
