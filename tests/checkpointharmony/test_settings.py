@@ -9,7 +9,7 @@ import pytest
 from checkpoint_harmony.settings import HarmonyMobileArguments, HarmonyMobileSettings
 from pydantic import ValidationError
 
-from lab.modules import ROOT
+from lab.modules import MODULES
 
 ENTERED = {"client_id": "c", "secret_key": "s3cret", "authentication_url": "https://gw.example/auth/external"}
 
@@ -103,7 +103,7 @@ def test_the_intake_key_is_shown_nowhere() -> None:
 
 
 def test_the_connector_and_the_trigger_are_the_same_item() -> None:
-    folder = ROOT / "CheckpointHarmony"
+    folder = MODULES["CheckpointHarmony"].folder
     connector, trigger = (
         json.loads((folder / f"{kind}_checkpoint_harmony_mobile.json").read_text(encoding="utf-8"))
         for kind in ("connector", "trigger")
