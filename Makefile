@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-TYPED := shared lab $(wildcard */*_assets) CheckpointHarmony/checkpoint_harmony
+TYPED := shared lab benchmarks $(wildcard */*_assets) CheckpointHarmony/checkpoint_harmony
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults check docs lock sbom audit fuzz clean
+.PHONY: help venv demo test faults exports bench benchmarks check docs lock images sbom audit fuzz clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Make .venv with the pinned, hashed dependencies
 
@@ -26,8 +26,17 @@ demo: venv ## Run the modules against simulated consoles and a local platform
 test: venv ## Run the tests
 	@$(BIN)/python -m pytest -q -n auto
 
-faults: venv ## Run the whole fault matrix (the tests run a seeded part of it)
+faults: venv ## Run the whole fault matrix and all crashes (the tests run a seeded part of them)
 	@FAULTS=all $(BIN)/python -m pytest -q -n auto tests/faults tests/test_hostile_console.py
+
+exports: venv ## Export each module and run its tests in an environment made from its lock (needs the network)
+	@EXPORTS=all $(BIN)/python -m pytest -q -n auto tests/lab/test_export.py
+
+bench: venv ## Fail when a device costs more than 2.5 times the CPU it must (a minute)
+	@$(BIN)/sekoia-lab bench --devices 2000 --check
+
+benchmarks: venv ## Measure all of docs/performance.md anew (a quarter of an hour, on a quiet machine)
+	@$(BIN)/python -m benchmarks
 
 check: venv ## Lint and type-check
 	@$(BIN)/ruff check .
@@ -42,9 +51,26 @@ lock: venv ## Pin the dependencies again (needs uv on the PATH)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --constraints requirements.lock --output-file requirements-image.lock pyproject.toml
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group fuzz --output-file requirements-fuzz.lock
 
+IMAGES := $(patsubst %/Dockerfile,%,$(wildcard */Dockerfile))
+ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell $(engine) info >/dev/null 2>&1 && echo $(engine))))
+
+images: export BUILDAH_FORMAT = docker# which has a HEALTHCHECK; the OCI format has none
+images: export BUILDAH_LAYERS ?= true
+images: ## Build the images with docker, podman or buildah, and show their sizes
+	@test -n "$(ENGINE)" || { echo "Neither docker, podman nor buildah works here." >&2; exit 1; }
+	@revision=$$(git describe --always --abbrev=40 --exclude '*' --dirty 2>/dev/null || echo unknown); \
+	for module in $(IMAGES); do \
+		name=sekoia-endpoint-connectors/$$(echo $$module | tr A-Z a-z):$$(sed -n 's/^ARG .*VERSION=//p' $$module/Dockerfile) && \
+		echo "Building $$name ..." && \
+		$(ENGINE) build --quiet $(BUILD_FLAGS) --label org.opencontainers.image.revision=$$revision --tag $$name \
+			--file $$module/Dockerfile . >/dev/null || exit 1; \
+	done
+	@$(ENGINE) images --filter reference='*sekoia-endpoint-connectors/*'
+
 sbom: venv ## Write the list of an image's packages (CycloneDX) to .lab/sbom.json
 	@mkdir -p .lab
 	@$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file .lab/sbom.json requirements-image.lock
+	@echo "The packages of requirements-image.lock, with their hashes: .lab/sbom.json"
 
 audit: venv ## Look up known vulnerabilities of an image's packages
 	@$(BIN)/python -m lab.audit

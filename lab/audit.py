@@ -39,7 +39,10 @@ def verdict(output: str, errors: str) -> tuple[int, str]:
 
 
 def _unreached() -> str:
-    return f"NOT AUDITED: the vulnerability data cannot be reached from here, so nothing is known of {LOCK.name}."
+    return (
+        f"NOT AUDITED: the vulnerability data cannot be reached from here, so nothing is known of {LOCK.name}. "
+        "Run it again from a network that leads there."
+    )
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -30,12 +31,19 @@ def sbom(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-def test_the_sbom_names_each_package_of_an_image_and_no_other(sbom: bytes) -> None:
-    lines = re.findall(r"^[a-zA-Z0-9].*==.*$", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
-    pinned = [Requirement(line.rstrip("\\ ")) for line in lines]
-    named = [(part["name"], f"=={part['version']}") for part in json.loads(sbom)["components"]]
+def test_the_sbom_names_each_package_of_an_image_with_its_hashes_and_no_other(sbom: bytes) -> None:
+    pinned = []
+    for block in re.split(r"\n(?=[a-zA-Z0-9])", LOCK.read_text(encoding="utf-8").strip()):
+        one = Requirement(re.split(r"\\|\n", block)[0].strip())
+        pinned.append((one.name, str(one.specifier), sorted(re.findall(r"--hash=sha256:([0-9a-f]{64})", block))))
+    named = [(part["name"], f"=={part['version']}", hashes_of(part)) for part in json.loads(sbom)["components"]]
     assert len(pinned) > 30
-    assert sorted(named) == sorted((one.name, str(one.specifier)) for one in pinned)
+    assert all(hashes for *_, hashes in pinned)
+    assert sorted(named) == sorted(pinned)
+
+
+def hashes_of(part: dict[str, Any]) -> list[str]:
+    return sorted(one["content"] for told in part["externalReferences"] for one in told.get("hashes", ()))
 
 
 def test_the_sbom_is_the_same_each_time(sbom: bytes) -> None:
@@ -48,11 +56,29 @@ def test_the_sbom_is_the_same_each_time(sbom: bytes) -> None:
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*/Dockerfile")), ids=lambda path: path.parent.name)
 def test_an_image_ends_as_a_user_without_rights(path: Path) -> None:
+    """Named by its number: an orchestrator that wants a user other than root cannot tell one by its name."""
     stage = re.split(r"^FROM ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[-1]
-    *_, user = re.findall(r"^USER (\S+)$", stage, re.MULTILINE)
-    assert user not in ("root", "0")
-    assert re.search(rf"useradd .*--uid [1-9]\d{{3,}} .*\b{user}\b", stage)
-    assert "--require-hashes -r /tmp/requirements-image.lock" in path.read_text(encoding="utf-8")
+    *_, (user, group) = re.findall(r"^USER (\d+):(\d+)$", stage, re.MULTILINE)
+    assert user == group
+    assert int(user) >= 1000
+    assert f"useradd --uid {user} --user-group" in stage
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/Dockerfile")), ids=lambda path: path.parent.name)
+def test_an_image_installs_what_the_lock_pins_and_builds_nothing(path: Path) -> None:
+    """To build a package from its source, pip fetches tools that no lock pins."""
+    wanted = "pip install --quiet --no-cache-dir --only-binary :all: --require-hashes -r /tmp/requirements-image.lock"
+    assert path.read_text(encoding="utf-8").count("pip install") == path.read_text(encoding="utf-8").count(wanted) == 1
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/Dockerfile")), ids=lambda path: path.parent.name)
+def test_an_images_files_are_roots_and_its_state_is_its_users_alone(path: Path) -> None:
+    """Whatever rights the files have on the machine that builds."""
+    build, last = re.split(r"^FROM ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    assert build.rindex("\nCOPY ") < build.index("chmod -R u=rwX,go=rX /app")
+    copied = re.findall(r"^(?:COPY|ADD) (.*)$", last, re.MULTILINE | re.IGNORECASE)
+    assert sorted(copied) == ["--from=build /app /app", "--from=build /venv /venv"]
+    assert "install --directory --mode=700 --owner=connector --group=connector /symphony_data" in last
 
 
 SOUND = {"name": "a", "version": "1", "vulns": []}
