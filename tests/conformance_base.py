@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -18,7 +20,7 @@ from lab.modules import LabModule
 from lab.platform import LocalPlatform
 from lab.preview import read_devices
 from shared.errors import ConnectorError, TryAgain, UnexpectedReply
-from tests.rig import Rig
+from tests.rig import Rig, signal_handlers_kept
 
 HEALED = [Status(503), Status(500), Status(502), Status(504), Reset(), Truncated()]
 
@@ -28,11 +30,46 @@ class ConnectorConformance:
 
     lab_module: ClassVar[LabModule]
     list_route: ClassVar[str]  # the name of the simulated console's route that lists devices or events
+    token_route: ClassVar[str | None] = None  # the console's route that hands out tokens, where they are fetched
+    of_changes: ClassVar[bool] = False  # whether it is the module's trigger on changes, and not its connector
+    delivered_by: ClassVar[str]  # the platform's route that takes what is sent
+    follows_tasks: ClassVar[bool] = False  # whether the platform tells later how what it took was ingested
+    renewed: ClassVar[tuple[str, ...]] = ("401",)  # answers of the list after which one new token is tried
     page_without_end: ClassVar[Any]  # a page that names itself as the next
+    state_files: ClassVar[set[str]]
+    under_way: ClassVar[int] = 35  # records that may have been accepted without it being written down, at most
+    arguments: ClassVar[dict[str, Any]] = {}  # of the connector, beside the rig's own
+
+    # --- each kind says what that is
 
     def undelivered(self, rig: Rig) -> Any:
         """What the console holds and the platform does not, in its latest content; empty when all has arrived."""
-        raise NotImplementedError  # each kind says what that is
+        raise NotImplementedError
+
+    def deliveries(self, rig: Rig) -> Counter[Any]:
+        """How often each device, or each version of an event, was accepted."""
+        raise NotImplementedError
+
+    def assert_cursor_not_ahead(self, rig: Rig) -> None:
+        """Everything that is not delivered lies at or after the cursor."""
+        raise NotImplementedError
+
+    def deliver_all(self, rig: Rig) -> None:
+        """A round that delivers all there is; what `change_all` does then is the next round's."""
+        raise NotImplementedError
+
+    def change_all(self, rig: Rig) -> None:
+        """Everything the console holds becomes another."""
+        raise NotImplementedError
+
+    # --- the set-up
+
+    @classmethod
+    def rigged(cls, console: Any, platform: LocalPlatform, data: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+        """The rig with this connector's arguments."""
+        rig = Rig(cls.lab_module, console, platform, data, monkeypatch, changes=cls.of_changes)
+        rig.arguments |= cls.arguments
+        return rig
 
     @pytest.fixture
     def platform(self) -> Iterator[LocalPlatform]:
@@ -43,6 +80,13 @@ class ConnectorConformance:
     def console(self) -> Iterator[Any]:
         with self.lab_module.simulated(35) as console:
             yield console
+
+    @pytest.fixture
+    def rig(
+        self, console: Any, platform: LocalPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Rig]:
+        with signal_handlers_kept():
+            yield self.rigged(console, platform, tmp_path / "data", monkeypatch)
 
     def test_html_instead_of_json_says_what_to_check(self, rig: Rig) -> None:
         rig.console.fault(Html(), match=self.list_route, skip=1)

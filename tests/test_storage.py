@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -14,13 +15,17 @@ from moto.server import ThreadedMotoServer
 from s3path import S3Path
 from sekoia_automation import storage
 
-from lab.modules import MODULES, LabModule
+from lab.faults import Status
+from lab.kinds import ALERTS, DEVICES
+from lab.modules import MODULES
 from lab.platform import LocalPlatform
 from shared.errors import TryAgain
+from tests.conformance_base import ConnectorConformance
+from tests.faults.matrix import INTAKE_LIMIT
 from tests.rig import Rig, signal_handlers_kept
+from tests.suites import SUITES
 
 BUCKET = "connector-state"
-NAME_FIELD = {"HarfangLab": "hostname", "SentinelOne": "computerName", "ESET": "displayName", "Sophos": "hostname"}
 
 
 class Storage:
@@ -55,6 +60,9 @@ class Storage:
     def delete(self, name: str) -> None:
         self._client.delete_object(Bucket=BUCKET, Key=f"connector-1/{name}")
 
+    def damage(self, name: str) -> None:
+        self.write(name, self.read(name)[:-5])
+
     def names(self) -> list[str]:
         found = self._client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
         return [entry["Key"].removeprefix("connector-1/") for entry in found]
@@ -82,30 +90,36 @@ def bucket(service: Storage, monkeypatch: pytest.MonkeyPatch) -> Storage:
     return service
 
 
-@pytest.fixture(params=[name for name in NAME_FIELD if name in MODULES])
-def rig(
-    request: pytest.FixtureRequest, bucket: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Rig]:
-    module: LabModule = MODULES[request.param]
-    with signal_handlers_kept(), module.simulated(35) as console, LocalPlatform() as platform:
-        rig = Rig(module, console, platform, tmp_path, monkeypatch)
+@pytest.fixture(params=SUITES)
+def suite(request: pytest.FixtureRequest) -> ConnectorConformance:
+    return SUITES[request.param]()
+
+
+@pytest.fixture
+def rig(suite: ConnectorConformance, bucket: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    with signal_handlers_kept(), suite.lab_module.simulated(35) as console, LocalPlatform() as platform:
+        rig = suite.rigged(console, platform, tmp_path / "unused", monkeypatch)
         rig.environment = bucket.environment
         yield rig
 
 
-def test_state_survives_in_the_object_storage_as_the_platform_configures_it(rig: Rig, bucket: Storage) -> None:
+def test_state_survives_in_the_object_storage_as_the_platform_configures_it(
+    suite: ConnectorConformance, rig: Rig, bucket: Storage
+) -> None:
     for _ in range(2):
         with rig.process() as process:
             health = process.wait_for_rounds(1)
         assert health["last_error"] is None
-    assert set(rig.platform.deliveries.values()) == {1}
-    assert health["round"]["unchanged"] == health["round"]["read"]
-    assert {"context.json", "fingerprints.bin", "asset_schema_fields.json"} <= set(bucket.names())
+        assert health["round"]["unchanged"] + health["round"]["sent"] == health["round"]["read"]
+    assert not suite.undelivered(rig)
+    assert set(suite.deliveries(rig).values()) == {1}
+    assert health["round"]["sent"] == 0
+    assert suite.state_files <= set(bucket.names())
 
 
-@pytest.mark.parametrize("writes", [0, 1, 2])
+@pytest.mark.parametrize("writes", [0, 1, 2, 3, 4])
 def test_an_object_storage_that_goes_away_in_mid_round_loses_nothing(
-    rig: Rig, writes: int, monkeypatch: pytest.MonkeyPatch
+    suite: ConnectorConformance, rig: Rig, writes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connector = rig.start()
     upload = S3Path.write_bytes
@@ -120,13 +134,15 @@ def test_an_object_storage_that_goes_away_in_mid_round_loses_nothing(
         away.setattr(S3Path, "write_bytes", fail)
         connector.cycle()
     connector.cycle()
-    assert len(rig.platform.devices) == 35
-    pushes = len(rig.platform.pushes)
+    assert not suite.undelivered(rig)
+    sent = suite.deliveries(rig)
     rig.cycle()
-    assert len(rig.platform.pushes) == pushes
+    assert suite.deliveries(rig) == sent
 
 
-def test_an_object_storage_that_cannot_be_read_is_not_an_empty_one(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_storage_that_cannot_be_read_is_not_an_empty_one(
+    suite: ConnectorConformance, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An outage at the start of a round was taken for "nothing stored", and the position overwritten."""
     connector = rig.cycle()
     calls = len(rig.console.calls)
@@ -139,38 +155,78 @@ def test_an_object_storage_that_cannot_be_read_is_not_an_empty_one(rig: Rig, mon
         connector.cycle()
     assert len(rig.console.calls) == calls
     connector.cycle()
-    assert set(rig.platform.deliveries.values()) == {1}
+    assert set(suite.deliveries(rig).values()) == {1}
 
 
-def test_a_stale_second_writer_is_found_out(rig: Rig) -> None:
+def test_a_stale_second_writer_is_found_out(suite: ConnectorConformance, rig: Rig) -> None:
     """Two containers over one storage undid what the other remembered, without a word."""
-    first, second = rig.start(), rig.start()
-    first.cycle()
-    second.cycle()
-    _change_all(rig)
-    first._recall()
-    second._recall()
-    second.reset_checkpoint()
+    suite.deliver_all(rig)
+    suite.change_all(rig)
+    time.sleep(1.05)
+    first, second = rig.start(full_sync_interval=1), rig.start(full_sync_interval=1)
+
+    def overtake(request: Any) -> None:
+        if request.endpoint == suite.list_route:
+            rig.console.before_call = None
+            second.cycle()
+
+    rig.console.before_call = overtake
     with pytest.raises(TryAgain, match="Only one connector may use this storage"):
-        first.update_checkpoint()
+        first.cycle()
     first.cycle()
-    _change_all(rig)
-    second.cycle()
-    assert len(rig.platform.devices) == 35
+    assert not suite.undelivered(rig)
 
 
-def test_a_damaged_object_is_said_and_followed_by_a_full_walk(
-    rig: Rig, bucket: Storage, caplog: pytest.LogCaptureFixture
+def test_a_damaged_object_is_said_and_costs_at_most_a_second_delivery(
+    suite: ConnectorConformance, rig: Rig, bucket: Storage, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.cycle()
-    bucket.write("context.json", b'{"cursor": "20')
-    bucket.write("fingerprints.bin", bucket.read("fingerprints.bin")[:-5])
-    connector = rig.cycle()
-    assert connector.counts.read == 35
+    for name in suite.state_files:
+        bucket.damage(name)
+    rig.cycle()
     assert any("damaged" in record.message for record in caplog.records)
+    assert set(suite.deliveries(rig).values()) <= {1, 2}
+    assert not suite.undelivered(rig)
     assert json.loads(bucket.read("context.json"))
 
 
-def _change_all(rig: Rig) -> None:
-    for identity in rig.console.ids:
-        rig.console.change(identity, **{NAME_FIELD[rig.module.name]: f"renamed-{time.monotonic_ns()}"})
+@pytest.mark.parametrize("suite", [name for name, module in MODULES.items() if module.kind is DEVICES], indirect=True)
+def test_a_damaged_position_of_devices_is_followed_by_a_full_walk(rig: Rig, bucket: Storage) -> None:
+    rig.cycle()
+    bucket.damage("context.json")
+    assert rig.cycle().counts.read == 35
+
+
+@pytest.mark.parametrize(
+    ("damaged", "says"),
+    [
+        (["context.json"], "its copy from before is used"),
+        (["context.json", "context.json.bak"], "the collection begins anew"),
+    ],
+    ids=["the newest", "both copies"],
+)
+@pytest.mark.parametrize("suite", [name for name, module in MODULES.items() if module.kind is ALERTS], indirect=True)
+def test_a_damaged_position_of_events_is_said_and_the_last_good_one_used(
+    suite: ConnectorConformance,
+    rig: Rig,
+    bucket: Storage,
+    damaged: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The copy lacks the one batch that was accepted last; without a copy all of `hours_ago` is sent again."""
+    suite.deliver_all(rig)
+    suite.change_all(rig)
+    monkeypatch.setattr("shared.intake.Intake.__init__.__defaults__", (INTAKE_LIMIT,))
+    rig.platform.fault(Status(503), match="intake", skip=2, times=3)
+    with pytest.raises(TryAgain):
+        rig.cycle()
+    accepted = len(rig.platform.alerts)
+    for name in damaged:
+        bucket.damage(name)
+    rig.cycle()
+    assert any(says in record.message for record in caplog.records)
+    assert not suite.undelivered(rig)
+    again, of_two_batches = suite.deliveries(rig).total() - 2 * 35, accepted - 35
+    assert again == of_two_batches if "context.json.bak" in damaged else 0 < again < of_two_batches

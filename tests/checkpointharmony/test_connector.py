@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import time
@@ -19,6 +20,7 @@ from lab.modules import MODULES
 from lab.platform import LocalPlatform
 from shared.errors import TryAgain
 from shared.times import epoch, iso
+from tests.faults.matrix import failing_disk
 from tests.rig import Rig, signal_handlers_kept
 
 MODULE = MODULES["CheckpointHarmony"]
@@ -126,6 +128,19 @@ def test_two_connectors_over_one_storage_are_told_apart(rig: Rig) -> None:
     rig.console.before_call = lambda _: remember(rig, datetime.now(UTC))
     with pytest.raises(TryAgain, match="Another process"):
         rig.cycle(connector)
+
+
+def test_a_storage_that_takes_nothing_is_found_out_before_anything_is_sent(rig: Rig) -> None:
+    """On a full disk the same batch was sent again at each try."""
+    connector = rig.start()
+    connector._recall(int(time.time()))
+    with failing_disk(rig.data, errno.ENOSPC, 3):
+        for _ in range(3):
+            with pytest.raises(TryAgain, match="cannot write its state"):
+                rig.cycle()
+    assert not rig.platform.alerts
+    rig.cycle()
+    assert len(arrived(rig)) == 35 == len(set(arrived(rig)))
 
 
 def test_within_a_round_alerts_are_sent_by_their_last_update_whatever_order_they_come_in(rig: Rig) -> None:

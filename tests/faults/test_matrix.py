@@ -7,27 +7,25 @@ from typing import Any
 
 import pytest
 
-from tests.conformance import DeviceConnectorConformance
-from tests.eset.test_conformance import TestEset as _Eset
-from tests.faults.matrix import Case, chosen, run
-from tests.harfanglab.test_conformance import TestHarfangLab as _HarfangLab
+from tests.conformance_base import ConnectorConformance
+from tests.faults.cases import Case, chosen
+from tests.faults.matrix import run
 from tests.rig import Rig
-from tests.sentinelone.test_conformance import TestSentinelOne as _SentinelOne
-from tests.sophos.test_conformance import TestSophos as _Sophos
+from tests.suites import SUITES
 
-SHARE = 1.0 if os.environ.get("FAULTS") == "all" else 0.25
+SHARE = 1.0 if os.environ.get("FAULTS") == "all" else 0.2
 SEED = int(os.environ.get("FAULTS_SEED", "7"))
 
 
-def matrix_of(suite: type[DeviceConnectorConformance]) -> type[Any]:
+def matrix_of(suite: type[ConnectorConformance]) -> type[Any]:
     """The matrix of one vendor, as a class of tests."""
 
     class Matrix:
-        list_route = suite.list_route
         lab_module = suite.lab_module
         platform = suite.platform
         console = suite.console
-        rig = suite.rig
+        rigged = suite.rigged
+        rig = ConnectorConformance.rig
 
         def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
             if "case" in metafunc.fixturenames:
@@ -39,7 +37,4 @@ def matrix_of(suite: type[DeviceConnectorConformance]) -> type[Any]:
     return Matrix
 
 
-TestHarfangLab = matrix_of(_HarfangLab)
-TestSentinelOne = matrix_of(_SentinelOne)
-TestEset = matrix_of(_Eset)
-TestSophos = matrix_of(_Sophos)
+globals().update({suite.__name__: matrix_of(suite) for suite in SUITES.values()})

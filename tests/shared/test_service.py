@@ -5,6 +5,7 @@ No `from __future__ import annotations` here: the SDK reads the annotation of `c
 
 import json
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -298,6 +299,21 @@ def test_a_stop_ends_the_wait_for_a_start(make: Callable[..., SomeService], plat
     with Running(service, "execute") as running:
         until(lambda: service.last_error)
         assert running.end() < 1
+
+
+def test_a_port_that_is_taken_is_what_is_said(
+    make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A KeyError from the way out stood in its place."""
+    service = make()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("LIVENESS_PORT", "0")
+        monkeypatch.setenv("METRICS_PORT", str(taken.getsockname()[1]))
+        try:
+            with pytest.raises(OSError, match="in use"):
+                service.start_monitoring()
+        finally:
+            service.stop_monitoring()
 
 
 # --- logs

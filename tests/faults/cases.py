@@ -1,0 +1,95 @@
+"""The cells of the fault matrix: module × place in the cycle × fault, generated."""
+
+from __future__ import annotations
+
+import errno
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+from lab.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated, WrongShape
+from tests.conformance_base import ConnectorConformance
+
+
+@dataclass(frozen=True)
+class HttpFault:
+    """A fault of a server and what the round that it ends must say. `heals`: within the tries of one call."""
+
+    name: str
+    make: Callable[[], Fault]
+    says: str
+    heals: bool = False
+
+
+def _in_one_second() -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+
+
+HTTP_FAULTS = (
+    HttpFault("timeout", lambda: Hang(2), "did not answer in time", heals=True),
+    HttpFault("reset", Reset, "could not be reached|cut|broke off", heals=True),
+    HttpFault("truncated body", Truncated, "broke off|not JSON", heals=True),
+    HttpFault("HTML with 200", Html, "HTML page instead of JSON.*Check"),
+    HttpFault("401", lambda: Status(401), "refused the credentials"),
+    HttpFault("403", lambda: Status(403), "forbids|refused the credentials|403"),
+    HttpFault("404", lambda: Status(404), "404"),
+    HttpFault("429 without Retry-After", RateLimited, "429", heals=True),
+    HttpFault("429 with seconds", lambda: RateLimited(1), "429", heals=True),
+    HttpFault("429 with a date", lambda: RateLimited(_in_one_second()), "429", heals=True),
+    HttpFault("500", lambda: Status(500), "500", heals=True),
+    HttpFault("502", lambda: Html(502), "502", heals=True),
+    HttpFault("503", lambda: Status(503), "503", heals=True),
+    HttpFault("504", lambda: Status(504), "504", heals=True),
+    HttpFault("empty 200", Empty, "empty body|did not confirm"),
+    HttpFault("wrong JSON shape", lambda: WrongShape("a text"), "without|confirm|answered|no usable token|sent"),
+    HttpFault("redirect to another host", lambda: Redirect("https://elsewhere.invalid/"), "another host|redirects"),
+)
+DISK_FAULTS = {"disk full": errno.ENOSPC, "read-only disk": errno.EROFS, "storage error": errno.EIO}
+DISK_PLACES = ("state write", "state write after a push")
+PLACES = ("token call", "first page", "middle page", "last page", "push", "task poll")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell. `lasting`: the fault strikes often enough to end a round, not only a try."""
+
+    place: str
+    fault: str
+    lasting: bool
+
+    def __str__(self) -> str:
+        return f"{self.place} × {self.fault}{' (lasting)' if self.lasting else ''}"
+
+
+def cases(suite: type[ConnectorConformance]) -> Iterator[Case]:
+    """Every case of a vendor."""
+    for place in PLACES:
+        if place == "token call" and suite.token_route is None:  # the customer enters the token itself
+            continue
+        if place == "task poll" and not suite.follows_tasks:  # the intake's answer is all that it ever tells
+            continue
+        for fault in HTTP_FAULTS:
+            yield from (Case(place, fault.name, lasting) for lasting in (False, True))
+        if "page" in place:
+            yield Case(place, "repeated page token", True)
+    for place in DISK_PLACES:
+        for fault in DISK_FAULTS:
+            yield from (Case(place, fault, lasting) for lasting in (False, True))
+
+
+def chosen(suite: type[ConnectorConformance], share: float, seed: int) -> list[Case]:
+    """A part of the cases, the same for the same seed, with something of every place and every fault."""
+    everything = list(cases(suite))
+    if share >= 1:
+        return everything
+    random.Random(f"{seed}{suite.__name__}").shuffle(everything)
+    needed = {("place", case.place) for case in everything} | {("fault", case.fault) for case in everything}
+    kept = []
+    for number, case in enumerate(everything):
+        brings = {("place", case.place), ("fault", case.fault)} & needed
+        if brings or number < share * len(everything):
+            kept.append(case)
+            needed -= brings
+    return kept

@@ -1,0 +1,87 @@
+"""Every connector and trigger killed (kill -9) at random points, started again, and compared with what the console holds.
+
+CI runs a few seeds a module; FAULTS=all runs many (`make faults`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.modules import MODULES
+from lab.platform import LocalPlatform
+from tests.rig import Rig, signal_handlers_kept
+from tests.suites import CHANGES, SUITES
+
+SEEDS = 50 if os.environ.get("FAULTS") == "all" else 4
+LATENCY = 0.02  # seconds before each answer, so that a kill can strike what is under way
+CRASHED = {**SUITES, **CHANGES}
+CALLS = range(2, 14)  # of a round, about: a token, four pages, four batches, their tasks, behind that for the secrets
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("name", CRASHED)
+def test_killed_anywhere_and_restarted_nothing_is_missing(
+    name: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Any
+) -> None:
+    """State is written so that a kill at any moment, of a restart too, costs at most a second delivery."""
+    suite, dice = CRASHED[name](), random.Random(f"{name} {seed}")
+    with suite.lab_module.simulated(35) as console, LocalPlatform() as platform, signal_handlers_kept():
+        rig = suite.rigged(console, platform, tmp_path / "data", monkeypatch)
+        if seed % 2:
+            suite.deliver_all(rig)
+            suite.change_all(rig)
+        for server in (console, platform):
+            server.latency, server.before_call = LATENCY, _ask_for_ten
+        before = suite.deliveries(rig)
+        kills = dice.randint(1, 3)
+        for _ in range(kills):
+            _kill(rig, dice.choice(CALLS), dice.uniform(0, 2 * LATENCY))
+            record_property("kill", "working" if suite.undelivered(rig) else "idle")
+            suite.assert_cursor_not_ahead(rig)
+        with rig.process() as process:
+            assert process.wait_for_rounds(1)["last_error"] is None
+        assert not suite.undelivered(rig)
+        arrived = suite.deliveries(rig) - before
+        assert max(arrived.values()) <= 1 + kills
+        assert arrived.total() - len(arrived) <= kills * suite.under_way
+
+
+def test_every_module_is_crashed() -> None:
+    assert set(SUITES) == set(MODULES)
+    assert {suite.lab_module.name for suite in CHANGES.values()} == {name for name in MODULES if MODULES[name].changes}
+
+
+def _kill(rig: Rig, number: int, seconds: float) -> None:
+    """Run the module and kill it so long after the n-th call that a server sees of it; earlier where none comes."""
+    seen = threading.Semaphore(0)
+
+    def count(request: Any) -> None:
+        _ask_for_ten(request)
+        seen.release()
+
+    for server in (rig.console, rig.platform):
+        server.before_call = count
+    process = rig.process().start()
+    try:
+        assert seen.acquire(timeout=20)
+        while number > 1 and seen.acquire(timeout=0.5):
+            number -= 1
+        time.sleep(seconds)
+        assert process.exit_code is None
+    finally:
+        process.kill()
+        for server in (rig.console, rig.platform):
+            server.before_call = _ask_for_ten
+
+
+def _ask_for_ten(request: Any) -> None:
+    """Small pages: a process asks for as many rows as its vendor allows, and gets ten of them."""
+    request.query_string = re.sub(rb"\b(limit|pageSize)=\d+", rb"\1=10", request.query_string)
