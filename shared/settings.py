@@ -31,7 +31,8 @@ def https_url(value: str) -> str:
         host, _port = parts.hostname or "", parts.port
     except ValueError:
         raise ValueError("is not a URL") from None
-    if parts.scheme not in ("http", "https") or not host or any(letter.isspace() for letter in value):
+    misplaced = parts.netloc.find("[") > 0  # `https:[::1]`, put behind `https://`, is read as the host ::1
+    if parts.scheme not in ("http", "https") or not host or misplaced or any(letter.isspace() for letter in value):
         raise ValueError("is not a URL; enter it as https://host")
     if "@" in parts.netloc or "?" in value or "#" in value:  # an empty query would swallow the path put after it
         raise ValueError("must hold no user name, query or fragment; enter it as https://host")

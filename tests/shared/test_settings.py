@@ -69,7 +69,16 @@ def test_an_https_address_is_taken_and_plain_http_for_this_machine_only(entered:
     + [
         (entered, "is not a URL")
         for entered in [
-            *("", " ", "console.example", "//console.example", "https://", "https:///path", "ftp://console.example"),
+            *(
+                "",
+                " ",
+                "console.example",
+                "//console.example",
+                "https://",
+                "https:///path",
+                "https://https:[::1]",
+                "ftp://console.example",
+            ),
             *("file:///etc/passwd", "javascript:alert(1)", "https://[::1", "https://console.example:port"),
             *("https://console.example:99999", "https://con sole.example", "https://console.example\nHost: x"),
             *("https://console.example/a b", "None"),
