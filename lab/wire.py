@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from email.utils import format_datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 CUT = "lab.cut"
 """The WSGI environment's key under which a fault leaves one of the three cuts below."""
+STREAM = "lab.stream"
+"""The key under which a fault leaves the parts of a body, to be made while they are sent: it may have no end."""
 RESET, CLOSE, HALF = "reset", "close", "half"
 
 _SMALL = 65_536  # bytes: below it, head and body leave in one packet train and the copy costs nothing
@@ -99,7 +101,7 @@ class KeepAliveHandler(WSGIRequestHandler):
         elif cut == CLOSE:
             self.close_connection = True
         else:
-            self._send(status, headers, body, half=cut == HALF)
+            self._send(status, headers, body, half=cut == HALF, stream=environ.get(STREAM))
 
     def log(self, type: str, message: str, *args: Any) -> None:
         """Nothing: the server keeps a record of its calls itself."""
@@ -123,14 +125,21 @@ class KeepAliveHandler(WSGIRequestHandler):
                 close()
         return started[0], started[1], body
 
-    def _send(self, status: str, headers: list[tuple[str, str]], body: list[bytes], half: bool) -> None:
+    def _send(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        body: list[bytes],
+        half: bool,
+        stream: Iterator[bytes] | None = None,
+    ) -> None:
         length = sum(map(len, body))
         if half:
             whole = b"".join(body)
             body, length = [whole[: length // 2]], length or 100
             self.close_connection = True
         told = {name.lower() for name, _ in headers} | {"content-length", "connection"}
-        lines = [f"HTTP/1.1 {status}", f"Content-Length: {length}"]
+        lines = [f"HTTP/1.1 {status}", "Transfer-Encoding: chunked" if stream else f"Content-Length: {length}"]
         if "date" not in told:
             lines.append(f"Date: {format_datetime(self.site.now(), usegmt=True)}")
         if "server" not in told:
@@ -140,6 +149,12 @@ class KeepAliveHandler(WSGIRequestHandler):
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         if self.command == "HEAD":
             body = []
+        if stream:
+            self.wfile.write(head)
+            for part in filter(None, stream):  # an empty chunk is the end
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+            self.wfile.write(b"0\r\n\r\n")
+            return
         if length <= _SMALL:
             self.wfile.write(b"".join([head, *body]))
             return

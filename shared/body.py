@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -12,7 +13,10 @@ import requests
 
 MAX_BYTES = 32 * 1024 * 1024  # decompressed
 MAX_SECONDS = 300.0  # a server that drips a byte a minute never trips the read timeout
+MAX_MEMORY = 480 * 1024 * 1024  # of its objects, as `memory_of` tells: twice what 32 MiB of devices take
 _CHUNK = 256 * 1024
+_OBJECT, _ENTRY = 256, 96  # bytes that one takes at most, measured: an object with its first keys; each further value
+_MOST_NAMED = 100  # letters of what is told of a place
 
 
 class TooLarge(ValueError):
@@ -26,8 +30,9 @@ class TooSlow(ValueError):
 class BrokenObject(dict[str, Any]):
     """A JSON object holding what cannot be sent on (NaN, half of a surrogate pair). `field` is where, `reason` what."""
 
-    field = ""
-    reason = ""
+    __slots__ = ("field", "reason")
+    field: str
+    reason: str
 
 
 def read(response: requests.Response) -> bytearray:
@@ -46,6 +51,11 @@ def read(response: requests.Response) -> bytearray:
     return body
 
 
+def memory_of(body: bytes | bytearray) -> int:
+    """Bytes that a body takes when parsed, at most, told by its punctuation: `{"":0}` takes 40 times its length."""
+    return len(body) + _OBJECT * body.count(b"{") + _ENTRY * (body.count(b"[") + body.count(b","))
+
+
 def parse(body: bytes | bytearray) -> Any:
     """JSON → Python; raises ValueError when it is none.
 
@@ -58,7 +68,7 @@ def parse(body: bytes | bytearray) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return _marked(json.loads(body, parse_constant=_NotANumber, parse_float=_finite, parse_int=_whole))
+        return _marked(json.loads(body, parse_constant=_not_a_number, parse_float=_finite, parse_int=_whole))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -66,12 +76,18 @@ def parse(body: bytes | bytearray) -> Any:
 class _NotANumber(str):
     """Stands for NaN, Infinity or a number beyond a double's range until its object is marked."""
 
-    __slots__ = ()
+    __slots__ = ("reason",)
+
+    def __init__(self, said: str) -> None:
+        self.reason = f"{said} is not a JSON number"
+
+
+_not_a_number = lru_cache(_NotANumber)
 
 
 def _finite(digits: str) -> float | _NotANumber:
     number = float(digits)
-    return number if math.isfinite(number) else _NotANumber(digits[:20])
+    return number if math.isfinite(number) else _not_a_number(digits[:20])
 
 
 def _whole(digits: str) -> float | _NotANumber:
@@ -80,29 +96,36 @@ def _whole(digits: str) -> float | _NotANumber:
 
 
 def _marked(value: Any) -> Any:
-    """`value` with each object that holds something unreadable replaced by a `BrokenObject`."""
+    """`value` with each object that holds something unreadable replaced by a `BrokenObject`. In place: a copy would
+    take its memory twice."""
     if isinstance(value, list):
-        return [_marked(item) for item in value]
+        for place, item in enumerate(value):
+            value[place] = _marked(item)
     if not isinstance(value, dict):
         return value
-    whole = {key: _marked(item) for key, item in value.items()}
-    found = next(((key, why) for key, item in whole.items() if (why := _why(key) or _why(item))), None)
+    for key, item in value.items():
+        value[key] = _marked(item)
+    found = next(((key, why) for key, item in value.items() if (why := _why(key) or _why(item))), None)
     if found is None:
-        return whole
-    broken = BrokenObject(whole)
-    broken.field, broken.reason = found[0].encode("ascii", "replace").decode(), found[1]
+        return value
+    broken = BrokenObject(value)
+    broken.field, broken.reason = _printable(found[0]), found[1]
     return broken
 
 
 def _why(value: Any) -> str:
     """Why a marked value cannot be sent, or ""."""
     if isinstance(value, _NotANumber):
-        return f"{value} is not a JSON number"
+        return value.reason
     if isinstance(value, BrokenObject):
-        return f"{value.field}: {value.reason}"
+        return value.reason if ": " in value.reason else f"{value.field}: {value.reason}"
     if isinstance(value, list):
         return next((why for item in value if (why := _why(item))), "")
     try:
         return "" if not isinstance(value, str) else value.encode()[:0].decode()
     except UnicodeEncodeError:
         return "holds half of a surrogate pair, which is no text"
+
+
+def _printable(key: str) -> str:
+    return key[:_MOST_NAMED] if key.isascii() else key[:_MOST_NAMED].encode("ascii", "replace").decode()

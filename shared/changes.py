@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from pyrate_limiter import Duration, RequestRate
 
 from shared.contents import Contents, Watch, changing_paths, chosen
-from shared.delivery import Batch
+from shared.delivery import MOST_WEIGHT, Batch
 from shared.errors import ActionNeeded, ConnectorError
 from shared.http import ApiSession
 from shared.polling import FULL_WALK, SCOPES, WHOLE, DevicePolling, Scope
@@ -56,6 +56,7 @@ class ChangeDelivery:
         self._say = say
         self._said_at = 0.0
         self._waiting: deque[Batch] = deque()
+        self._weight = 0  # bytes of the events that wait
         self._failure: ConnectorError | None = None
 
     def form(self, event: dict[str, Any], before: int | None, now: int) -> bytes:
@@ -69,6 +70,7 @@ class ChangeDelivery:
     def send(self, batch: Batch) -> None:
         """Put it into the queue: each event that is told becomes a batch of its own."""
         self._waiting.extend(_one_by_one(batch))
+        self._weight += batch.weight
 
     def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]:
         """Tell what waits, once the walk is at its end or the queue is full → each batch when it is told.
@@ -80,11 +82,12 @@ class ChangeDelivery:
         most = 0 if all_of_them else _MOST_WAITING
         while self._waiting and not self._stop.is_set():
             batch = self._waiting[0]
-            if len(self._waiting) <= most and not batch.silent:
+            if len(self._waiting) <= most and self._weight <= MOST_WEIGHT and not batch.silent:
                 return
             if not batch.silent:
                 self._told(batch)
             self._waiting.popleft()
+            self._weight -= batch.weight
             yield batch
 
     def confirmed_out_of_order(self) -> Iterator[Batch]:
@@ -94,6 +97,7 @@ class ChangeDelivery:
     def close(self) -> None:
         """Forget what waits."""
         self._waiting.clear()
+        self._weight = 0
 
     def _told(self, batch: Batch) -> None:
         self._say_how_many()

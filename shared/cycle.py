@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared import ocsf
-from shared.delivery import Batch
+from shared.delivery import MOST_WEIGHT, Batch
 from shared.errors import ConnectorError, SkipRecord
 from shared.fingerprints import Fingerprints, key_of
 from shared.mapping import Mapper, Record
@@ -143,7 +143,7 @@ class Round:
                 self._counts.skipped += 1
                 self._skip(record, reason)
             self._pass_by(record)
-            if self._batch.size >= self._batch_size:
+            if self._batch.size >= self._batch_size or self._batch.weight >= MOST_WEIGHT:
                 self._send()
                 if not self._running():
                     return

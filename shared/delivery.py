@@ -21,6 +21,7 @@ from sekoia_automation.asset_connector.utils import TASK_PENDING_STATUSES
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http import ApiSession
 
+MOST_WEIGHT = 16 * 1024 * 1024  # bytes of events in memory: so many are sent, however few they are
 _AHEAD = 2  # batches handed over and not yet accepted: bounds the memory
 _FOLLOWERS = 4
 
@@ -33,6 +34,7 @@ class Batch:
     entries: list[tuple[int, int]] = field(default_factory=list)
     cursor: float | None = None
     silent: int = 0  # events that are only remembered
+    weight: int = 0  # bytes of its events
 
     @property
     def size(self) -> int:
@@ -42,6 +44,7 @@ class Batch:
         self.events.append(event)
         self.entries.append((key, value))
         self.silent += not event
+        self.weight += len(event)
 
 
 class AssetDelivery:

@@ -45,12 +45,14 @@ class Patience:
 
 @dataclass(frozen=True)
 class Reply:
-    """`json`: the parsed body. `date`: when it was sent by the server's clock, epoch seconds, if told."""
+    """`json`: the parsed body. `date`: when it was sent by the server's clock, epoch seconds, if told. `memory`: the
+    bytes that `json` takes at most."""
 
     status: int
     json: Any
     date: float | None
     headers: Mapping[str, str] = field(repr=False)
+    memory: int = 0
 
 
 @runtime_checkable
@@ -170,6 +172,7 @@ class ApiSession:
             json=replies.parsed(self.who, response, body, self._may_be_empty),
             date=times.http_date(response.headers.get("Date")),
             headers=response.headers,
+            memory=bodies.memory_of(body),
         )
 
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytearray]:

@@ -10,41 +10,52 @@ from typing import Any, TypeVar
 from shared.errors import UnexpectedReply
 
 Position = TypeVar("Position", bound=Hashable)
-_MOST_EMPTY_PAGES = 100
+_MOST_IDLE_PAGES = 100
+_HEAVY = 64 * 1024 * 1024  # bytes of memory: such a page is done with before the next one is fetched
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of raw records, in the vendor's order. `date`: the vendor's clock when it answered, epoch seconds.
 
-    `total`: the rows of the whole list when this page was made, where the vendor tells it.
+    `total`: the rows of the whole list when this page was made, where the vendor tells it. `memory`: the bytes that the
+    records take at most.
     """
 
     records: list[Any]
     date: float | None = None
     total: int | None = None
+    memory: int = 0
 
 
 def follow(who: str, fetch: Callable[[Position | None], tuple[Page, Position | None]]) -> Iterator[Page]:
     """Pages from the first (`fetch(None)`) to the one that names no next position.
 
-    A position met twice, or a hundred empty pages in a row, would go on for ever: UnexpectedReply, so that the walk
-    counts as not ended and nothing is concluded from it.
+    A position met twice, or a hundred pages in a row that are empty or begin with the same record, would go on for
+    ever: UnexpectedReply, so that the walk counts as not ended and nothing is concluded from it.
     """
     position: Position | None = None
     seen: set[int] = set()  # hashes: a walk of a million devices names thousands of long cursors
-    empty = 0
+    idle, head = 0, None
     while True:
         page, position = fetch(position)
+        before, head = head, _told(page.records[0]) if page.records else head
+        idle = idle + 1 if head == before else 0
         yield page
-        empty = 0 if page.records else empty + 1
         if position is None:
             return
         if hash(position) in seen:
             raise UnexpectedReply(f"{who} gave the same page position twice; the list cannot be read to its end.")
-        if empty >= _MOST_EMPTY_PAGES:
-            raise UnexpectedReply(f"{who} gave {empty} empty pages in a row and still names a next one.")
+        if idle >= _MOST_IDLE_PAGES:
+            raise UnexpectedReply(f"{who} gave {idle} pages in a row without anything new and still names a next one.")
         seen.add(hash(position))
+
+
+def _told(record: Any) -> Any:
+    """What a record says of itself, but for the lists and objects inside of it."""
+    if isinstance(record, dict):
+        return {key: value for key, value in record.items() if not isinstance(value, dict | list)}
+    return None if isinstance(record, list) else record
 
 
 def records_of(who: str, body: Any, key: str) -> list[Any]:
@@ -71,13 +82,17 @@ def next_position(who: str, told: Any) -> str | None:
 
 
 def read_ahead(pages: Iterator[Page]) -> Generator[Page, None, None]:
-    """The same pages, the next one being fetched (in a thread) while the caller works on this one."""
+    """The same pages, the next one being fetched (in a thread) while the caller works on this one, unless it is heavy."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
     try:
         coming = pool.submit(next, pages, None)
         while (page := coming.result()) is not None:
+            heavy = page.memory > _HEAVY
+            if heavy:
+                yield page
             coming = pool.submit(next, pages, None)
-            yield page
+            if not heavy:
+                yield page
             del page
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -59,11 +59,14 @@ def parsed(
     """The JSON of a 2xx reply; None for an empty one of a status that may be."""
     if not body.strip() and response.status_code in may_be_empty:
         return None
+    doing = f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
+    if bodies.memory_of(body) > bodies.MAX_MEMORY:
+        most = bodies.MAX_MEMORY // (1024 * 1024)
+        raise UnexpectedReply(f"{who} answered {doing} with values that fill more than {most} MiB of memory.")
     try:
         return bodies.parse(body)
     except ValueError:
         pass
-    doing = f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
     if not body.strip():
         raise UnexpectedReply(f"{who} answered {doing} with an empty body (HTTP {response.status_code}).")
     if body.lstrip()[:1] == b"<":

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from abc import abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -214,6 +215,10 @@ class Service(Trigger):
 
 
 class _QuietLivenessHandler(LivenessHandler):
-    """Writes no line per probe."""
+    """Writes no line per probe, and none of one that did not wait for its answer."""
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):
+            super().handle()
 
     def log_message(self, *_: Any) -> None: ...

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.errors import TryAgain
+from shared.errors import TryAgain, UnexpectedReply
 from shared.pages import Page
 
 _PASSES = 3  # over one window, before it is halved
 _MOST_ROWS = 20_000  # of a window, which is held in memory to be sorted; one of a second cannot be split
+_MOST_MEMORY = 128 * 1024 * 1024  # bytes of a window's rows, of one of a second too
 _MOST_KNOWN = 100_000
 _YOUNG = 60  # seconds after its end in which rows may still come into a window
 
@@ -58,9 +59,9 @@ def read_window(
     young that rows may still come into it is read again in any case, for one that comes hides from the total one that
     leaves. It is at rest when two passes in a row bring the same: then none was passed by, because a row that left
     would be missing from the second. The rows are those of all the passes. A window that does not come to rest, or
-    holds too much, is halved; TryAgain when a second of it does not come to rest.
+    holds too much, is halved; TryAgain when a second of it does not come to rest, UnexpectedReply when it holds too much.
     """
-    while (reading := _read(window, pages, key_of)) is None:
+    while (reading := _read(who, window, pages, key_of)) is None:
         if window.half is None:
             raise TryAgain(
                 f"{who} changed what it holds each time it was read ({_PASSES} times), so that rows may have been passed "
@@ -70,10 +71,13 @@ def read_window(
     return reading
 
 
-def _read(window: Window, pages: Callable[[int, int], Iterator[Page]], key_of: Callable[[Any], str]) -> Reading | None:
+def _read(
+    who: str, window: Window, pages: Callable[[int, int], Iterator[Page]], key_of: Callable[[Any], str]
+) -> Reading | None:
     reading = Reading(window)
     most = _MOST_ROWS if window.half else math.inf
     before: set[str] | None = None
+    memory = 0
     for _ in range(_PASSES):
         seen: set[str] = set()
         totals: set[int | None] = set()
@@ -82,6 +86,10 @@ def _read(window: Window, pages: Callable[[int, int], Iterator[Page]], key_of: C
             count += 1
             totals.add(page.total)
             reading.date = page.date if reading.date is None else reading.date
+            memory += page.memory
+            if memory > _MOST_MEMORY:
+                _require_half(who, window)
+                return None
             rows = {key_of(record): record for record in page.records}
             reading.rows.update(rows)
             seen.update(rows)
@@ -93,6 +101,13 @@ def _read(window: Window, pages: Callable[[int, int], Iterator[Page]], key_of: C
             return reading
         before = seen
     return None
+
+
+def _require_half(who: str, window: Window) -> None:
+    """UnexpectedReply when the window, which is too heavy, cannot be halved."""
+    if window.half is None:
+        most = _MOST_MEMORY // (1024 * 1024)
+        raise UnexpectedReply(f"{who} gave more for one second than {most} MiB of memory hold; nothing of it was sent.")
 
 
 class Known:

@@ -1,230 +1,222 @@
-"""A console that means harm, or is badly broken: the module's process stays small, lives, and says what happened."""
+"""A console that means harm, or is badly broken: the module's process stays small, lives, and says what happened.
+
+With FAULTS=all (`make faults`) each module meets each attack of `tests/hostile.py`. CI lets the modules take turns, by
+FAULTS_SEED, and each meet the three attacks that tell most.
+"""
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 import re
 import ssl
-import threading
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from flask import Response
 
-from lab.consoles.sentinelone import SimulatedSentinelOne
-from lab.faults import Fault
-from lab.modules import MODULES
+from lab.faults import Redirect
+from lab.modules import MODULES, LabModule
 from lab.platform import LocalPlatform
 from lab.process import ModuleProcess
+from lab.server import LocalServer
+from tests.conformance_base import until
+from tests.hostile import WORST_MIB, Attack, Dialect, Streams, attacks
+from tests.suites import SUITES
 
-MODULE = MODULES["SentinelOne"]
-MIB = 1024 * 1024
-REFUSED_MIB, WORST_PAGE_MIB = 300, 800
-BRACES = 8_000_000 if os.environ.get("FAULTS") == "all" else 1_000_000  # the former fill the 32 MiB, in a minute
+WHOLE = os.environ.get("FAULTS") == "all"
+SEED = int(os.environ.get("FAULTS_SEED", "7"))
+TELLING = ("a decompression bomb", "NaN", "objects in objects")
+FLEET = 3
+WITH_TRIGGERS = [module for module in MODULES.values() if module.changes]
+ATTACKS = {attack.name: attack for attack in attacks(WHOLE)}
 
+# A trigger tells of every device; the first window of alerts is empty, the attack's own.
+ARGUMENTS = {"frequency": 1, "include_existing": True, "hours_ago": 8}
 
-@dataclass(frozen=True)
-class Streams(Fault):
-    """A 200 whose body is made while it is sent, so that this side stays small too."""
-
-    name: str
-    parts: Callable[[], Iterator[bytes]]
-    encoding: str = ""
-
-    def answer(self) -> Response:
-        headers = {"Content-Encoding": self.encoding} if self.encoding else {}
-        return Response(self.parts(), 200, headers, content_type="application/json")
-
-    def __str__(self) -> str:
-        return self.name
+Report = Callable[[str, object], None]
 
 
-def page(*records: Any) -> Callable[[], Iterator[bytes]]:
-    return lambda: iter([json.dumps({"data": list(records), "pagination": {"nextCursor": None}}).encode()])
+def turns(of: Iterable[str], modules: Iterable[LabModule] = MODULES.values(), everyone: tuple[str, ...] = ()) -> Any:
+    """Each of these with each module, or with one of them in turn; those for `everyone` with each in any case."""
+    listed = list(modules)
+    return [
+        pytest.param(module, one, id=f"{module.name}-{one}")
+        for number, one in enumerate(of)
+        for place, module in enumerate(listed)
+        if WHOLE or one in everyone or place == (number + SEED) % len(listed)
+    ]
 
 
-def raw_page(*records: bytes) -> Callable[[], Iterator[bytes]]:
-    return lambda: iter([b'{"data":[', b",".join(records), b'],"pagination":{"nextCursor":null}}'])
+class Scene:
+    """A module's process between a simulated console of a small fleet and the local platform."""
 
+    def __init__(
+        self,
+        module: LabModule,
+        console: Any,
+        platform: LocalPlatform,
+        folder: Path,
+        command: str | None = None,
+        **environment: str,
+    ) -> None:
+        self.module, self.console, self.platform = module, console, platform
+        self.dialect = Dialect.of(module.name)
+        self.process = ModuleProcess(
+            module,
+            platform,
+            module.settings_for(console),
+            {**getattr(SUITES[module.name], "arguments", {}), **ARGUMENTS},
+            folder / "data",
+            log=folder / "module.log",
+            command=command,
+            environment={"CONNECTOR_WAIT_SCALE": "0.02", **environment},
+        )
 
-def a_gigabyte() -> Iterator[bytes]:
-    yield b'{"data":["'
-    for _ in range(1024):
-        yield b"x" * MIB
+    @property
+    def said(self) -> str:
+        return self.process.log.read_text(encoding="utf-8")
 
+    @property
+    def arrived(self) -> set[str]:
+        events = self.module.kind.arrived(self.platform, self.process.uuid)
+        return {str(event.get("device", {}).get("uid") or event.get("id")) for event in events}
 
-def a_bomb() -> Iterator[bytes]:
-    """A gigabyte of spaces in a megabyte of gzip."""
-    packer = zlib.compressobj(wbits=31)
-    for _ in range(1024):
-        yield packer.compress(b" " * MIB)
-    yield packer.flush()
+    @property
+    def peak_mib(self) -> float:
+        """The most memory the process had so far."""
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii"))
+        assert found
+        return int(found[1]) / 1024
 
-
-def a_bomb_in_a_bomb() -> Iterator[bytes]:
-    yield gzip.compress(b"".join(a_bomb()))
-
-
-def nested(depth: int) -> bytes:
-    return b'{"id":"deep","osName":' + b"[" * depth + b"]" * depth + b"}"
-
-
-REFUSED = [
-    (Streams("a body of 1 GB", a_gigabyte), "more than 32 MiB"),
-    (Streams("a decompression bomb", a_bomb, "gzip"), "more than 32 MiB"),
-    (Streams("a bomb in a bomb", a_bomb_in_a_bomb, "gzip, gzip"), "more than 32 MiB|broke off"),
-    (Streams("a body that is not what it says", lambda: iter([b"no gzip"]), "gzip"), "broke off"),
-    (Streams("JSON nested 200,000 deep", raw_page(nested(200_000))), "not JSON"),
-]
-WORST = [
-    (Streams("strings of 10 MB", page({"id": "a", "computerName": "x" * 10 * MIB}, {"id": "b"})), {"b"}, None),
-    (
-        Streams(
-            "a device with a million interfaces",
-            raw_page(b'{"id":"a","networkInterfaces":[' + b",".join([b'{"name":"eth0","id":"1"}'] * 1_000_000) + b"]}"),
-        ),
-        {"a"},
-        None,
-    ),
-    (Streams("nothing but braces", raw_page(*[b"{}"] * BRACES)), set(), "Skipped"),
-    (Streams("a lone surrogate", raw_page(b'{"id":"a","osName":"\\ud800"}', b'{"id":"b"}')), {"b"}, "surrogate"),
-    (Streams("NaN", raw_page(b'{"id":"a","osName":NaN}', b'{"id":"b"}')), {"b"}, "NaN"),
-    (Streams("NUL", raw_page(b'{"id":"a","computerName":"x\\u0000y"}', b'{"id":"b"}')), {"a", "b"}, None),
-    (Streams("a key twice", raw_page(b'{"id":"a","id":"b","computerName":1}')), {"b"}, None),
-    (Streams("a number of 10,000 digits", raw_page(b'{"id":"a","activeThreats":' + b"9" * 10_000 + b"}")), set(), None),
-]
+    def until_the_fleet_arrived(self, seconds: float = 120) -> None:
+        """Whatever was done to it, the process goes on and brings everything."""
+        fleet = {str(self.console.record(one)[self.dialect.uid]) for one in self.console.ids}
+        until(lambda: self.process.exit_code is not None or fleet <= self.arrived, seconds)
+        assert self.process.exit_code is None, self.said[-2000:]
 
 
 @pytest.fixture
-def console() -> Iterator[SimulatedSentinelOne]:
-    with SimulatedSentinelOne() as console:
-        console.has(agents=3)
-        yield console
+def scene(module: LabModule, tmp_path: Path) -> Iterator[Scene]:
+    with module.simulated(FLEET) as console, LocalPlatform(strict=False) as platform:
+        yield Scene(module, console, platform, tmp_path)
 
 
 @pytest.fixture
-def platform() -> Iterator[LocalPlatform]:
-    with LocalPlatform(strict=False) as platform:
-        yield platform
+def elsewhere() -> Iterator[LocalServer]:
+    """Another server on this machine, which must never be called."""
+    with LocalServer() as server:
+        yield server
 
 
-@pytest.fixture
-def process(console: SimulatedSentinelOne, platform: LocalPlatform, tmp_path: Path) -> ModuleProcess:
-    return ModuleProcess(
-        MODULE,
-        platform,
-        MODULE.settings_for(console),
-        {"frequency": 1},
-        tmp_path / "data",
-        log=tmp_path / "module.log",
-        environment={"CONNECTOR_WAIT_SCALE": "0.02"},
-    )
+def survives(attack: Attack, scene: Scene, record_property: Report) -> None:
+    fault = Streams(attack.bodies(scene.dialect), attack.encoding)
+    scene.console.fault(fault, match=scene.dialect.route, times=attack.calls)
+    with scene.process as process:
+        process.wait_for_rounds(1, timeout=300)
+        if attack.calls is None:
+            scene.console.clear_faults()
+        scene.until_the_fleet_arrived()
+        peak = scene.peak_mib
+        record_property("peak", (scene.module.name, attack.name, round(peak)))
+        assert peak < attack.most
+        assert process.stop() == 0
+    assert attack.arrive <= scene.arrived
+    assert re.search(attack.says, scene.said)
+    assert "Traceback" not in scene.said
+    assert not scene.console.waiting_faults
 
 
-def peak_mib(process: ModuleProcess) -> float:
-    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    assert found
-    return int(found[1]) / 1024
-
-
-@pytest.mark.parametrize(("fault", "says"), REFUSED, ids=[fault.name for fault, *_ in REFUSED])
-def test_what_is_refused_for_its_size_stays_small_and_is_said(
-    fault: Streams, says: str, console: SimulatedSentinelOne, platform: LocalPlatform, process: ModuleProcess
+@pytest.mark.parametrize(("module", "attack"), turns(ATTACKS, everyone=TELLING))
+def test_an_attack_costs_a_record_or_a_round(
+    module: LabModule, attack: str, scene: Scene, record_property: Report
 ) -> None:
-    console.fault(fault, match="agents", times=3)
-    with process:
-        health = process.wait_for_rounds(1)
-        assert re.search(says, health["last_error"])
-        process.wait_for_rounds(4)
-        assert peak_mib(process) < REFUSED_MIB
-    assert len(platform.devices) == 3
+    survives(ATTACKS[attack], scene, record_property)
 
 
-@pytest.mark.parametrize(("fault", "arrive", "says"), WORST, ids=[fault.name for fault, *_ in WORST])
-def test_the_worst_page_within_the_bound_costs_its_bad_records_only(
-    fault: Streams,
-    arrive: set[str],
-    says: str | None,
-    console: SimulatedSentinelOne,
-    platform: LocalPlatform,
-    process: ModuleProcess,
+@pytest.mark.parametrize(
+    ("module", "attack"), turns(["long texts on each page", "heavy pages in a row"], WITH_TRIGGERS)
+)
+def test_a_trigger_that_holds_events_back_stays_small_too(
+    module: LabModule, attack: str, scene: Scene, tmp_path: Path, record_property: Report
 ) -> None:
-    console.fault(fault, match="agents")
-    with process:
-        process.wait_for_rounds(1, timeout=240)
-        assert peak_mib(process) < WORST_PAGE_MIB
-        assert arrive <= set(platform.devices)
-    if says:
-        assert says in process.log.read_text()
-    assert "Traceback" not in process.log.read_text()
+    trigger = Scene(module, scene.console, scene.platform, tmp_path, command=module.changes_command)
+    survives(ATTACKS[attack], trigger, record_property)
 
 
-def test_pages_without_end_are_given_up(
-    console: SimulatedSentinelOne, platform: LocalPlatform, process: ModuleProcess
+@pytest.mark.parametrize(("module", "_turn"), turns(["in turn"]))
+def test_ever_new_records_on_pages_without_end_are_delivered_in_little_memory(
+    module: LabModule, _turn: str, scene: Scene, record_property: Report
 ) -> None:
-    """Each page is empty and names another."""
-    numbers = iter(range(10**9))
+    """Nothing tells them from a large fleet; but in a window of time they are given up once they fill the memory."""
+    dialect, numbers = scene.dialect, count()
 
-    @dataclass(frozen=True)
-    class Endless(Fault):
-        def answer(self) -> Response:
-            body = {"data": [], "pagination": {"nextCursor": f"page-{next(numbers)}"}}
-            return Response(json.dumps(body), 200, content_type="application/json")
+    def records() -> list[bytes]:
+        return [dialect.record(f"new-{next(numbers)}", more=f',"text":"{"x" * 3000}"') for _ in range(1000)]
 
-    console.fault(Endless(), match="agents", times=None)
-    with process:
-        assert "empty pages in a row" in process.wait_for_rounds(1)["last_error"]
-
-
-class _Listener(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.server.heard.append(dict(self.headers))  # type: ignore[attr-defined]
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None: ...
+    endless = (dialect.page(*records(), next_page=dialect.position(number)) for number in count())
+    scene.console.fault(Streams(endless), match=dialect.route, times=None)
+    with scene.process as process:
+        pages = 60 if WHOLE else 15
+        until(
+            lambda: len(scene.console.calls_to(dialect.route)) > pages or (process.health() or {}).get("last_error"),
+            300,
+        )
+        record_property("peak", (module.name, "ever new records", round(scene.peak_mib)))
+        assert scene.peak_mib < WORST_MIB
+        assert process.stop() == 0
+    assert "Traceback" not in scene.said
 
 
-@pytest.mark.parametrize("wrong", ["name", "authority"])
-def test_a_certificate_that_is_not_the_consoles_gets_no_token(wrong: str, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("elsewhere.example" if wrong == "name" else "localhost").configure_cert(context)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Listener)
-    server.heard = []  # type: ignore[attr-defined]
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    bundle = tmp_path / "ca.pem"
-    if wrong == "name":
-        authority.cert_pem.write_to_path(bundle)
+@pytest.mark.parametrize(("module", "way"), turns(["a next page", "a redirect"], everyone=("a next page",)))
+def test_the_token_goes_nowhere_else(module: LabModule, way: str, scene: Scene, elsewhere: LocalServer) -> None:
+    if way == "a next page":
+        page = scene.dialect.page(scene.dialect.record("a"), next_page=f"{elsewhere.url}/next?page=2")
+        scene.console.fault(Streams(iter([page])), match=scene.dialect.route)
     else:
-        trustme.CA().cert_pem.write_to_path(bundle)
-    try:
-        with LocalPlatform() as platform:
-            settings = {"hostname": f"https://localhost:{server.server_port}", "api_token": "a-token"}
-            process = ModuleProcess(
-                MODULE,
-                platform,
-                settings,
-                {},
-                tmp_path / "data",
-                log=tmp_path / "module.log",
-                environment={"CONNECTOR_WAIT_SCALE": "0.02", "REQUESTS_CA_BUNDLE": str(bundle)},
-            )
-            with process:
-                error = process.wait_for_rounds(1)["last_error"]
-        assert "No trusted TLS connection" in error
-        assert ("for another host name" if wrong == "name" else "authority is not known") in error
-        assert not server.heard  # type: ignore[attr-defined]
-    finally:
-        server.shutdown()
-        server.server_close()
+        scene.console.fault(Redirect(f"{elsewhere.url}/api"), match=scene.dialect.route)
+    with scene.process:
+        scene.until_the_fleet_arrived()
+    assert not elsewhere.calls
+    assert not scene.console.waiting_faults
+    assert "Traceback" not in scene.said
+
+
+@pytest.mark.parametrize("module", [MODULES["Sophos"]], ids=["Sophos"])
+def test_a_data_region_on_another_host_gets_no_token(module: LabModule, scene: Scene, elsewhere: LocalServer) -> None:
+    scene.console.region = elsewhere.url.replace("127.0.0.1", "localhost")  # other ports of the same host are taken
+    with scene.process as process:
+        assert "not under the domain" in process.wait_for_rounds(1)["last_error"]
+    assert not elsewhere.calls
+
+
+CERTIFICATES = {
+    "right": "",
+    "of another name": "the certificate is for another host name",
+    "of another authority": "the certificate's authority is not known here",
+}
+
+
+@pytest.mark.parametrize(("module", "certificate"), turns(CERTIFICATES, everyone=("of another name",)))
+def test_a_certificate_that_is_not_the_consoles_gets_no_token(
+    module: LabModule, certificate: str, tmp_path: Path
+) -> None:
+    trusted, unknown = trustme.CA(), trustme.CA()
+    signed_by = unknown if certificate == "of another authority" else trusted
+    name = "elsewhere.example" if certificate == "of another name" else "127.0.0.1"
+    console, bundle = module.simulated(FLEET), tmp_path / "ca.pem"
+    trusted.cert_pem.write_to_path(bundle)
+    console.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    signed_by.issue_cert(name).configure_cert(console.tls)
+    with console, LocalPlatform(strict=False) as platform:
+        scene = Scene(module, console, platform, tmp_path, REQUESTS_CA_BUNDLE=str(bundle))
+        with scene.process as process:
+            if certificate == "right":
+                scene.until_the_fleet_arrived()
+                return
+            error = process.wait_for_rounds(1)["last_error"]
+    assert "No trusted TLS connection" in error
+    assert CERTIFICATES[certificate] in error
+    assert not console.calls

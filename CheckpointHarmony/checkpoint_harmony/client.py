@@ -87,7 +87,8 @@ class HarmonyMobileClient:
             path, query = (ALERTS, self._first_page()) if link is None else self._split(link)
             reply = self._call(path, {**query, **bounds})  # a link that lost the bounds would lead through all alerts
             records, meta = records_of(who, reply.json, "objects"), paging_of(who, reply.json, "meta")
-            return Page(records, reply.date, count(meta.get("total_count"))), next_position(who, meta.get("next"))
+            page = Page(records, reply.date, count(meta.get("total_count")), reply.memory)
+            return page, next_position(who, meta.get("next"))
 
         return follow(who, fetch)
 

@@ -22,7 +22,6 @@ from shared.pages import Page, follow, next_position, records_of
 from shared.state import JsonFile
 from shared.tokens import FetchedToken, PasswordGrant, granted
 
-DEVICES, DEVICE_GROUPS = "/v1/devices", "/v1/device_groups"
 PARENT_GROUP = "parentGroupUuid → deviceGroups"  # put into the devices; no key of ESET's looks like this
 HEADERS = {"3rd-integration": "Sekoia.io"}  # the integrations that ESET sanctions name themselves so, on every call
 RATES = (RequestRate(10, Duration.SECOND),)  # of a user, documented by the vendor
@@ -76,24 +75,25 @@ class EsetClient:
             self._warn(f"The device groups could not be read; those known so far stand in. {error}")
         if self._file and self._file.read() != dict(self._groups):
             self._file.write(dict(self._groups))
-        for page in self._pages(DEVICES, "devices", self._page_size):
+        for page in self._pages("/v1/devices", "devices", self._page_size):
             for device in page.records:
                 with_group(device, self._groups)
             yield page
 
     def _read_groups(self) -> None:
-        pages = list(self._pages(DEVICE_GROUPS, "deviceGroups", self.PAGE_SIZE))
+        pages = list(self._pages("/v1/device_groups", "deviceGroups", self.PAGE_SIZE))
         self._groups.clear()
         self._groups.update(named_groups(group for page in pages for group in page.records))
 
     def _pages(self, path: str, key: str, size: int) -> Iterator[Page]:
         def fetch(token: str | None) -> tuple[Page, str | None]:
-            query = {"pageSize": size} if token is None else {"pageSize": size, "pageToken": token}
+            query = {"pageSize": size} | ({} if token is None else {"pageToken": token})
             reply = _ask(self._session, "GET", path, params=query)
             # Where there is nothing at all, proto3 JSON leaves the list out; on a later page it is missing.
             nothing = token is None and isinstance(reply.json, dict) and reply.json.keys() <= {"nextPageToken"}
             records = [] if nothing else records_of(self._session.who, reply.json, key)
-            return Page(records, reply.date), next_position(self._session.who, reply.json.get("nextPageToken"))
+            page = Page(records, reply.date, memory=reply.memory)
+            return page, next_position(self._session.who, reply.json.get("nextPageToken"))
 
         return follow(self._session.who, fetch)
 

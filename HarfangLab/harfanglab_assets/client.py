@@ -58,7 +58,8 @@ class HarfangLabClient:
             tally.add(records, None if bare else reply.json.get("count"))
             if tally.repeated_pages >= _MOST_REPEATED:
                 raise UnexpectedReply(f"{self._session.who} gives the same agents page after page, without an end.")
-            return Page(records, reply.date), None if bare else self._next_link(reply.json.get("next"))
+            page = Page(records, reply.date, memory=reply.memory)
+            return page, None if bare else self._next_link(reply.json.get("next"))
 
         return follow(self._session.who, fetch)
 

@@ -45,7 +45,7 @@ class SentinelOneClient:
             # The other parameters stay the same on every page, and so does the order.
             reply = self._session.get(AGENTS, query if cursor is None else {**query, "cursor": cursor})
             records = records_of(self._session.who, reply.json, "data")
-            return Page(records, reply.date), _next_cursor(reply.json, self._session.who)
+            return Page(records, reply.date, memory=reply.memory), _next_cursor(reply.json, self._session.who)
 
         return follow(self._session.who, fetch)
 

@@ -116,7 +116,8 @@ class SophosClient:
                 if isinstance(endpoint, dict):
                     endpoint[TENANT_NAME] = tenant.name
             # nextKey alone says whether there is more: the size of a page does not.
-            return Page(records, reply.date), next_position(who, paging_of(who, reply.json, "pages").get("nextKey"))
+            page = Page(records, reply.date, memory=reply.memory)
+            return page, next_position(who, paging_of(who, reply.json, "pages").get("nextKey"))
 
         return follow(who, fetch)
 

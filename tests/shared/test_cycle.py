@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.cycle import Counts, Round, Walk
-from shared.delivery import Batch
+from shared.delivery import MOST_WEIGHT, Batch
 from shared.errors import SkipRecord, TryAgain, UnexpectedReply
 from shared.fingerprints import Fingerprints, fingerprint, key_of
 from shared.mapping import Field, Mapper, const, count
@@ -455,3 +455,11 @@ def test_a_stop_at_the_end_of_the_walk_does_not_count_as_an_end(bench: Any) -> N
 
 def test_a_reason_to_skip_names_the_field_and_not_its_value() -> None:
     assert str(SkipRecord("osName", "is missing")) == "osName: is missing"
+
+
+def test_a_batch_is_sent_before_its_events_fill_the_memory(bench: Callable[..., Bench]) -> None:
+    """A thousand devices with texts of megabytes were gathered into gigabytes."""
+    going = bench(batch_size=1000)
+    text = "x" * (MOST_WEIGHT // 4)
+    going.run([device(f"a{n}" + text, n) for n in range(6)])
+    assert [batch.size for batch, _ in going.deliveries.batches] == [2, 2, 2]

@@ -350,6 +350,20 @@ def test_a_body_above_the_bound_is_dropped_while_it_is_read(
     assert written < 100
 
 
+def test_values_that_would_fill_the_memory_are_not_parsed(
+    loopback: Callable[..., Loopback], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """32 MiB of `{}` are 800 MB of objects."""
+    monkeypatch.setattr(body, "MAX_MEMORY", 1024 * 1024)
+    pages = iter([b"[" + b"{}," * 2_500 + b"{}]", b"[" + b"{}," * 3_500 + b"{}]"])
+    server = loopback(lambda exchange, _: exchange.reply(200, next(pages)))
+    reply = session(server.url).get("/things")
+    assert len(reply.json) == 2_501
+    assert 800_000 < reply.memory < 1024 * 1024
+    with pytest.raises(UnexpectedReply, match="values that fill more than 1 MiB of memory"):
+        session(server.url).get("/things")
+
+
 def test_a_compressed_bomb_is_refused_before_it_is_unpacked(loopback: Callable[..., Loopback]) -> None:
     bomb = gzip.compress(b" " * body.MAX_BYTES * 6, 9)
     assert len(bomb) < 512 * 1024

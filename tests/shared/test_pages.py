@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import count
+from itertools import count, islice
 from threading import Event
 
 import pytest
@@ -38,8 +38,24 @@ def test_a_position_met_twice_is_an_error_and_not_an_endless_walk(circle: list[s
 
 def test_empty_pages_that_always_name_a_next_one_are_an_error() -> None:
     numbers = count(1)
-    with pytest.raises(UnexpectedReply, match="100 empty pages in a row"):
+    with pytest.raises(UnexpectedReply, match="100 pages in a row without anything new"):
         list(follow("Vendor", lambda _: (Page([]), next(numbers))))
+
+
+@pytest.mark.parametrize("record", [{"id": 1, "inside": [1]}, "text", [1]], ids=repr)
+def test_the_same_record_on_pages_without_end_is_an_error(record: object) -> None:
+    """Under ever new positions it was an endless walk."""
+    numbers = count(1)
+    with pytest.raises(UnexpectedReply, match="100 pages in a row without anything new"):
+        list(islice(follow("Vendor", lambda _: (Page([record]), next(numbers))), 500))
+
+
+def test_pages_that_share_a_first_record_now_and_then_are_no_error() -> None:
+    def fetch(position: int | None) -> tuple[Page, int | None]:
+        at = position or 0
+        return Page([{"id": at // 60}]), at + 1 if at < 240 else None
+
+    assert len(list(follow("Vendor", fetch))) == 241
 
 
 def test_some_empty_pages_between_full_ones_are_no_error() -> None:
@@ -112,6 +128,23 @@ def test_no_more_than_one_page_is_fetched_ahead() -> None:
         next(pages)
         time.sleep(0.05)
         assert fetched == [0, 1]
+
+
+def test_while_a_heavy_page_is_worked_on_no_other_is_fetched() -> None:
+    """Two of them at once would take a gigabyte."""
+    fetched = []
+
+    def fetching() -> Iterator[Page]:
+        for n, memory in enumerate([0, 100 * 1024 * 1024, 0, 0]):
+            fetched.append(n)
+            yield Page([n], memory=memory)
+
+    pages = read_ahead(fetching())
+    next(pages)
+    assert next(pages).records == [1]
+    time.sleep(0.05)
+    assert fetched == [0, 1]
+    assert [page.records for page in pages] == [[2], [3]]
 
 
 def test_what_a_fetch_raises_comes_out_after_the_pages_before_it() -> None:

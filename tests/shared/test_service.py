@@ -6,9 +6,11 @@ No `from __future__ import annotations` here: the SDK reads the annotation of `c
 import json
 import signal
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.server import HTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -17,9 +19,10 @@ import pytest
 import requests
 import requests_mock
 from sekoia_automation.module import Module
+from sekoia_automation.trigger import LivenessHandler
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
-from shared.service import Backoff, Service
+from shared.service import Backoff, Service, _QuietLivenessHandler
 from shared.settings import HttpsUrl, ModuleSettings, Secret
 
 from .loopback import until
@@ -365,3 +368,21 @@ def test_lines_nobody_takes_are_kept_up_to_a_bound(
 def test_nothing_to_say_is_not_posted(make: Callable[..., SomeService], platform: requests_mock.Mocker) -> None:
     make()._send_logs_to_api()
     assert platform.call_count == 0
+
+
+def test_a_probe_that_does_not_wait_for_its_answer_leaves_no_traceback(
+    make: Callable[..., SomeService], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """socketserver wrote one for each, while the process was busy with a large page."""
+    LivenessHandler.trigger = make()
+    with HTTPServer(("127.0.0.1", 0), _QuietLivenessHandler) as server:
+        for _ in range(3):
+            with socket.create_connection(server.server_address) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
+            server.handle_request()
+        with socket.create_connection(server.server_address) as probe:
+            probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
+            server.handle_request()
+            assert b"cycles" in probe.recv(4096)
+    assert capfd.readouterr().err == ""

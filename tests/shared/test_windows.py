@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import windows
-from shared.errors import TryAgain
+from shared.errors import TryAgain, UnexpectedReply
 from shared.pages import Page
 from shared.windows import Known, Window, next_window, read_window
 
@@ -168,6 +169,25 @@ def test_a_window_with_too_much_in_it_is_halved_before_it_is_read_to_the_end(mon
 def test_a_second_with_too_much_in_it_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "_MOST_ROWS", 20)
     assert len(Source(rows(50, at=5), size=10).read(5, 6).rows) == 50
+
+
+def heavy(source: Source, bytes_a_page: int) -> Callable[[int, int], Iterator[Page]]:
+    return lambda start, end: (replace(page, memory=bytes_a_page) for page in source.pages(start, end))
+
+
+def test_a_window_that_would_fill_the_memory_is_halved_before_it_is_read_to_the_end() -> None:
+    source = Source({f"r{number}": number for number in range(100)}, size=10)
+    reading = read_window("Source", Window(0, 99), heavy(source, windows._MOST_MEMORY // 2), str)
+    assert reading.window.end < 25
+    assert source.calls < 15
+
+
+def test_a_second_that_would_fill_the_memory_is_given_up_after_the_page_that_was_too_much() -> None:
+    """It was read to its end, which a hostile server has none of."""
+    source = Source(rows(500, at=5), size=10)
+    with pytest.raises(UnexpectedReply, match="gave more for one second than 128 MiB"):
+        read_window("Source", Window(5, 6), heavy(source, windows._MOST_MEMORY // 4), str)
+    assert source.calls == 5
 
 
 @pytest.mark.parametrize("seed", range(30))

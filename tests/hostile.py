@@ -1,0 +1,222 @@
+"""Consoles that mean harm: how each writes a page, and what is done to it. Attacks are the same for all modules."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from typing import Any
+
+from flask import Response, request
+
+from lab.faults import Fault
+from lab.wire import STREAM
+from shared.body import MAX_BYTES, MAX_MEMORY, memory_of
+from tests.suites import SUITES
+
+MIB = 1024 * 1024
+
+
+_MANY = {
+    "ESET": ('"hardwareProfiles":[{"networkAdapters":[', '{"caption":"eth0"}', "]}]"),
+    "SentinelOne": ('"networkInterfaces":[', '{"name":"eth0","id":"1"}', "]"),
+    "Sophos": ('"macAddresses":[', '"00:00:5e:00:53:01"', "]"),
+}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a console writes a page, as its conformance suite has it. `empty` is a page without records that names a next one,
+    by the only text in it; `uid` and `name` are what a record's identity and name are called. `many` is a list inside of
+    a record: what stands before it, an entry, what stands behind it.
+    """
+
+    route: str
+    empty: dict[str, Any]
+    uid: str
+    name: str
+    many: tuple[str, str, str]
+
+    @classmethod
+    def of(cls, module: str) -> Dialect:
+        suite = SUITES[module]
+        uid, name = (getattr(suite, fields, [own])[0] for fields, own in (("id_fields", "id"), ("name_fields", "name")))
+        return cls(
+            suite.list_route, suite.page_without_end, uid, name, _MANY.get(module, ('"entries":[', '"entry"', "]"))
+        )
+
+    def page(self, *records: bytes, next_page: str | None = None) -> Iterator[bytes]:
+        before, behind = json.dumps(_replaced(self.empty, lambda _: next_page)).encode().split(b"[]", 1)
+        yield before + b"["
+        yield b",".join(records)
+        yield b"]" + behind
+
+    def position(self, number: int) -> str:
+        """Of the page of that number: a link or a token."""
+        told: list[str] = []
+        _replaced(self.empty, told.append)
+        return told[0] + (f"&page={number}" if "?" in told[0] else f"-{number}")
+
+    def record(self, uid: str, name: str = '"a name"', more: str = "") -> bytes:
+        """`name` and `more` are JSON."""
+        return f'{{"{self.uid}":"{uid}","{self.name}":{name}{more}}}'.encode()
+
+
+def _replaced(page: Any, by: Callable[[str], Any]) -> Any:
+    """A page in which each text is another."""
+    if isinstance(page, dict):
+        return {key: _replaced(value, by) for key, value in page.items()}
+    return by(page) if isinstance(page, str) else page
+
+
+@dataclass(frozen=True)
+class Streams(Fault):
+    """A 200 whose body is made while it is sent, a new one for each call; it may have no end."""
+
+    bodies: Iterator[Iterator[bytes]]
+    encoding: str = ""
+
+    def answer(self) -> Response:
+        request.environ[STREAM] = next(self.bodies)
+        headers = {"Content-Encoding": self.encoding} if self.encoding else {}
+        return Response(b"", 200, headers, content_type="application/json")
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What so many calls for the list are answered with (None: all), one body each. Then the console is itself again.
+
+    `says` is looked for in the module's log, `most` are MiB of its memory, `arrive` the uids that come through in spite of all.
+    """
+
+    name: str
+    bodies: Callable[[Dialect], Iterator[Iterator[bytes]]]
+    most: int
+    says: str = ""
+    arrive: frozenset[str] = frozenset()
+    calls: int | None = 1
+    encoding: str = ""
+
+
+REFUSED_MIB, WORST_MIB = 300, 800
+A, B, BOTH = frozenset("a"), frozenset("b"), frozenset("ab")  # the uids that come through
+
+
+def refused(name: str, body: Callable[[Dialect], Iterator[bytes]], says: str, encoding: str = "") -> Attack:
+    """Three replies, each refused for its size or form."""
+    return Attack(name, lambda d: (body(d) for _ in count()), REFUSED_MIB, says, calls=3, encoding=encoding)
+
+
+def page_of(
+    name: str, records: Callable[[Dialect], list[bytes]], arrive: frozenset[str] = frozenset(), says: str = ""
+) -> Attack:
+    """One page of these records."""
+    return Attack(name, lambda d: iter([d.page(*records(d))]), WORST_MIB, says, arrive)
+
+
+def pages_of(name: str, records: Callable[[Dialect, int], list[bytes]], calls: int | None, says: str = "") -> Attack:
+    """So many pages (None: without end), each of which names another one, but for the last."""
+
+    def bodies(d: Dialect) -> Iterator[Iterator[bytes]]:
+        for number in count() if calls is None else range(calls):
+            last = calls is not None and number + 1 == calls
+            yield d.page(*records(d, number), next_page=None if last else d.position(number))
+
+    return Attack(name, bodies, WORST_MIB, says, calls=calls)
+
+
+@cache
+def bomb() -> bytes:
+    """A gigabyte of spaces in a megabyte of gzip."""
+    packer = zlib.compressobj(wbits=31)
+    return b"".join(packer.compress(b" " * MIB) for _ in range(1024)) + packer.flush()
+
+
+def a_gigabyte(_: Dialect) -> Iterator[bytes]:
+    yield b'{"data":["'
+    for _mib in range(1024):
+        yield b"x" * MIB
+
+
+def without_end(d: Dialect) -> Iterator[bytes]:
+    yield b"".join(d.page())[:-2]
+    while True:
+        yield (d.record("a") + b",") * 1000
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+def filling(unit: Callable[[int], bytes], most: int) -> list[bytes]:
+    """As many as stay within the bounds of a body: its length, and `most` bytes of memory."""
+    units, length, memory = [], 1000, 1000
+    for number in count():
+        made = unit(number) + b","
+        length, memory = length + len(made), memory + memory_of(made)
+        if length > MAX_BYTES or memory > most:
+            return units
+        units.append(made[:-1])
+    raise AssertionError
+
+
+def within(*keys: str) -> Callable[[int], bytes]:
+    """Objects in objects, each with a key of its own, around `null`."""
+    return lambda n: b"".join(b'{"%x%b":' % (n, key.encode()) for key in keys) + b"null" + b"}" * len(keys)
+
+
+def attacks(whole: bool) -> list[Attack]:
+    """All of them; the heaviest pages are smaller unless `whole`."""
+    most = MAX_MEMORY if whole else MAX_MEMORY // 8
+    return [
+        refused("a body of 1 GB", a_gigabyte, "more than 32 MiB"),
+        refused("a page that never ends", without_end, "more than 32 MiB"),
+        refused("a decompression bomb", lambda _: iter([bomb()]), "more than 32 MiB", "gzip"),
+        refused(
+            "a bomb in a bomb", lambda _: iter([gzip.compress(bomb())]), "more than 32 MiB|broke off", "gzip, gzip"
+        ),
+        refused("a body that is not what it says", lambda _: iter([b"no gzip"]), "broke off", "gzip"),
+        refused("more values than fit", lambda d: d.page(b"{}," * 9_000_000 + b"{}"), "MiB of memory"),
+        refused("JSON nested 200,000 deep", lambda d: d.page(d.record("a", nested(200_000))), "not JSON"),
+        page_of("JSON nested 900 deep", lambda d: [d.record("a", nested(900)), d.record("b")], B),
+        page_of("strings of 10 MB", lambda d: [d.record("a", f'"{"x" * 10 * MIB}"'), d.record("b")], B),
+        page_of("a million interfaces", lambda d: [d.record("a", more=a_million(d))], A),
+        page_of("a lone surrogate", lambda d: [d.record("a", '"\\ud800"'), d.record("b")], B, "surrogate"),
+        page_of("NaN", lambda d: [d.record("a", "NaN"), d.record("b")], B, "NaN is not a JSON number"),
+        page_of("NaN under long names", lambda d: [d.record("a", more=names("k" * 30_000)), d.record("b")], B, "NaN"),
+        page_of("NUL", lambda d: [d.record("a", '"x\\u0000y"'), d.record("b")], BOTH),
+        page_of("a key twice", lambda d: [d.record("a", more=f',"{d.uid}":"b"')], B),
+        page_of("a number of 10,000 digits", lambda d: [d.record("a", "9" * 10_000), d.record("b")], B, "number"),
+        page_of("nothing but braces", lambda d: filling(lambda _: b"{}", most)),
+        page_of("objects in objects", lambda d: filling(within(*"abcde"), most)),
+        page_of("objects beside a NaN", lambda d: [*filling(within(*"abcde"), most), b"NaN"]),
+        page_of("a NaN in each object", lambda d: filling(lambda n: b'{"%x":{"":NaN}}' % n, most), says="NaN"),
+        page_of("short texts", lambda d: filling(lambda _: '{"":"Ā"}'.encode(), most)),
+        pages_of("heavy pages in a row", lambda d, n: filling(within(f"{n}", *"abcde"), most), 4),
+        pages_of("a light page, then a heavy one", lambda d, n: light_then_heavy(n, most), 2),
+        pages_of("long texts on each page", lambda d, n: [d.record(f"{n}", f'"{"x" * 8 * MIB}"')], 60),
+        pages_of("empty pages without end", lambda d, n: [], None, "without anything new"),
+        pages_of(
+            "the same page without end", lambda d, n: [d.record("a")], None, "without anything new|page after page"
+        ),
+    ]
+
+
+def light_then_heavy(number: int, most: int) -> list[bytes]:
+    """The first is held where rows are held; the second takes the most while it is read."""
+    first = filling(lambda n: b'{"%x":0}' % n, most // 4 - MIB)
+    return [*filling(within(*"abcde"), most), b"NaN"] if number else first
+
+
+def a_million(d: Dialect) -> str:
+    before, entry, behind = d.many
+    return f",{before}{','.join([entry] * 1_000_000)}{behind}"
+
+
+def names(name: str) -> str:
+    """Objects in objects around a NaN, 900 deep."""
+    return f',"{name}":' + f'{{"{name}":' * 900 + "NaN" + "}" * 900
