@@ -27,7 +27,7 @@ test: venv ## Run the tests
 	@$(BIN)/python -m pytest -q -n auto
 
 faults: venv ## Run the whole fault matrix and all crashes (the tests run a seeded part of them)
-	@FAULTS=all $(BIN)/python -m pytest -q -n auto tests/faults tests/test_hostile_console.py
+	@FAULTS=all $(BIN)/python -m pytest -q -n auto tests/faults tests/test_hostile_console.py tests/lab/test_new_vendor.py
 
 exports: venv ## Export each module and run its tests in an environment made from its lock (needs the network)
 	@EXPORTS=all $(BIN)/python -m pytest -q -n auto tests/lab/test_export.py

@@ -20,13 +20,19 @@ def page(module: LabModule) -> str:
     )
 
 
-def path_of(module: LabModule) -> Path:
-    return FOLDER / f"{module.name.lower()}.md"
+def path_of(name: str) -> Path:
+    """Where the page of the module of this name is."""
+    return FOLDER / f"{name.lower()}.md"
+
+
+def write(module: LabModule) -> None:
+    """The module's page, and what its trigger's file takes from the table."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path_of(module.name).write_text(page(module), encoding="utf-8")
+    if module.changes:
+        module.changes_file.write_text(trigger_file(module.changes_file, module.changes.fields), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for one in MODULES.values():
-        path_of(one).write_text(page(one), encoding="utf-8")
-        if one.changes:
-            one.changes_file.write_text(trigger_file(one.changes_file, one.changes.fields), encoding="utf-8")
+        write(one)

@@ -5,18 +5,33 @@ from typing import Any
 import pytest
 
 pytest.register_assert_rewrite(
-    "tests.conformance_base", "tests.conformance", "tests.event_conformance", "tests.rig", "tests.faults.matrix"
+    *("tests.conformance_base", "tests.conformance", "tests.changes_conformance", "tests.event_conformance"),
+    *("tests.golden", "tests.rig", "tests.faults.matrix"),
 )
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """How many cells of the fault matrix and how many crashes were run, and how long they took together."""
+    """What a few suites ran and measured: the fault matrix, the crashes, the hostile consoles, the search for secrets."""
     if cells := _reports_of(terminalreporter, "test_matrix.py::"):
         terminalreporter.write_line(f"Fault matrix: {len(cells)} cases, {_outcome(cells)}")
     if crashed := _reports_of(terminalreporter, "test_crashes.py::test_killed"):
         kills = [found for report in crashed for name, found in report.user_properties if name == "kill"]
         told = f"{len(kills)} kills ({kills.count('working')} with something still to deliver)"
         terminalreporter.write_line(f"Crashes: {len(crashed)} seeds, {told}, {_outcome(crashed)}")
+    peaks: dict[str, tuple[int, str]] = {}
+    for module, attack, peak in _told(terminalreporter, "test_hostile_console.py::", "peak"):
+        peaks[module] = max(peaks.get(module, (0, "")), (peak, attack))
+    for module, (peak, attack) in sorted(peaks.items()):
+        terminalreporter.write_line(f"Hostile console: {module} took {peak} MiB at most ({attack})")
+    if searches := _told(terminalreporter, "test_secrets", "searched"):
+        sums = [sum(counts) for counts in zip(*searches, strict=True)]
+        looks = sum(forms * places for _, forms, places in searches)
+        terminalreporter.write_line("Secrets: {} in {} forms, {} places, {:,} searches".format(*sums, looks))
+
+
+def _told(terminalreporter: Any, file: str, name: str) -> list[Any]:
+    reports = _reports_of(terminalreporter, file)
+    return [value for report in reports for told, value in report.user_properties if told == name]
 
 
 def _reports_of(terminalreporter: Any, file: str) -> list[Any]:

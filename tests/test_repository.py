@@ -211,7 +211,7 @@ def test_dockerfiles_differ_in_the_module_its_version_and_its_command_only(modul
 
 @each_module
 def test_the_page_of_fields_is_the_table(module: LabModule) -> None:
-    assert path_of(module).read_text(encoding="utf-8") == page(module), "run: make docs"
+    assert path_of(module.name).read_text(encoding="utf-8") == page(module), "run: make docs"
 
 
 @each_module

@@ -1,7 +1,7 @@
 """No secret leaves but to where it belongs: every module through good and bad paths, every place it could show looked at.
 
-Looked for are the customer's secrets, the platform's API key and token, and what was fetched with them: as they are,
-base64-encoded (also as part of a longer text) and URL-encoded.
+Looked for are the customer's secrets, the platform's API key and token, and what was fetched with them, as `search.forms`
+has them. What the commands of `sekoia-lab` show is searched in `tests/test_secrets_of_commands.py`.
 """
 
 from __future__ import annotations
@@ -9,24 +9,41 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, quote_plus
+from typing import Any, get_type_hints
+from urllib.parse import quote
 
 import pytest
 import requests
 from flask import Response, request
+from pydantic import BaseModel, SecretStr, ValidationError
+from sekoia_automation.exceptions import ModuleConfigurationError
 
 from lab.faults import Html, Status, Truncated, WrongShape
 from lab.modules import MODULES, LabModule
 from lab.platform import LocalPlatform
 from lab.process import ModuleProcess
 from lab.server import LocalServer
+from shared.settings import configuration_error
+from tests.search import Report, assert_nowhere, echo, fetched, files_in, secrets_of
+
+SECRET = "s3cret/with+odd=signs"
 
 each_module = pytest.mark.parametrize("module", MODULES.values(), ids=list(MODULES))
+each_process = pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        pytest.param(module, command, id=command)
+        for module in MODULES.values()
+        for command in (module.command, *([module.changes_command] if module.changes else []))
+    ],
+)
 
 
 class Sentry(LocalServer):
@@ -47,58 +64,35 @@ class Sentry(LocalServer):
         return Response("{}")
 
 
-def forms(secret: str) -> set[str]:
-    """A secret as it may show: plain, URL-encoded, base64 at each of the three offsets inside a longer text."""
-    raw = secret.encode()
-    encoded = {base64.b64encode(b"\0" * pad + raw + b"\0" * 3)[(pad * 8 + 5) // 6 :] for pad in range(3)}
-    inner = {text[: len(raw) * 4 // 3 - 2].decode() for text in encoded}
-    return {secret, quote(secret, safe=""), quote_plus(secret)} | {part for part in inner if len(part) > 8}
-
-
-def assert_nowhere(secrets: set[str], places: dict[str, str]) -> None:
-    found = [
-        (place, secret) for place, text in places.items() for one in secrets for secret in forms(one) if secret in text
-    ]
-    assert not found
-
-
-def _echo(secrets: list[str]) -> str:
-    """An error body that repeats what it was sent."""
-    return json.dumps({"message": " ".join(secrets), "error": secrets, "detail": str(secrets)})
-
-
 @pytest.fixture
 def sentry() -> Iterator[Sentry]:
     with Sentry() as sentry:
         yield sentry
 
 
-def secrets_of(module: LabModule, settings: dict[str, object], platform: LocalPlatform) -> set[str]:
-    own = {str(settings[name]) for name in module.secrets}
-    return {secret for secret in own | {platform.api_key, platform.token, platform.intake_key} if secret}
-
-
-@each_module
-def test_a_module_shows_no_secret_on_good_and_bad_paths(module: LabModule, sentry: Sentry, tmp_path: Path) -> None:
+@each_process
+def test_a_module_shows_no_secret_on_good_and_bad_paths(
+    module: LabModule, command: str, sentry: Sentry, tmp_path: Path, record_property: Report
+) -> None:
     with module.simulated(20) as console, LocalPlatform() as platform:
         settings = module.settings_for(console)
-        secrets = secrets_of(module, settings, platform)
-        own = [str(settings[name]) for name in module.secrets]
-        told = _echo(own)
+        told = echo([str(settings[name]) for name in module.secrets])
         for number, fault in enumerate(
             (Status(400, told), Status(401, told), Html(403), WrongShape([told]), Truncated())
         ):
             console.fault(fault, skip=number * 2, times=2)
-        platform.fault(Status(403, _echo([platform.api_key])), match="push", times=1)
-        platform.fault(Status(403, _echo([platform.intake_key])), match="intake", times=1)
+        platform.fault(Status(403, echo([platform.api_key])), match="push", times=1)
+        platform.fault(Status(403, echo([platform.token])), match="callback", times=1)
+        platform.fault(Status(403, echo([platform.intake_key])), match="intake", times=1)
         platform.fault(Status(500, told), match="logs", times=2)
         process = ModuleProcess(
             module,
             platform,
             settings,
-            {"frequency": 1},
+            {"frequency": 1, "include_existing": True},
             tmp_path / "data",
             log=tmp_path / "module.log",
+            command=command,
             environment={"CONNECTOR_WAIT_SCALE": "0.01", "SENTRY_DSN": sentry.dsn, "ENVIRONMENT": "test"},
         )
         with process:
@@ -109,27 +103,22 @@ def test_a_module_shows_no_secret_on_good_and_bad_paths(module: LabModule, sentr
         while not sentry.envelopes and time.monotonic() < until:
             time.sleep(0.05)
         calls = console.calls + platform.calls
-        sent_for = {call.headers.get("Authorization", "").partition(" ")[2] for call in calls} - {""}
-        places = {
+        secrets = secrets_of(module, settings, platform) | fetched(console, calls)
+        shown = {
             "health": health,
             "metrics": metrics,
             "arguments": arguments,
             "output": process.log.read_text(),
             "logs on the platform": json.dumps([log.message for log in platform.logs]),
             "Sentry": "\n".join(sentry.envelopes),
-            "user agents": str({call.headers.get("User-Agent") for call in calls}),
+            "headers": str([{**call.headers, "Authorization": ""} for call in calls]),
             "URLs": str([(call.path, call.query) for call in calls]),
-            **{
-                f"state {path.name}": path.read_bytes().decode("latin-1")
-                for path in (tmp_path / "data").rglob("*")
-                if path.is_file()
-            },
         }
-    assert sentry.envelopes
-    looked_at = {"health", "metrics", "arguments", "output", "logs on the platform", "Sentry", "user agents", "URLs"}
-    assert looked_at | {"state context.json"} <= set(places)
-    assert all(places[place] for place in looked_at)
-    assert_nowhere(secrets | sent_for, places)
+        states = files_in(tmp_path / "data")
+    assert all(shown.values()), {place for place, text in shown.items() if not text}
+    assert "User-Agent" in shown["headers"]
+    assert any(name.endswith("context.json") for name in states)
+    assert_nowhere(secrets, shown | states, record_property)
 
 
 @each_module
@@ -164,47 +153,107 @@ sentry_sdk.flush(5)
     assert '"vars"' not in text
 
 
-@each_module
-@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
-def test_no_command_shows_a_secret(module: LabModule, good: bool, tmp_path: Path) -> None:
-    with module.simulated(5) as console, LocalPlatform() as platform:
-        settings = module.settings_for(console)
-        secrets = secrets_of(module, settings, platform)
-        if not good:
-            console.fault(Status(401, _echo([str(settings[name]) for name in module.secrets])), times=None)
-        (tmp_path / "module.json").write_text(json.dumps(settings))
-        (tmp_path / "broken.json").write_text(
-            json.dumps({**settings, **{name: [sorted(secrets)] for name in module.secrets}})
-        )
-        (tmp_path / "connector.json").write_text(json.dumps({"intake_key": platform.intake_key}))
-        config = ("--module-config", tmp_path / "module.json")
-        run = ("--connector-config", tmp_path / "connector.json", "--data", tmp_path / "data", "--once")
-        commands = [
-            ("check", module.name, *config),
-            ("check", module.name, "--module-config", tmp_path / "broken.json"),
-            ("preview", module.name, *config, "--json"),
-            ("run", module.name, *config, *run, "--out", tmp_path / "sent.jsonl"),
-        ]
-        places = {}
-        for command in commands:
-            lab = [str(Path(sys.executable).with_name("sekoia-lab")), *map(str, command)]
-            done = subprocess.run(lab, capture_output=True, timeout=90, check=False)
-            places[" ".join(map(str, command))] = (done.stdout + done.stderr).decode()
-        for path in [tmp_path / "sent.jsonl", *(tmp_path / "data").rglob("*")]:
-            if path.is_file():
-                places[path.name] = path.read_bytes().decode("latin-1")
-    assert_nowhere(secrets, places)
+# --- the models that hold them
+
+
+def models() -> Iterator[tuple[LabModule, type[BaseModel]]]:
+    """The module's settings, and the arguments of its connector and its trigger."""
+    for module in MODULES.values():
+        for holder in (module.module, module.connector, module.changes):
+            if holder:
+                yield module, get_type_hints(holder)["configuration"]
+
+
+def is_secret(model: type[BaseModel], field: str) -> bool:
+    annotation = model.model_fields[field].annotation
+    return annotation is SecretStr or SecretStr in getattr(annotation, "__args__", ())
+
+
+def secret_fields() -> list[Any]:
+    return [
+        pytest.param(module, model, field, id=f"{module.name}-{field}")
+        for module, model in models()
+        for field in model.model_fields
+        if is_secret(model, field)
+    ]
+
+
+def entered(module: LabModule, model: type[BaseModel]) -> dict[str, Any]:
+    """What a customer enters, right in every field."""
+    with module.simulated(0) as console:
+        return {"intake_key": "an-intake-key"} if model is not settings_model(module) else module.settings_for(console)
+
+
+def settings_model(module: LabModule) -> Any:
+    return get_type_hints(module.module)["configuration"]
+
+
+def test_what_is_named_like_a_secret_is_held_as_one() -> None:
+    named = [
+        (model, field)
+        for _, model in models()
+        for field in model.model_fields
+        if re.search("token|password|secret|key", field)
+    ]
+    assert len({field for _, field in named}) >= 6
+    assert [(model, field) for model, field in named if not is_secret(model, field)] == []
+
+
+def test_each_module_has_a_secret_field_that_its_manifest_names() -> None:
+    found = {(case.values[0].name, case.values[2]) for case in secret_fields()}
+    assert {(module.name, field) for module in MODULES.values() for field in module.secrets} <= found
+
+
+@pytest.mark.parametrize(("module", "model", "field"), secret_fields())
+def test_a_secret_field_shows_nothing_of_what_it_holds(module: LabModule, model: type[BaseModel], field: str) -> None:
+    holding = model.model_validate({**entered(module, model), field: SECRET})
+    for _ in ("validated", "assigned, as the platform hands it out"):
+        assert isinstance(getattr(holding, field), SecretStr)
+        assert getattr(holding, field).get_secret_value() == SECRET
+        shown = {"printed": f"{holding!r} {holding}", "dumped": f"{holding.model_dump()} {holding.model_dump_json()}"}
+        assert_nowhere({SECRET}, shown)
+        setattr(holding, field, SECRET)
+
+
+@pytest.mark.parametrize(("module", "model", "field"), secret_fields())
+def test_no_error_repeats_a_secret_whatever_field_it_was_entered_in(
+    module: LabModule, model: type[BaseModel], field: str
+) -> None:
+    """Also where it was pasted into the box beside, or comes as a list."""
+    right = entered(module, model)
+    wrong = [{**right, field: [SECRET]}, {**right, field: {"value": SECRET}}]
+    wrong += [
+        {**right, other: value} for other in model.model_fields for value in (SECRET, [SECRET], f"https://{SECRET}@x")
+    ]
+    refused = 0
+    for configuration in wrong:
+        try:
+            model.model_validate(configuration)
+        except ValidationError as error:
+            refused += 1
+            assert_nowhere(
+                {SECRET}, {"error": f"{error} {error!r}", "told": configuration_error(error), **traced(error)}
+            )
+    assert refused >= 3
+    if model is settings_model(module):
+        with pytest.raises(ModuleConfigurationError) as caught:
+            _ = module.configured(wrong[0]).configuration
+        said = {"error": f"{caught.value} {caught.value!r}", "told": configuration_error(caught.value)}
+        assert_nowhere({SECRET}, said | traced(caught.value))
+
+
+def traced(error: BaseException) -> dict[str, str]:
+    return {"traceback": "".join(traceback.format_exception(error))}
 
 
 def test_every_form_of_a_secret_is_recognised() -> None:
-    secret = "s3cret/with+odd=signs"
     for text in (
-        secret,
-        quote(secret, safe=""),
-        base64.b64encode(f"user:{secret}".encode()).decode(),
-        base64.b64encode(f"me:{secret}@".encode()).decode(),
-        base64.b64encode(f"x{secret}yz".encode()).decode(),
+        SECRET,
+        quote(SECRET, safe=""),
+        base64.b64encode(f"user:{SECRET}".encode()).decode(),
+        base64.b64encode(f"me:{SECRET}@".encode()).decode(),
+        base64.b64encode(f"x{SECRET}yz".encode()).decode(),
     ):
         with pytest.raises(AssertionError):
-            assert_nowhere({secret}, {"here": f"before {text} after"})
-    assert_nowhere({secret}, {"here": "nothing of it"})
+            assert_nowhere({SECRET}, {"here": f"before {text} after"})
+    assert_nowhere({SECRET}, {"here": "nothing of it"})

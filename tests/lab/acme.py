@@ -23,7 +23,8 @@ FILLED_IN: dict[str, list[tuple[str, str]]] = {
             """\
             reply = self._session.get(ENDPOINTS, query if cursor is None else {**query, "cursor": cursor})
             records = records_of(self._session.who, reply.json, "items")
-            return Page(records, reply.date), next_position(self._session.who, reply.json.get("next"))
+            page = Page(records, reply.date, memory=reply.memory)
+            return page, next_position(self._session.who, reply.json.get("next"))
 """,
         ),
     ],
