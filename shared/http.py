@@ -167,12 +167,13 @@ class ApiSession:
             url, options = self._here(url, response.headers["Location"]), {**options, "params": None}
         if error := replies.failure(self.who, response, body, self._advice, self._secrets):
             raise error
+        memory = replies.memory(self.who, response, body)
         return Reply(
             status=response.status_code,
             json=replies.parsed(self.who, response, body, self._may_be_empty),
             date=times.http_date(response.headers.get("Date")),
             headers=response.headers,
-            memory=bodies.memory_of(body),
+            memory=memory,
         )
 
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytearray]:

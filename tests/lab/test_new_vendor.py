@@ -46,7 +46,8 @@ class Copy:
     """The repository in another place, and a shell in it: what runs there imports what is there."""
 
     def __init__(self, root: Path) -> None:
-        self.root = Path(shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns("__pycache__", ".*")))
+        left_out = shutil.ignore_patterns("__pycache__", ".git", ".venv", ".lab", ".*_cache", ".hypothesis")
+        self.root = Path(shutil.copytree(ROOT, root, ignore=left_out))
         (root / ".venv").mkdir()
         for path in Path(sys.prefix).iterdir():
             if path.name != ".installed":
@@ -123,7 +124,8 @@ def test_a_module_passes_the_conformance_suite_once_its_client_and_table_are_fil
     assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 350
     copy.run(LINT)
     if WHOLE:
-        copy.run(f"{PYTEST} -q tests -k 'Acme and not new_vendor or test_the_demo_delivers'")
+        everywhere = "Acme and not new_vendor and not measuring or test_the_demo_delivers"  # the floor is still to be written
+        copy.run(f"{PYTEST} -q tests --ignore tests/acme -k '{everywhere}'")
 
 
 @pytest.mark.parametrize(
