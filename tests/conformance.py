@@ -293,7 +293,7 @@ class DeviceConformance(ConnectorConformance):
             time.sleep(0.15)
         began = time.monotonic()
         assert process.stop() == 0
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 3.5  # 1.5 s are the watchdog's, the rest is a busy machine's
 
     # --- what people see
 
