@@ -13,7 +13,7 @@ pytest.register_assert_rewrite(
 
 
 # Of these a part runs, the same in each run, chosen by name; all of them where FAULTS=all (`make faults`).
-_PARTLY = {"Changes::": 2, "test_terminal.py::": 3, "test_hostile_console.py::": 2, "browser/test_report.py::": 2}
+_PARTLY = {"Changes::": 3, "test_terminal.py::": 4, "test_hostile_console.py::": 4, "browser/test_report.py::": 2}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

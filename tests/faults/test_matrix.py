@@ -13,7 +13,7 @@ from tests.faults.matrix import run
 from tests.rig import Rig
 from tests.suites import SUITES
 
-SHARE = 1.0 if os.environ.get("FAULTS") == "all" else 0.12
+SHARE = 1.0 if os.environ.get("FAULTS") == "all" else 0.08
 SEED = int(os.environ.get("FAULTS_SEED", "7"))
 
 
