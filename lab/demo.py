@@ -29,10 +29,7 @@ def run(devices: int, out: Path, people: Console, *, changes: bool = False) -> l
     sent = out / "sent.jsonl"
     out.mkdir(parents=True, exist_ok=True)
     sent.unlink(missing_ok=True)
-    people.print(
-        f"Starting {', '.join(MODULES)} against simulated consoles of {devices:,} devices or alerts each …",
-        soft_wrap=True,
-    )
+    people.print(f"Starting {', '.join(MODULES)} against simulated consoles of {devices:,} devices or alerts each …")
     with ExitStack() as stack:
         platform = stack.enter_context(LocalPlatform(out=sent))
         processes, consoles = [], []

@@ -114,7 +114,9 @@ def test_no_reason_is_given_for_what_is_not_documented() -> None:
 
 
 def test_make_help_lists_the_targets() -> None:
-    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert {line.split()[1] for line in told.splitlines()} == TARGETS
 
 
@@ -157,7 +159,7 @@ def test_what_measures_knows_the_options_that_are_shown(command: str, desk: Desk
 def test_the_demo_prints_what_the_readme_shows(desk: Desk) -> None:
     """Titles, columns, modules and closing lines; numbers and systems are each run's own."""
     [shown] = blocks_in(README, "text")
-    printed = [shape(line) for line in desk.enter(".venv/bin/sekoia-lab demo --devices 5").splitlines()]
+    printed = [shape(line) for line in desk.enter("COLUMNS=200 .venv/bin/sekoia-lab demo --devices 5").splitlines()]
     lines = [shape(line) for line in shown.splitlines()]
     rules = [number for number, line in enumerate(lines) if line == "─"]
     assert len(rules) == 2
