@@ -63,9 +63,9 @@ def _stages(module: LabModule, settings: dict[str, Any]) -> Stages:
     spent = dict.fromkeys(("map", "fingerprint", "validate", "serialise"), 0.0)
     for records in walk():
         events = _timed(spent, "map", mapper, records)
-        _timed(spent, "fingerprint", lambda event: (key_of(event["device"]["uid"]), fingerprint(event)), events)
+        written = zip(events, _timed(spent, "serialise", orjson.dumps, events), strict=True)
+        _timed(spent, "fingerprint", lambda pair: (key_of(pair[0]["device"]["uid"]), fingerprint(*pair)), written)
         _timed(spent, "validate", ocsf.validate, events)
-        _timed(spent, "serialise", orjson.dumps, events)
     return Stages(read=read, **{name: seconds / devices * 1e6 for name, seconds in spent.items()})
 
 

@@ -59,7 +59,7 @@ class ChangeDelivery:
         self._weight = 0  # bytes of the events that wait
         self._failure: ConnectorError | None = None
 
-    def form(self, event: dict[str, Any], before: int | None, now: int) -> bytes:
+    def form(self, event: dict[str, Any], written: bytes, before: int | None, now: int) -> bytes:
         """The event with its change; b"" when the change is not to be told."""
         kind = "new" if before is None else "changed"
         if kind not in self._kinds:

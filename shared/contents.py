@@ -54,7 +54,7 @@ class Contents(Fingerprints):
         self.watch = watch
         super().__init__(path, watch.width)
 
-    def of(self, event: dict[str, Any]) -> int:
+    def of(self, event: dict[str, Any], written: bytes) -> int:
         return self.watch.of(event)
 
     def _close_walk(self) -> None:

@@ -8,6 +8,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import orjson
+
 from shared import ocsf
 from shared.delivery import MOST_WEIGHT, Batch
 from shared.errors import ConnectorError, SkipRecord
@@ -48,8 +50,11 @@ class Counts:
 class Delivery(Protocol):
     """Where batches go: `shared.delivery.AssetDelivery`, `shared.changes.ChangeDelivery`."""
 
-    def form(self, event: dict[str, Any], before: int | None, now: int) -> bytes:
-        """What is sent of an event; b"" when it is only remembered. `before`: the device as last delivered."""
+    def form(self, event: dict[str, Any], written: bytes, before: int | None, now: int) -> bytes:
+        """What is sent of an event; b"" when it is only remembered.
+
+        `written`: the event as JSON. `before`: the device as last delivered.
+        """
 
     def send(self, batch: Batch) -> None: ...
     def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]: ...
@@ -151,14 +156,15 @@ class Round:
     def _take(self, record: Any) -> None:
         """Put the record's event into the batch, unless it is delivered already."""
         event = self._mapper(record)
-        key, value = key_of(event["device"]["uid"]), self._fingerprints.of(event)
+        written = orjson.dumps(event)
+        key, value = key_of(event["device"]["uid"]), self._fingerprints.of(event, written)
         sent = self._under_way.get(key)  # newer than what is known as delivered: a device may change and change back
         if sent == value or (sent is None and self._fingerprints.is_delivered(key, value, refresh=self._refresh)):
             self._counts.unchanged += 1
             return
         ocsf.validate(event)
         before = self._fingerprints.known(key) if sent is None else sent
-        self._batch.add(self._delivery.form(event, before, value), key, value)
+        self._batch.add(self._delivery.form(event, written, before, value), key, value)
         self._under_way[key] = value
 
     def _pass_by(self, record: Any) -> None:

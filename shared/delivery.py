@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from threading import Event, Semaphore
 from typing import Any
 
-import orjson
 from sekoia_automation.asset_connector.utils import TASK_PENDING_STATUSES
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
@@ -75,8 +74,8 @@ class AssetDelivery:
         self._follow_tasks = True
         self._last_push = time.monotonic()
 
-    def form(self, event: dict[str, Any], before: int | None, now: int) -> bytes:
-        return orjson.dumps(event)
+    def form(self, event: dict[str, Any], written: bytes, before: int | None, now: int) -> bytes:
+        return written
 
     def send(self, batch: Batch) -> None:
         """Hand a batch over; waits while two are not yet accepted. Its outcome comes with `confirmed`."""

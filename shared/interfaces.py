@@ -88,8 +88,9 @@ def clean_mac(value: Any) -> str | None:
 
 
 @lru_cache(maxsize=1024)
-def _canonical_ip(text: str) -> str | None:
+def _canonical_ip(value: str) -> str | None:
     """The C library reads the usual forms ten times as fast as `ipaddress`, and where both read one they agree."""
+    text = value.strip().split("/", 1)[0].split("%", 1)[0]
     try:
         if "." not in text:
             found = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, text))
@@ -110,4 +111,4 @@ def clean_ip(value: Any) -> str | None:
     """An IPv4 or IPv6 address in canonical form, without a prefix length or zone (`fe80::1%eth0/64`); else None."""
     if not isinstance(value, str) or len(value) > 100:
         return None
-    return _canonical_ip(value.strip().split("/", 1)[0].split("%", 1)[0])
+    return _canonical_ip(value)

@@ -144,9 +144,10 @@ def texts(value: Any) -> list[str]:
 
 def named(name: Any, uid: Any) -> dict[str, str] | None:
     """OCSF's name and uid of a group or organization; without a name it is named by its uid; None without either."""
-    uid = text(uid)
-    pair = (("name", text(name) or uid), ("uid", uid))
-    return {key: value for key, value in pair if value} or None
+    name, uid = text(name), text(uid)
+    if uid:
+        return {"name": name or uid, "uid": uid}
+    return {"name": name} if name else None
 
 
 def readable(record: Any) -> dict[str, Any]:
@@ -163,7 +164,7 @@ class Mapper:
 
     def __init__(self, fields: Sequence[Field]) -> None:
         self.fields = tuple(fields)
-        objects: dict[tuple[str, ...], tuple[dict[str, Any], list[_Row]]] = {}
+        objects: dict[tuple[str, ...], tuple[dict[str, Any], list[_Row]]] = {(): ({}, [])}
         for row in self.fields:
             parents, name = _split(row.path)
             constants, rows = objects.setdefault(parents, ({}, []))
@@ -171,25 +172,29 @@ class Mapper:
                 constants[name] = row.conversion(_reader(row.source)({}))
             else:
                 rows.append((name, _reader(row.source), row.conversion, row if row.required else None))
-        self._objects = [(parents, *objects[parents]) for parents in sorted(objects, key=len)]  # outer ones first
+        self._objects = [  # the event itself, then what is in it, outer ones first
+            (parents[:-1], parents[-1] if parents else None, *objects[parents]) for parents in sorted(objects, key=len)
+        ]
 
     def __call__(self, record: Any) -> dict[str, Any]:
         """One raw record → the event; absent fields are not in it. Raises SkipRecord and nothing else."""
         record = readable(record)
         event: dict[str, Any] = {}
-        for parents, constants, rows in self._objects:
+        for parents, name, constants, rows in self._objects:
             found = constants.copy()
-            for name, read, convert, required in rows:
+            for key, read, convert, required in rows:
                 value = read(record)
                 if value is not None and (value := convert(value)) is not None:
-                    found[name] = value
+                    found[key] = value
                 elif required:
                     raise SkipRecord(required.label, "is missing")
-            if found:
+            if name is None:
+                event = found
+            elif found:
                 target = event
                 for parent in parents:
                     target = target.setdefault(parent, {})
-                target.update(found)
+                target[name] = found
         return event
 
 

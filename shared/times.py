@@ -13,10 +13,8 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, Literal
 
-_SLASHED = (
-    (re.compile(r"\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2}"), "%Y/%m/%d %H:%M:%S"),
-    (re.compile(r"\d{2}/\d{2}/\d{4} \d{2}:\d{2}:\d{2}"), "%m/%d/%Y %H:%M:%S"),
-)
+_YEAR_FIRST = re.compile(r"\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2}")
+_MONTH_FIRST = re.compile(r"\d{2}/\d{2}/\d{4} \d{2}:\d{2}:\d{2}")
 # A calendar date with a time of day; `fromisoformat` alone also reads week dates and bare dates.
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{0,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?")
 _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
@@ -88,7 +86,7 @@ def retry_after(value: str | None) -> float | None:
 
 def _iso(value: str) -> datetime | None:
     # The form nearly every record has is recognised without the pattern, which costs more than the parsing.
-    usual = value[-1:] == "Z" and value[4:5] == value[7:8] == "-" and value[10:11] == "T" and len(value) > 19
+    usual = len(value) > 19 and value[-1] == "Z" and value[10] == "T" and value[4] == value[7] == "-"
     text = value if usual else value.strip().replace(",", ".").replace(" +", "+").replace(" Z", "Z").replace("z", "Z")
     if not usual and not _ISO.fullmatch(text):
         return None
@@ -99,10 +97,11 @@ def _iso(value: str) -> datetime | None:
 
 
 def _slashed(text: str) -> datetime | None:
-    for pattern, form in _SLASHED:
-        if pattern.fullmatch(text):
-            try:
-                return datetime.strptime(text, form).replace(tzinfo=UTC)
-            except ValueError:
-                return None
-    return None
+    if _MONTH_FIRST.fullmatch(text):
+        text = f"{text[6:10]}/{text[:5]}{text[10:]}"
+    elif not _YEAR_FIRST.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text.replace("/", "-")).replace(tzinfo=UTC)
+    except ValueError:
+        return None

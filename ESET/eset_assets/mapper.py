@@ -6,6 +6,7 @@ Its JSON is proto3's: "", 0, null and a missing key say the same, that nothing i
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from shared.interfaces import UNKNOWN, WIRED, InterfaceType, classify, clean_ip, clean_mac
@@ -48,29 +49,37 @@ def system(device: Record) -> Coded:
 def interfaces(device: Record) -> list[dict[str, Any]] | None:
     """The local address with the first MAC, as Wired; each further adapter, typed by its caption; the public address."""
     local, public = clean_ip(device.get("primaryLocalIpAddress")), clean_ip(device.get("publicIpAddress"))
-    profiles = entries(device.get("hardwareProfiles"))
-    adapters = [_adapter(adapter) for profile in profiles for adapter in entries(profile.get("networkAdapters"))]
-    own = len(entries(profiles[0].get("networkAdapters"))) if profiles else 0
-    main = next((adapter for adapter in adapters[:own] if "mac" in adapter), {}) if local else {}
-    found = [{"ip": local, **main, "hostname": _HOSTNAME.read(device), **_typed(WIRED)}] if local else []
-    known = set(main.values())
-    for adapter in adapters:
+    profiles = [
+        [_adapter(adapter) for adapter in entries(profile.get("networkAdapters"))]
+        for profile in entries(device.get("hardwareProfiles"))
+    ]
+    found, known = [], set()
+    if local:
+        main = next((adapter for adapter in profiles[0] if "mac" in adapter), {}) if profiles else {}
+        found.append(_typed({"ip": local, **main, "hostname": _HOSTNAME.read(device)}, WIRED))
+        known.update(main.values())
+    for adapter in chain.from_iterable(profiles):
         key = adapter.get("mac") or adapter.get("name")
         if key and key not in known:
-            found.append({**adapter, **_typed(classify(adapter.get("name")))})
+            found.append(_typed(adapter.copy(), classify(adapter.get("name"))))
         known.update(adapter.values())
     if public and public != local:
-        found.append({"ip": public, **_typed(UNKNOWN)})
+        found.append(_typed({"ip": public}, UNKNOWN))
     return found or None
 
 
-def _adapter(adapter: Record) -> dict[str, str]:
-    parts = {"mac": clean_mac(adapter.get("macAddress")), "name": text(adapter.get("caption"))}
-    return {key: value for key, value in parts.items() if value}
+def _adapter(told: Record) -> dict[str, str]:
+    adapter = {}
+    if mac := clean_mac(told.get("macAddress")):
+        adapter["mac"] = mac
+    if name := text(told.get("caption")):
+        adapter["name"] = name
+    return adapter
 
 
-def _typed(kind: InterfaceType) -> dict[str, Any]:
-    return {"type": kind.type, "type_id": kind.type_id}
+def _typed(interface: dict[str, Any], kind: InterfaceType) -> dict[str, Any]:
+    interface["type"], interface["type_id"] = kind
+    return interface
 
 
 def groups(group: Any) -> list[dict[str, str]] | None:

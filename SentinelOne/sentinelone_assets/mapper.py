@@ -5,12 +5,22 @@ Sources: the connector's specification (rows, enrichments) and the Management AP
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from shared.interfaces import UNKNOWN, classify, clean_ip, clean_mac
-from shared.mapping import Field, Record, boolean, const, count, entries, first, lowered, named, record, text, texts
-from shared.ocsf import DEVICE_INVENTORY, Coded, caption, code, device_type, enabled, enrichment, os_type, risk_level
+from shared.mapping import Field, Record, boolean, const, count, entries, first, listed, lowered, named, record, text
+from shared.ocsf import (
+    DEVICE_INVENTORY,
+    Coded,
+    caption,
+    code,
+    device_type,
+    enabled,
+    enrichment,
+    event_time,
+    os_type,
+    risk_level,
+)
 from shared.times import epoch
 
 _OTHER = device_type("Other")
@@ -62,17 +72,17 @@ def interfaces(listed: Any) -> list[dict[str, Any]] | None:
 
 
 def _interface(entry: Record) -> dict[str, Any]:
-    name = text(entry.get("name"))
-    kind = classify(name)
-    parts = {
-        "name": name,
-        "mac": clean_mac(entry.get("physical")),
-        "ip": next((ip for address in texts(entry.get("inet")) if (ip := clean_ip(address))), None),
-        "uid": text(entry.get("id")),
-    }
-    interface: dict[str, Any] = {key: value for key, value in parts.items() if value is not None}
-    if interface and kind is not UNKNOWN:
-        interface |= {"type": kind.type, "type_id": kind.type_id}
+    interface: dict[str, Any] = {}
+    if name := text(entry.get("name")):
+        interface["name"] = name
+    if mac := clean_mac(entry.get("physical")):
+        interface["mac"] = mac
+    if ip := next(filter(None, map(clean_ip, listed(entry.get("inet")))), None):
+        interface["ip"] = ip
+    if uid := text(entry.get("id")):
+        interface["uid"] = uid
+    if name and (kind := classify(name)) is not UNKNOWN:
+        interface["type"], interface["type_id"] = kind
     return interface
 
 
@@ -102,12 +112,6 @@ def risk(agent: Record) -> Coded | None:
     return risk_level("Info") if infected is False and threats == 0 else None
 
 
-def event_time(agent: Record) -> float:
-    """createdAt, else last seen, else first seen, else now."""
-    moments = (epoch(agent.get(name)) for name in ("createdAt", "lastActiveDate", "registeredAt"))
-    return next((moment for moment in moments if moment is not None), None) or time.time()
-
-
 def enrichments(agent: Record) -> list[dict[str, Any]] | None:
     """Firewall, Users, Update Status, Active Threats, Infection Status; each only where the agent tells it."""
     firewall, current = boolean(agent.get("firewallEnabled")), boolean(agent.get("isUpToDate"))
@@ -131,7 +135,7 @@ def enrichments(agent: Record) -> list[dict[str, Any]] | None:
 
 AGENT_TO_DEVICE = (
     *DEVICE_INVENTORY,
-    Field("time", record("createdAt", "lastActiveDate", "registeredAt"), event_time),
+    event_time("createdAt", "lastActiveDate", "registeredAt"),
     Field("metadata.version", const("1.6.0"), doc="OCSF version"),
     Field("metadata.product.name", const("SentinelOne")),
     Field("metadata.product.vendor_name", const("SentinelOne")),

@@ -42,9 +42,13 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
     """
     found: list[dict[str, Any]] = []
     for ip, mac in zip_longest(_addresses(endpoint), listed(endpoint.get("macAddresses"))):
-        parts = {"ip": clean_ip(ip), "mac": clean_mac(mac)}
-        if told := {key: value for key, value in parts.items() if value}:
-            found.append({"name": f"eth{len(found)}", **told})
+        interface = {"name": f"eth{len(found)}"}
+        if ip := clean_ip(ip):
+            interface["ip"] = ip
+        if mac := clean_mac(mac):
+            interface["mac"] = mac
+        if ip or mac:
+            found.append(interface)
     if found and (hostname := text(endpoint.get("hostname"))):
         found[0]["hostname"] = hostname
     return found or None

@@ -52,8 +52,9 @@ class Deliveries:
         self.taken = 0
         self.closed = False
 
-    def form(self, event: dict[str, Any], before: int | None, now: int) -> bytes:
-        return orjson.dumps(event)
+    def form(self, event: dict[str, Any], written: bytes, before: int | None, now: int) -> bytes:
+        assert written == orjson.dumps(event)
+        return written
 
     def send(self, batch: Batch) -> None:
         events = [orjson.loads(event)["device"] for event in batch.events]

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import Any, ClassVar
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,14 @@ def test_making_a_fingerprint_leaves_the_event_as_it_is() -> None:
     event = {"time": 1.0, "device": {"uid": "a", "last_seen_time": 1.0}}
     fingerprint(event)
     assert event == {"time": 1.0, "device": {"uid": "a", "last_seen_time": 1.0}}
+
+
+@pytest.mark.parametrize("device", [{"uid": "a", "last_seen_time": 1704608768.668}, {"uid": "a", "desc": '"time":1.0'}])
+def test_the_events_json_need_not_be_made_twice(device: dict[str, Any]) -> None:
+    event = {"class_uid": 5001, "device": device, "time": 1.0}
+    assert fingerprint(event, orjson.dumps(event)) == fingerprint(event)
+    assert fingerprint({**event, "time": 2.5}) == fingerprint(event)
+    assert fingerprint({**event, "device": {**device, "desc": '"time":2.0'}}) != fingerprint(event)
 
 
 @given(st.text())

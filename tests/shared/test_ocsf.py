@@ -6,7 +6,12 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError, field_validator
+from pydantic import Field as ModelField
 from sekoia_automation.asset_connector.models.ocsf.device import (
+    Device,
     DeviceOCSFModel,
     DeviceTypeStr,
     OSTypeStr,
@@ -26,6 +31,7 @@ from shared.ocsf import (
     event_time,
     os_named,
     os_type,
+    quick_check,
     risk_level,
     validate,
 )
@@ -155,3 +161,67 @@ def test_a_system_is_named_by_a_word_of_its_name(name: str | None, caption: str 
     """Words, not letters: "Kiosk" holds "ios"."""
     found = os_named(name)
     assert (found and found.caption) == caption
+
+
+BROKEN: st.SearchStrategy[Any] = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just([]), st.just({}), st.just([None])
+)
+PLACES = (
+    *((name,) for name in DeviceOCSFModel.model_fields),
+    *(("device", name) for name in Device.model_fields),
+    ("metadata", "product"),
+    ("metadata", "product", "name"),
+    ("device", "os", "type_id"),
+    ("device", "network_interfaces", 0, "type"),
+    ("enrichments", 0, "data", "Users"),
+    ("device", "beyond the model"),
+)
+
+
+@given(st.sampled_from(PLACES), BROKEN | st.just("absent"))
+def test_the_quick_check_says_what_the_model_says(place: tuple[Any, ...], value: Any) -> None:
+    made = event(
+        os={"name": "Windows", "type": "windows", "type_id": 100},
+        network_interfaces=[{"name": "eth0", "type": "Wired", "type_id": 1}],
+    )
+    made["enrichments"] = [enrichment("Users", "a", Users=["a"])]
+    target: Any = made
+    for step in place[:-1]:
+        target = target[step]
+    if value == "absent":
+        target.pop(place[-1], None)
+    else:
+        target[place[-1]] = value
+    try:
+        DeviceOCSFModel.model_validate(made)
+    except ValidationError:
+        with pytest.raises(SkipRecord):
+            validate(made)
+    else:
+        validate(made)
+
+
+def test_a_model_with_functions_of_its_own_is_asked_itself() -> None:
+    class Odd(BaseModel):
+        number: int
+
+        @field_validator("number")
+        @classmethod
+        def is_odd(cls, value: int) -> int:
+            assert value % 2
+            return value
+
+        def model_post_init(self, context: Any) -> None:
+            if self.number == 3:
+                raise ValueError("not three")
+
+    class Plain(BaseModel):
+        odd: Odd | None = None
+        name: str = ModelField(alias="Name")
+
+    check = quick_check(Plain)
+    assert check.isinstance_python({"odd": {"number": 5}, "Name": "a"})
+    assert check.isinstance_python({"Name": "a"})
+    assert not check.isinstance_python({"odd": {"number": 4}, "Name": "a"})
+    assert not check.isinstance_python({"odd": {"number": 3}, "Name": "a"})
+    assert not check.isinstance_python({"odd": None, "name": "a"})
