@@ -63,6 +63,12 @@ def classify(name: str | None) -> InterfaceType:
     return next((kind for kind in _WORDS if kind in found), UNKNOWN)
 
 
+def typed(interface: dict[str, Any], kind: InterfaceType) -> dict[str, Any]:
+    """The same interface, with OCSF's `type` and `type_id`."""
+    interface["type"], interface["type_id"] = kind
+    return interface
+
+
 def _predictable(word: str) -> str:
     """`enp3s0`, `wlp2s0f1`, `enx001122334455`: systemd's predictable names → `enp`, `wlp`, `enx`."""
     found = re.match(r"(en|wl|ww)([opsx])(?=\d|[0-9a-f]{12})", word)

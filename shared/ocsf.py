@@ -156,7 +156,8 @@ def _is_plain_model(schema: Any) -> bool:
     if schema.get("type") != "model" or schema["schema"]["type"] != "model-fields" or schema["custom_init"]:
         return False
     known = {"type", "cls", "schema", "config", "custom_init", "root_model", "ref", "metadata"}
-    return schema.keys() <= known and schema["schema"].keys() <= {"type", "fields", "model_name", "computed_fields"}
+    fields = {"type", "fields", "model_name", "computed_fields"}
+    return set(schema) <= known and set(schema["schema"]) <= fields
 
 
 def _key(field: Any) -> core_schema.TypedDictField:

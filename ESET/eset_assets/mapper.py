@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-from shared.interfaces import UNKNOWN, WIRED, InterfaceType, classify, clean_ip, clean_mac
+from shared.interfaces import UNKNOWN, WIRED, classify, clean_ip, clean_mac, typed
 from shared.mapping import Field, Record, boolean, const, entries, first, named, part, record, text
 from shared.ocsf import DEVICE_INVENTORY, Coded, caption, code, device_type, event_time, os_named, os_type
 from shared.times import epoch
@@ -50,36 +50,24 @@ def interfaces(device: Record) -> list[dict[str, Any]] | None:
     """The local address with the first MAC, as Wired; each further adapter, typed by its caption; the public address."""
     local, public = clean_ip(device.get("primaryLocalIpAddress")), clean_ip(device.get("publicIpAddress"))
     profiles = [
-        [_adapter(adapter) for adapter in entries(profile.get("networkAdapters"))]
-        for profile in entries(device.get("hardwareProfiles"))
+        list(map(_adapter, entries(one.get("networkAdapters")))) for one in entries(device.get("hardwareProfiles"))
     ]
-    found, known = [], set()
-    if local:
-        main = next((adapter for adapter in profiles[0] if "mac" in adapter), {}) if profiles else {}
-        found.append(_typed({"ip": local, **main, "hostname": _HOSTNAME.read(device)}, WIRED))
-        known.update(main.values())
+    main = next((adapter for adapter in profiles[0] if "mac" in adapter), {}) if local and profiles else {}
+    found = [typed({"ip": local, **main, "hostname": _HOSTNAME.read(device)}, WIRED)] if local else []
+    known = set(main.values())
     for adapter in chain.from_iterable(profiles):
         key = adapter.get("mac") or adapter.get("name")
         if key and key not in known:
-            found.append(_typed(adapter.copy(), classify(adapter.get("name"))))
+            found.append(typed(adapter.copy(), classify(adapter.get("name"))))
         known.update(adapter.values())
     if public and public != local:
-        found.append(_typed({"ip": public}, UNKNOWN))
+        found.append(typed({"ip": public}, UNKNOWN))
     return found or None
 
 
 def _adapter(told: Record) -> dict[str, str]:
-    adapter = {}
-    if mac := clean_mac(told.get("macAddress")):
-        adapter["mac"] = mac
-    if name := text(told.get("caption")):
-        adapter["name"] = name
-    return adapter
-
-
-def _typed(interface: dict[str, Any], kind: InterfaceType) -> dict[str, Any]:
-    interface["type"], interface["type_id"] = kind
-    return interface
+    mac, name = clean_mac(told.get("macAddress")), text(told.get("caption"))
+    return ({"mac": mac} if mac else {}) | ({"name": name} if name else {})
 
 
 def groups(group: Any) -> list[dict[str, str]] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.interfaces import UNKNOWN, WIRED, classify, clean_ip
+from shared.interfaces import UNKNOWN, WIRED, classify, clean_ip, typed
 from shared.mapping import MOST_ENTRIES, Field, Record, boolean, const, count, first, first_time, part, record, text
 from shared.ocsf import (
     DEVICE_INVENTORY,
@@ -60,10 +60,9 @@ def interfaces(agent: Record) -> list[dict[str, Any]] | None:
     if not found:
         return None
     kind = classify(found.get("name"))
-    kind = WIRED if kind is UNKNOWN else kind
     if hostname := text(agent.get("hostname")):
         found["hostname"] = hostname
-    return [{**found, "type": kind.type, "type_id": kind.type_id}]
+    return [typed(found, WIRED if kind is UNKNOWN else kind)]
 
 
 def enrichments(agent: Record) -> list[dict[str, Any]] | None:

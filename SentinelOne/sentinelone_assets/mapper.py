@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.interfaces import UNKNOWN, classify, clean_ip, clean_mac
+from shared.interfaces import UNKNOWN, classify, clean_ip, clean_mac, typed
 from shared.mapping import Field, Record, boolean, const, count, entries, first, listed, lowered, named, record, text
 from shared.ocsf import (
     DEVICE_INVENTORY,
@@ -82,7 +82,7 @@ def _interface(entry: Record) -> dict[str, Any]:
     if uid := text(entry.get("id")):
         interface["uid"] = uid
     if name and (kind := classify(name)) is not UNKNOWN:
-        interface["type"], interface["type_id"] = kind
+        typed(interface, kind)
     return interface
 
 

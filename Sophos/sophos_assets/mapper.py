@@ -41,14 +41,10 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
     Sophos tells addresses and MACs as two lists that do not belong together, and no names: eth0, eth1 … are made here.
     """
     found: list[dict[str, Any]] = []
-    for ip, mac in zip_longest(_addresses(endpoint), listed(endpoint.get("macAddresses"))):
-        interface = {"name": f"eth{len(found)}"}
-        if ip := clean_ip(ip):
-            interface["ip"] = ip
-        if mac := clean_mac(mac):
-            interface["mac"] = mac
+    macs = map(clean_mac, listed(endpoint.get("macAddresses")))
+    for ip, mac in zip_longest(map(clean_ip, _addresses(endpoint)), macs):
         if ip or mac:
-            found.append(interface)
+            found.append({"name": f"eth{len(found)}"} | ({"ip": ip} if ip else {}) | ({"mac": mac} if mac else {}))
     if found and (hostname := text(endpoint.get("hostname"))):
         found[0]["hostname"] = hostname
     return found or None
