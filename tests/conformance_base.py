@@ -37,6 +37,8 @@ class ConnectorConformance:
     renewed: ClassVar[tuple[str, ...]] = ("401",)  # answers of the list after which one new token is tried
     page_without_end: ClassVar[Any]  # a page that names itself as the next
     state_files: ClassVar[set[str]]
+    pushes: ClassVar[int] = 4  # of a round
+    taken: ClassVar[tuple[str, ...]] = ()  # odd answers to a push that by the platform's contract mean it was taken
     under_way: ClassVar[int] = 35  # records that may have been accepted without it being written down, at most
     arguments: ClassVar[dict[str, Any]] = {}  # of the connector, beside the rig's own
 

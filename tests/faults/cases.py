@@ -71,6 +71,8 @@ def cases(suite: type[ConnectorConformance]) -> Iterator[Case]:
         if place == "task poll" and not suite.follows_tasks:  # the intake's answer is all that it ever tells
             continue
         for fault in HTTP_FAULTS:
+            if place == "push" and fault.name in suite.taken:
+                continue
             yield from (Case(place, fault.name, lasting) for lasting in (False, True))
         if "page" in place:
             yield Case(place, "repeated page token", True)

@@ -11,7 +11,7 @@ from tests.conformance_base import ConnectorConformance
 from tests.faults.cases import Case, chosen
 from tests.faults.matrix import run
 from tests.rig import Rig
-from tests.suites import SUITES
+from tests.suites import CHANGES, SUITES
 
 SHARE = 1.0 if os.environ.get("FAULTS") == "all" else 0.08
 SEED = int(os.environ.get("FAULTS_SEED", "7"))
@@ -37,4 +37,4 @@ def matrix_of(suite: type[ConnectorConformance]) -> type[Any]:
     return Matrix
 
 
-globals().update({suite.__name__: matrix_of(suite) for suite in SUITES.values()})
+globals().update({suite.__name__: matrix_of(suite) for suite in {**SUITES, **CHANGES}.values()})
