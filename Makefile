@@ -24,7 +24,7 @@ demo: venv ## Run the modules against simulated consoles and a local platform
 	@$(BIN)/sekoia-lab demo
 
 test: venv ## Run the tests
-	@$(BIN)/python -m pytest -q -n 3
+	@$(BIN)/python -m pytest -q -n 4
 
 faults: venv ## Run the whole fault matrix and all crashes (the tests run a seeded part of them)
 	@FAULTS=all $(BIN)/python -m pytest -q -n auto tests/faults tests/test_hostile_console.py tests/test_changes_over_time.py $(wildcard tests/*/test_conformance.py) tests/lab/test_terminal.py tests/browser tests/lab/test_new_vendor.py

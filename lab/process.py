@@ -10,10 +10,11 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from weakref import finalize
 
 import requests
 
@@ -47,7 +48,9 @@ class ModuleProcess:
         self._command = command or module.command
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{module.name} {self._command}"))
         self._data, self.log = data, log
-        self._port, self.metrics_port = free_ports(2)
+        self._claims = ExitStack()
+        self._port, self.metrics_port = (claimed_port(self._claims) for _ in range(2))
+        finalize(self, self._claims.close)
         self._process: subprocess.Popen[bytes] | None = None
         platform.secrets_of[self.uuid] = {key: settings[key] for key in module.secrets if key in settings}
         changes = module.changes is not None and self._command == module.changes_command
@@ -154,15 +157,23 @@ class ModuleProcess:
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on just now, of those that no system hands out by itself: until the process binds them, one
-    of these could become the near end of somebody's connection.
+def claimed_port(claims: ExitStack) -> int:
+    """A port that is nobody's, nor another process's of the lab while `claims` are held, of those that no system hands out
+    by itself: one of these could become the near end of somebody's connection.
+
+    The claim is a bound socket that does not listen. On Linux a server that reuses addresses, as Python's do, listens
+    there all the same; elsewhere the claim is given up at once.
     """
-    found: list[int] = []
     for port in random.SystemRandom().sample(range(20_000, 32_768), 1_000):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            return found
+        claim = socket.socket()
+        try:
+            claim.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        claims.callback(claim.close)
+        if sys.platform != "linux":
+            claims.close()
+        return port
     raise OSError("no free port was found")
