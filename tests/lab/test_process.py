@@ -18,7 +18,7 @@ def test_a_claimed_port_is_for_the_module_alone() -> None:
     with ExitStack() as claims:
         port = claimed_port(claims)
         for _ in range(2):  # a restart takes it again
-            HTTPServer(("0.0.0.0", port), BaseHTTPRequestHandler).server_close()  # noqa: S104 - as the SDK binds
+            HTTPServer(("0.0.0.0", port), BaseHTTPRequestHandler).server_close()
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
             other.bind(("127.0.0.1", port))
     with socket.socket() as other:
