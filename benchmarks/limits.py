@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 from shared.pace import Pace
 
@@ -20,8 +21,5 @@ def lifted() -> Iterator[None]:
         limited(self)
         return 0.0
 
-    Pace.claim = counted  # type: ignore[method-assign]
-    try:
+    with patch.object(Pace, "claim", counted):
         yield
-    finally:
-        Pace.claim = limited  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -81,7 +81,10 @@ class Measurement:
 
 
 class _Processes(BaseManager):
-    """One object in a process of its own, called over a pipe."""
+    """One object in a process of its own, called over a pipe. `register` makes the methods."""
+
+    PreparedVendor: Callable[[str, int], Any]
+    Receiver: Callable[[], Any]
 
 
 _Processes.register("PreparedVendor", PreparedVendor)
@@ -232,5 +235,5 @@ def bench(module: str, devices: int, scratch: Path) -> Iterator[Bench]:
     with _Processes(ctx=spawn) as console, _Processes(ctx=spawn) as platform:
         place = scratch / f"{module}-{devices}"
         place.mkdir(parents=True, exist_ok=True)
-        vendor, receiver = console.PreparedVendor(module, devices), platform.Receiver()  # type: ignore[attr-defined]
+        vendor, receiver = console.PreparedVendor(module, devices), platform.Receiver()
         yield Bench(MODULES[module], devices, vendor, receiver, place)

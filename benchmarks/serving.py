@@ -6,6 +6,7 @@ import os
 import socketserver
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -51,7 +52,7 @@ class Tally:
     arrivals: list[float] = field(default_factory=list)
 
 
-class LeanServer:
+class LeanServer(ABC):
     """Serves on loopback from a thread of its own, each connection from another."""
 
     def __init__(self) -> None:
@@ -87,9 +88,9 @@ class LeanServer:
         last = self._tally.last
         return time.monotonic() - last.at if last else 0.0
 
+    @abstractmethod
     def answer(self, request: Request) -> bytes | Stored:
         """The JSON body of a 200."""
-        raise NotImplementedError
 
     def meet(self, request: Request) -> tuple[int, bytes | Stored]:
         """Status and body."""

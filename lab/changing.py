@@ -60,8 +60,9 @@ def tell_changes(
                 log=out / f"{module.name}-changes.log",
                 command=module.changes_command,
             )
-            with module.simulated(devices + _STEPS * _JOINING) as larger:
-                joining = [larger.record(identity) for identity in larger.ids[devices:]]  # type: ignore[attr-defined]
+            larger: Any = module.simulated(devices + _STEPS * _JOINING)
+            with larger:
+                joining = [larger.record(identity) for identity in larger.ids[devices:]]
             triggers.append(Trigger(module, console, stack.enter_context(process), joining))
         rounds = {trigger.module.name: trigger.process.wait_for_rounds(1)["cycles"] for trigger in triggers}
         for _ in range(_STEPS):

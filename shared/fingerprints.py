@@ -37,7 +37,8 @@ def fingerprint(event: dict[str, Any], written: bytes | None = None) -> int:
     stable = orjson.dumps(event) if written is None else written
     for name in VOLATILE:
         member = orjson.dumps({name: event.get(name, event["device"].get(name))})[1:-1]
-        stable = stable.replace(member, b"", 1)
+        before, _, after = stable.partition(member)
+        stable = before.removesuffix(b",") + after  # as if it had never been told
     return int.from_bytes(blake2b(stable, digest_size=8).digest()) & _MASK & ~MARKS
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from shared.service import ConnectorModule
 from shared.settings import ModuleSettings, Secret, https_url
 
-TOKEN = "/oauth/token"  # noqa: S105 - a path
+LOGIN_PATH = "/oauth/token"
 REGIONS = ("eu", "de", "us", "ca", "jpn")
 
 
@@ -24,7 +24,7 @@ def region(value: object) -> object:
 
 def override(value: str | None) -> str | None:
     """An address in place of the region's; left empty there is none. The token's path may stand behind it."""
-    return https_url(value).removesuffix(TOKEN) if value and value.strip() else None
+    return https_url(value).removesuffix(LOGIN_PATH) if value and value.strip() else None
 
 
 class EsetSettings(ModuleSettings):
@@ -40,7 +40,7 @@ class EsetSettings(ModuleSettings):
     def token_url(self) -> str:
         """Where the login service hands out tokens."""
         host = self.authentication_url or f"https://{self.region}.business-account.iam.eset.systems"
-        return f"{host}{TOKEN}"
+        return f"{host}{LOGIN_PATH}"
 
     @property
     def devices_url(self) -> str:

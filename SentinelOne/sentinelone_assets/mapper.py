@@ -66,9 +66,9 @@ def os_name(agent: Record) -> str | None:
     return " ".join(part for part in (told(agent.get("osName")), told(agent.get("osRevision"))) if part) or None
 
 
-def interfaces(listed: Any) -> list[dict[str, Any]] | None:
+def interfaces(adapters: Any) -> list[dict[str, Any]] | None:
     """Each adapter with something told: name, MAC, first usable address of `inet`, id, and the type its name tells."""
-    return [interface for entry in entries(listed) if (interface := _interface(entry))] or None
+    return [interface for entry in entries(adapters) if (interface := _interface(entry))] or None
 
 
 def _interface(entry: Record) -> dict[str, Any]:

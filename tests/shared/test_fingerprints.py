@@ -39,6 +39,15 @@ def test_a_heartbeat_changes_no_fingerprint() -> None:
     assert fingerprint(before) == fingerprint(after)
 
 
+def test_a_first_sign_of_life_changes_none_either() -> None:
+    never = {"class_uid": 5001, "time": 1.0, "device": {"uid": "a", "hostname": "pc"}}
+    for seen in (
+        {"uid": "a", "last_seen_time": 3.0, "hostname": "pc"},
+        {"uid": "a", "hostname": "pc", "last_seen_time": 3.0},
+    ):
+        assert fingerprint({**never, "time": 3.0, "device": seen}) == fingerprint(never)
+
+
 @pytest.mark.parametrize(
     "changed",
     [
