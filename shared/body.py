@@ -53,7 +53,8 @@ def read(response: requests.Response) -> bytearray:
 
 def memory_of(body: bytes | bytearray) -> int:
     """Bytes that a body takes when parsed, at most, told by its punctuation: `{"":0}` takes 40 times its length."""
-    return len(body) + _OBJECT * body.count(b"{") + _ENTRY * (body.count(b"[") + body.count(b","))
+    values = len(body) - len(body.translate(None, b"{[,"))  # in one pass
+    return len(body) + (_OBJECT - _ENTRY) * body.count(b"{") + _ENTRY * values
 
 
 def parse(body: bytes | bytearray) -> Any:

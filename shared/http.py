@@ -10,8 +10,9 @@ import random
 import ssl
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Event
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -26,6 +27,7 @@ from shared import replies, times
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
 from shared.metrics import CALLS
 from shared.pace import Pace
+from shared.tokens import FetchedToken
 from shared.trust import TrustingAdapter
 
 _REDIRECTS = 3
@@ -53,15 +55,6 @@ class Reply:
     date: float | None
     headers: Mapping[str, str] = field(repr=False)
     memory: int = 0
-
-
-@runtime_checkable
-class Renewable(Protocol):
-    """An auth that fetches its token, and can throw it away to fetch a new one."""
-
-    def token(self) -> object: ...
-
-    def renew(self) -> None: ...
 
 
 class ApiSession:
@@ -119,7 +112,7 @@ class ApiSession:
 
     def call(self, method: str, path: str, **options: Any) -> Reply:
         """One call with its retries, `options` as `requests` has them. Retried is only what time heals."""
-        if isinstance(self._auth, Renewable):
+        if isinstance(self._auth, FetchedToken):
             self._auth.token()  # here, so that what fails in fetching it is not taken for a failure of this call
         retrying = Retrying(
             retry=retry_if_exception_type(TryAgain),
@@ -154,7 +147,7 @@ class ApiSession:
         try:
             return self._call_once(method, url, options)
         except ActionNeeded as error:
-            if error.status != 401 or not isinstance(self._auth, Renewable):
+            if error.status != 401 or not isinstance(self._auth, FetchedToken):
                 raise
         self._auth.renew()
         return self._call_once(method, url, options)
@@ -209,7 +202,21 @@ class ApiSession:
 
 
 class _Session(requests.Session):
-    """Sees no redirects: even where it does not follow them, `requests` parses their target and reads their body."""
+    """Sees no redirects: even where it does not follow them, `requests` parses their target and reads their body.
+
+    Looks for proxies in the environment once an origin: at each call that took longer than sending it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._settings: dict[tuple[str, str, Any], dict[str, Any]] = {}
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
+        parts = urlsplit(url)
+        key = (parts.scheme, parts.netloc, verify)
+        if key not in self._settings:
+            self._settings[key] = dict(super().merge_environment_settings(url, proxies, stream, verify, cert))
+        return self._settings[key].copy()
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
@@ -231,6 +238,7 @@ class _GivingUp:
         return late or state.attempt_number >= self._patience.attempts or self._stop.is_set()
 
 
+@lru_cache(maxsize=64)
 def origin(url: str) -> tuple[str, str, int | None]:
     """Scheme, host and port: what two URLs must share for a token to go to both; ValueError when it is no URL.
 

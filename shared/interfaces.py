@@ -117,4 +117,11 @@ def clean_ip(value: Any) -> str | None:
     """An IPv4 or IPv6 address in canonical form, without a prefix length or zone (`fe80::1%eth0/64`); else None."""
     if not isinstance(value, str) or len(value) > 100:
         return None
+    if ":" not in value:
+        try:
+            socket.inet_pton(socket.AF_INET, value)
+        except (OSError, ValueError):
+            pass
+        else:
+            return value
     return _canonical_ip(value)

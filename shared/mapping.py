@@ -16,7 +16,8 @@ MOST_ENTRIES = 10_000  # of a list inside a record
 
 Record = Mapping[str, Any]
 Convert = Callable[[Any], Any]
-_Row = tuple[str, Callable[[Record], Any], Convert, "Field | None"]
+Read = Callable[[Record], Any]
+_Row = tuple[str, str, str | Read | None, Convert, "Field | None"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Source:
     """
 
     label: str
-    read: Callable[[Record], Any]
+    read: Read
     convert: Convert | None = None
     constant: bool = False
 
@@ -37,7 +38,8 @@ class Field:
     """One row: `path` of the event ← `source` of the record, through `convert` (default `text`).
 
     A conversion that gives None makes the field absent: unknown is absent. `required` makes the record a SkipRecord
-    then. `doc` is the row's description in the generated page.
+    then. `doc` is the row's description in the generated page. `part`: a conversion that gives a pair goes to two rows,
+    one after the other, the first value (0) and the second (1).
     """
 
     path: str
@@ -45,6 +47,7 @@ class Field:
     convert: Convert | None = None
     required: bool = False
     doc: str = ""
+    part: int | None = None
 
     @property
     def label(self) -> str:
@@ -91,7 +94,11 @@ def first_time(*names: str) -> Source:
 
 def record(*names: str) -> Source:
     """The whole record, for a conversion that needs several fields; `names` are those it reads."""
-    return Source(", ".join(names), lambda whole: whole)
+    return Source(", ".join(names), _whole)
+
+
+def _whole(record: Record) -> Record:
+    return record
 
 
 def text(value: Any) -> str | None:
@@ -170,8 +177,10 @@ class Mapper:
             constants, rows = objects.setdefault(parents, ({}, []))
             if row.is_constant:
                 constants[name] = row.conversion(_reader(row.source)({}))
+            elif row.part:
+                rows[-1] = (rows[-1][0], name, *rows[-1][2:])
             else:
-                rows.append((name, _reader(row.source), row.conversion, row if row.required else None))
+                rows.append((name, "", _quick(row.source), row.conversion, row if row.required else None))
         self._objects = [  # the event itself, then what is in it, outer ones first
             (parents[:-1], parents[-1] if parents else None, *objects[parents]) for parents in sorted(objects, key=len)
         ]
@@ -180,12 +189,16 @@ class Mapper:
         """One raw record → the event; absent fields are not in it. Raises SkipRecord and nothing else."""
         record = readable(record)
         event: dict[str, Any] = {}
+        get = record.get
         for parents, name, constants, rows in self._objects:
             found = constants.copy()
-            for key, read, convert, required in rows:
-                value = read(record)
+            for key, second, source, convert, required in rows:
+                value = record if source is None else get(source) if type(source) is str else source(record)
                 if value is not None and (value := convert(value)) is not None:
-                    found[key] = value
+                    if second:
+                        found[key], found[second] = value
+                    else:
+                        found[key] = value
                 elif required:
                     raise SkipRecord(required.label, "is missing")
             if name is None:
@@ -239,6 +252,14 @@ def _reader(source: str | Source) -> Callable[[Record], Any]:
         return value
 
     return read
+
+
+def _quick(source: str | Source) -> str | Read | None:
+    """A reader in its shortest form: the name of a key, None for the whole record."""
+    if isinstance(source, str) and source.isidentifier():
+        return source
+    read = _reader(source)
+    return None if read is _whole else read
 
 
 def _split(path: str) -> tuple[tuple[str, ...], str]:

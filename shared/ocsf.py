@@ -24,7 +24,7 @@ from sekoia_automation.asset_connector.models.ocsf.device import (
 from sekoia_automation.asset_connector.models.ocsf.risk_level import RiskLevelId, RiskLevelStr
 
 from shared.errors import SkipRecord
-from shared.mapping import Field, const, first_time, record
+from shared.mapping import Field, Source, const, first_time, record
 
 VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: no change of the device
 
@@ -83,26 +83,9 @@ def risk_level(caption: str) -> Coded:
     return Coded(caption, RiskLevelId[RiskLevelStr(caption).name].value)
 
 
-def caption(convert: Callable[[Any], Coded | None]) -> Callable[[Any], str | None]:
-    """The conversion's caption, for the row of `type`, `risk_level` …"""
-
-    def convert_to_caption(value: Any) -> str | None:
-        coded = convert(value)
-        return coded.caption if coded else None
-
-    convert_to_caption.__doc__ = convert.__doc__
-    return convert_to_caption
-
-
-def code(convert: Callable[[Any], Coded | None]) -> Callable[[Any], int | None]:
-    """The conversion's id, for the row of `type_id`, `risk_level_id` …"""
-
-    def convert_to_id(value: Any) -> int | None:
-        coded = convert(value)
-        return coded.id if coded else None
-
-    convert_to_id.__doc__ = convert.__doc__
-    return convert_to_id
+def coded(path: str, source: Source, convert: Callable[[Any], Coded | None]) -> tuple[Field, Field]:
+    """The two rows of a caption and its id: `device.type` and `device.type_id`."""
+    return Field(path, source, convert, part=0), Field(f"{path}_id", source, convert, part=1)
 
 
 def event_time(*names: str) -> Field:

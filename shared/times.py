@@ -10,7 +10,6 @@ import re
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any, Literal
 
 _YEAR_FIRST = re.compile(r"\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2}")
@@ -28,16 +27,15 @@ def epoch(value: Any) -> float | None:
     (then UTC), `YYYY/MM/DD HH:MM:SS` and `MM/DD/YYYY HH:MM:SS`. Anything else ("", "None", "No data", a number, a time
     before 1970 or after 9999) is None: a time that is not told is absent.
     """
-    return _epoch(value) if isinstance(value, str) else None
-
-
-@lru_cache(maxsize=256)  # one record tells the same moment in several places, and is asked for it several times
-def _epoch(value: str) -> float | None:
-    moment = _iso(value) or _slashed(value.strip())
-    if moment is None:
+    if not isinstance(value, str):
         return None
     try:
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        # The form nearly every record has is recognised without the pattern, which costs more than the parsing.
+        if len(value) > 19 and value[-1] == "Z" and value[10] == "T" and value[4] == value[7] == "-":
+            moment = datetime.fromisoformat(value)
+        else:
+            moment = _unusual(value)
+        seconds = moment.timestamp()
     except (OverflowError, ValueError):
         return None
     return seconds if 0 <= seconds <= _LAST else None
@@ -84,24 +82,16 @@ def retry_after(value: str | None) -> float | None:
     return None if seconds is None else min(max(seconds, 0.0), 3600.0)
 
 
-def _iso(value: str) -> datetime | None:
-    # The form nearly every record has is recognised without the pattern, which costs more than the parsing.
-    usual = len(value) > 19 and value[-1] == "Z" and value[10] == "T" and value[4] == value[7] == "-"
-    text = value if usual else value.strip().replace(",", ".").replace(" +", "+").replace(" Z", "Z").replace("z", "Z")
-    if not usual and not _ISO.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _slashed(text: str) -> datetime | None:
+def _unusual(value: str) -> datetime:
+    """Any other form, UTC where it tells no offset; ValueError when it is no time."""
+    text = value.strip()
     if _MONTH_FIRST.fullmatch(text):
-        text = f"{text[6:10]}/{text[:5]}{text[10:]}"
-    elif not _YEAR_FIRST.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(text.replace("/", "-")).replace(tzinfo=UTC)
-    except ValueError:
-        return None
+        text = f"{text[6:10]}-{text[:2]}-{text[3:5]}{text[10:]}"
+    elif _YEAR_FIRST.fullmatch(text):
+        text = text.replace("/", "-")
+    else:
+        text = text.replace(",", ".").replace(" +", "+").replace(" Z", "Z").replace("z", "Z")
+        if not _ISO.fullmatch(text):
+            raise ValueError
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.interfaces import UNKNOWN, WIRED, classify, clean_ip, clean_mac, typed
 from shared.mapping import Field, Record, boolean, const, entries, first, named, part, record, text
-from shared.ocsf import DEVICE_INVENTORY, Coded, caption, code, device_type, event_time, os_named, os_type
+from shared.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, event_time, os_named, os_type
 from shared.times import epoch
 
 from .client import PARENT_GROUP
@@ -50,16 +50,20 @@ def interfaces(device: Record) -> list[dict[str, Any]] | None:
     """The local address with the first MAC, as Wired; each further adapter, typed by its caption; the public address."""
     local, public = clean_ip(device.get("primaryLocalIpAddress")), clean_ip(device.get("publicIpAddress"))
     profiles = [
-        list(map(_adapter, entries(one.get("networkAdapters")))) for one in entries(device.get("hardwareProfiles"))
+        [_adapter(one) for one in entries(profile.get("networkAdapters"))]
+        for profile in entries(device.get("hardwareProfiles"))
     ]
-    main = next((adapter for adapter in profiles[0] if "mac" in adapter), {}) if local and profiles else {}
-    found = [typed({"ip": local, **main, "hostname": _HOSTNAME.read(device)}, WIRED)] if local else []
-    known = set(main.values())
+    found, known = [], set()
+    if local:
+        main = next((adapter for adapter in profiles[0] if "mac" in adapter), {}) if profiles else {}
+        known.update(main.values())
+        found.append(typed({"ip": local, **main, "hostname": _HOSTNAME.read(device)}, WIRED))
     for adapter in chain.from_iterable(profiles):
         key = adapter.get("mac") or adapter.get("name")
-        if key and key not in known:
-            found.append(typed(adapter.copy(), classify(adapter.get("name"))))
+        further = key and key not in known
         known.update(adapter.values())
+        if further:
+            found.append(typed(adapter, classify(adapter.get("name"))))
     if public and public != local:
         found.append(typed({"ip": public}, UNKNOWN))
     return found or None
@@ -86,11 +90,9 @@ ESET_TO_DEVICE = (
     Field("device.hostname", _HOSTNAME, required=True, doc="Display name, else the system's name, else the identifier"),
     Field("device.name", "displayName", doc="Display name"),
     Field("device.desc", "description", doc="Description"),
-    Field("device.type", record("deviceType", "isMobile"), caption(machine)),
-    Field("device.type_id", record("deviceType", "isMobile"), code(machine)),
+    *coded("device.type", record("deviceType", "isMobile"), machine),
     Field("device.os.name", _OS_NAME, doc="Name of the operating system, else of its version"),
-    Field("device.os.type", record("operatingSystem.displayName", "operatingSystem.familyId"), caption(system)),
-    Field("device.os.type_id", record("operatingSystem.displayName", "operatingSystem.familyId"), code(system)),
+    *coded("device.os.type", record("operatingSystem.displayName", "operatingSystem.familyId"), system),
     Field("device.ip", "primaryLocalIpAddress", clean_ip, doc="Primary local address"),
     Field(
         "device.network_interfaces",

@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.interfaces import clean_ip, clean_mac
 from shared.mapping import Field, Record, boolean, const, entries, first, listed, lowered, named, part, record, text
-from shared.ocsf import DEVICE_INVENTORY, Coded, caption, code, device_type, enabled, enrichment, event_time, os_type
+from shared.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, enabled, enrichment, event_time, os_type
 from shared.times import epoch
 
 from .client import TENANT_NAME
@@ -98,11 +98,9 @@ ENDPOINT_TO_DEVICE = (
     Field("device.hostname", first("hostname", "id"), required=True, doc="Else the endpoint's id"),
     Field("device.name", "hostname", doc="Same as the hostname"),
     Field("device.desc", "associatedPerson.name", doc="Login of the associated user"),
-    Field("device.type", record("type"), caption(machine)),
-    Field("device.type_id", record("type"), code(machine)),
+    *coded("device.type", record("type"), machine),
     Field("device.os.name", "os.name", doc="Name of the system, such as Windows 10 Pro"),
-    Field("device.os.type", record("os.platform"), caption(system)),
-    Field("device.os.type_id", record("os.platform"), code(system)),
+    *coded("device.os.type", record("os.platform"), system),
     Field("device.ip", record("ipv4Addresses", "ipv6Addresses"), address),
     Field(
         "device.network_interfaces", record("ipv4Addresses", "ipv6Addresses", "macAddresses", "hostname"), interfaces

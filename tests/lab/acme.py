@@ -34,7 +34,7 @@ FILLED_IN: dict[str, list[tuple[str, str]]] = {
             """\
 from shared.interfaces import clean_ip
 from shared.mapping import Field, Record, const, first, record
-from shared.ocsf import DEVICE_INVENTORY, Coded, caption, code, device_type, event_time, os_named, os_type
+from shared.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, event_time, os_named, os_type
 """,
         ),
         (
@@ -60,11 +60,9 @@ ENDPOINT_TO_DEVICE = (
         (
             "    # TODO: device.type and device.type_id, which OCSF requires, and all else that the vendor tells\n",
             """\
-    Field("device.type", record("kind"), caption(machine)),
-    Field("device.type_id", record("kind"), code(machine)),
+    *coded("device.type", record("kind"), machine),
     Field("device.os.name", "os", doc="Name and version of the system"),
-    Field("device.os.type", record("os"), caption(system)),
-    Field("device.os.type_id", record("os"), code(system)),
+    *coded("device.os.type", record("os"), system),
     Field("device.domain", "domain", doc="Directory domain"),
     Field("device.ip", "ip", clean_ip, doc="Primary address"),
 """,

@@ -19,12 +19,11 @@ from sekoia_automation.asset_connector.models.ocsf.device import (
 from sekoia_automation.asset_connector.models.ocsf.risk_level import RiskLevelStr
 
 from shared.errors import SkipRecord
-from shared.mapping import Field, Mapper, const
+from shared.mapping import Field, Mapper, const, document
 from shared.ocsf import (
     DEVICE_INVENTORY,
     Coded,
-    caption,
-    code,
+    coded,
     device_type,
     enabled,
     enrichment,
@@ -94,9 +93,14 @@ def test_caption_and_id_of_one_conversion_go_to_two_rows() -> None:
         """Which kind."""
         return Coded(value, 7) if value else None
 
-    assert (caption(kind)("x"), code(kind)("x")) == ("x", 7)
-    assert (caption(kind)(""), code(kind)("")) == (None, None)
-    assert caption(kind).__doc__ == code(kind).__doc__ == "Which kind."
+    mapper = Mapper((Field("device.uid", "id"), *coded("device.type", "kind", kind), Field("device.name", "name")))
+    assert mapper({"id": "1", "kind": "x", "name": "n"}) == {
+        "device": {"uid": "1", "type": "x", "type_id": 7, "name": "n"}
+    }
+    assert mapper({"id": "1", "kind": "", "name": "n"}) == {"device": {"uid": "1", "name": "n"}}
+    assert [row.path for row in mapper.fields[1:3]] == ["device.type", "device.type_id"]
+    table = document(mapper.fields)
+    assert table.count("Which kind.") == 2
 
 
 def test_the_data_of_an_enrichment_is_always_an_object() -> None:

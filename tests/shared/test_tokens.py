@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from shared import tokens
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
-from shared.http import ApiSession, Renewable
+from shared.http import ApiSession
 from shared.tokens import (
     Anonymous,
     FetchedToken,
@@ -99,11 +99,6 @@ def test_a_token_that_was_refused_is_thrown_away(clock: Clock) -> None:
     sent_with(auth)
     auth.renew()
     assert [sent_with(auth), sent_with(auth)] == ["Bearer t2", "Bearer t2"]
-
-
-def test_only_a_fetched_token_can_be_renewed() -> None:
-    assert isinstance(FetchedToken(numbered(1)), Renewable)
-    assert not isinstance(FixedToken("Bearer", SecretStr(SECRET), "API Token"), Renewable)
 
 
 def test_a_failed_fetch_comes_out_and_the_next_call_fetches_again() -> None:
