@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from shared.delivery import MOST_WEIGHT, Batch
 from shared.errors import ConnectorError, SkipRecord
 from shared.fingerprints import Fingerprints, key_of
 from shared.mapping import Mapper, Record
-from shared.pages import Page, read_ahead
+from shared.pages import Page
 
 _OWN_CLOCK_DOUBT = 300.0  # seconds our clock may run ahead of a vendor's that does not tell its own
 
@@ -28,7 +28,7 @@ class Walk:
     `sorted_by_cursor`: the rows come in that order, so that the cursor may move batch by batch.
     """
 
-    pages: Iterator[Page]
+    pages: Generator[Page, None, None]
     cursor_of: Callable[[Record], float | None] | None = None
     sorted_by_cursor: bool = False
 
@@ -105,7 +105,7 @@ class Round:
     def run(self) -> bool:
         """Whether the walk was read and delivered to its end; False when the process stops. Raises what stopped it."""
         try:
-            with closing(read_ahead(self._walk.pages)) as pages:
+            with closing(self._walk.pages) as pages:
                 for page in pages:
                     self._read(page)
                     if not self._running():
@@ -139,7 +139,7 @@ class Round:
         self._begun = True
         self._counts.pages += 1
         page.records.reverse()
-        while page.records:  # each is let go once it is done with: the next page is in memory already
+        while page.records:  # each is let go once it is done with, all of them before the next page is parsed
             record = page.records.pop()
             self._counts.read += 1
             try:

@@ -12,7 +12,7 @@ _POLLS = 30  # times its answer is asked for: some 4 minutes beside what the ser
 
 
 def call_deferred(session: ApiSession, ticket: str, method: str, path: str, **options: Any) -> Reply:
-    """As `ApiSession.call`, but a 202 is repeated, unchanged, with the header `ticket` it came with until the answer
+    """As `ApiSession.ask`, but a 202 is repeated, unchanged, with the header `ticket` it came with until the answer
     is there. A later 202 may leave the header out.
 
     404 and 504 to a repeated call mean that the answer is gone or was not ready in time, so the call is made from
@@ -20,17 +20,18 @@ def call_deferred(session: ApiSession, ticket: str, method: str, path: str, **op
     """
     for _ in range(_STARTS):
         wait, headers = session.patience.first_wait, dict[str, str]()
-        reply = session.call(method, path, **options)
+        reply = session.ask(method, path, **options)
         for _ in range(_POLLS):
             if reply.status != 202:
                 return reply
+            _ = reply.json  # none, or it is no answer
             if value := reply.headers.get(ticket):
                 headers = {ticket: value}
             if session.stop.wait(wait):
                 raise TryAgain(f"Stopped while {session.who} prepared its answer.")
             wait = min(wait * 1.5, session.patience.first_wait * 10)
             try:
-                reply = session.call(method, path, headers=headers, **options)
+                reply = session.ask(method, path, headers=headers, **options)
             except ConnectorError as error:
                 if not headers or error.status not in (404, 504):
                     raise

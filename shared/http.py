@@ -1,6 +1,6 @@
 """One HTTP session a vendor (or the platform): one origin, bounded, patient, and clear about what went wrong.
 
-Knows nothing of pages or devices. A call returns a `Reply` with parsed JSON or raises one of `shared.errors`.
+Knows nothing of pages or devices. A call returns a `Reply`, of a 2xx, or raises one of `shared.errors`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import copy
 import random
 import ssl
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from threading import Event
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -36,25 +36,38 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Patience:
-    """How long one call may take, in seconds. Tries after the first begin within `budget` of the first one's end."""
+    """How long one call may take, in seconds. Tries after the first begin within `budget` of the first one's end.
+
+    `ahead`: of pages, the next is asked for while the caller works on this one.
+    """
 
     connect: float = 10.0
     read: float = 60.0
     attempts: int = 3
     budget: float = 15.0
     first_wait: float = 1.0
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
 class Reply:
-    """`json`: the parsed body. `date`: when it was sent by the server's clock, epoch seconds, if told. `memory`: the
-    bytes that `json` takes at most."""
+    """`date`: when it was sent by the server's clock, epoch seconds, if told. `body`: decompressed, `parse` reads it."""
 
     status: int
-    json: Any
     date: float | None
     headers: Mapping[str, str] = field(repr=False)
-    memory: int = 0
+    body: bytes | bytearray = field(repr=False)
+    parse: Callable[[], Any] = field(repr=False)
+
+    @cached_property
+    def json(self) -> Any:
+        """The parsed body, parsed when first asked for; UnexpectedReply when it is no JSON or would fill the memory."""
+        return self.parse()
+
+    @property
+    def memory(self) -> int:
+        """The bytes that `json` takes at most."""
+        return bodies.memory_of(self.body)
 
 
 class ApiSession:
@@ -112,6 +125,12 @@ class ApiSession:
 
     def call(self, method: str, path: str, **options: Any) -> Reply:
         """One call with its retries, `options` as `requests` has them. Retried is only what time heals."""
+        reply = self.ask(method, path, **options)
+        _ = reply.json  # what is no JSON is no answer, whether its values are looked at or not
+        return reply
+
+    def ask(self, method: str, path: str, **options: Any) -> Reply:
+        """As `call`, but the JSON is parsed when first asked for: a thread that waits need not be the one that works."""
         if isinstance(self._auth, FetchedToken):
             self._auth.token()  # here, so that what fails in fetching it is not taken for a failure of this call
         retrying = Retrying(
@@ -160,13 +179,12 @@ class ApiSession:
             url, options = self._here(url, response.headers["Location"]), {**options, "params": None}
         if error := replies.failure(self.who, response, body, self._advice, self._secrets):
             raise error
-        memory = replies.memory(self.who, response, body)
         return Reply(
             status=response.status_code,
-            json=replies.parsed(self.who, response, body, self._may_be_empty),
             date=times.http_date(response.headers.get("Date")),
             headers=response.headers,
-            memory=memory,
+            body=body,
+            parse=partial(replies.parsed, self.who, response, body, self._may_be_empty),
         )
 
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytearray]:
@@ -209,13 +227,13 @@ class _Session(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
-        self._settings: dict[tuple[str, str, Any], dict[str, Any]] = {}
+        self._settings: dict[tuple[str, str, Any], Any] = {}
 
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         parts = urlsplit(url)
         key = (parts.scheme, parts.netloc, verify)
         if key not in self._settings:
-            self._settings[key] = dict(super().merge_environment_settings(url, proxies, stream, verify, cert))
+            self._settings[key] = super().merge_environment_settings(url, proxies, stream, verify, cert)
         return self._settings[key].copy()
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:

@@ -193,7 +193,7 @@ class Mapper:
         for parents, name, constants, rows in self._objects:
             found = constants.copy()
             for key, second, source, convert, required in rows:
-                value = record if source is None else get(source) if type(source) is str else source(record)
+                value = record if source is None else get(source) if isinstance(source, str) else source(record)
                 if value is not None and (value := convert(value)) is not None:
                     if second:
                         found[key], found[second] = value

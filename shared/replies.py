@@ -53,27 +53,21 @@ def failure(
     return UnexpectedReply(f"{said} {what}", status=status)
 
 
-def memory(who: str, response: requests.Response, body: bytes | bytearray) -> int:
-    """Bytes that the reply takes when parsed, at most; UnexpectedReply when they are too many."""
-    found = bodies.memory_of(body)
-    if found > bodies.MAX_MEMORY:
-        doing = f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
-        most = bodies.MAX_MEMORY // (1024 * 1024)
-        raise UnexpectedReply(f"{who} answered {doing} with values that fill more than {most} MiB of memory.")
-    return found
-
-
 def parsed(
     who: str, response: requests.Response, body: bytes | bytearray, may_be_empty: Collection[int] = (202, 204)
 ) -> Any:
-    """The JSON of a 2xx reply; None for an empty one of a status that may be."""
+    """The JSON of a 2xx reply; None for an empty one of a status that may be. UnexpectedReply when there is none, or
+    when its values would fill the memory."""
     if not body.strip() and response.status_code in may_be_empty:
         return None
+    doing = f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
+    if bodies.memory_of(body) > bodies.MAX_MEMORY:
+        most = bodies.MAX_MEMORY // (1024 * 1024)
+        raise UnexpectedReply(f"{who} answered {doing} with values that fill more than {most} MiB of memory.")
     try:
         return bodies.parse(body)
     except ValueError:
         pass
-    doing = f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
     if not body.strip():
         raise UnexpectedReply(f"{who} answered {doing} with an empty body (HTTP {response.status_code}).")
     if body.lstrip()[:1] == b"<":

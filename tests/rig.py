@@ -20,7 +20,7 @@ from shared.http import Patience
 from shared.service import Backoff
 
 UUID = "5a5b6f0e-6c3e-4c64-9d39-3d1b6c1d1f00"
-QUICK = Patience(connect=2.0, read=2.0, attempts=3, budget=15.0, first_wait=0.01)
+QUICK = Patience(connect=2.0, read=2.0, attempts=3, budget=15.0, first_wait=0.01, ahead=True)
 
 
 class Rig:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
@@ -14,7 +13,7 @@ from requests.auth import AuthBase
 from shared.errors import ActionNeeded, UnexpectedReply
 from shared.http import ApiSession, Reply, origin
 from shared.mapping import count, part
-from shared.pages import Page, follow, next_position, paging_of, records_of
+from shared.pages import Page, Pages, follow, next_position, paging_of, records_of
 from shared.tokens import FetchedToken, Token, token_of
 
 APPLICATION = "/app/SBM"
@@ -74,7 +73,7 @@ class HarmonyMobileClient:
         self._token = token
         self._page_size = page_size or self.PAGE_SIZE
 
-    def alerts(self, since: float, until: float) -> Iterator[Page]:
+    def alerts(self, since: float, until: float) -> Pages:
         """Pages of the alerts whose `backend_last_updated` lies between two moments (epoch seconds), both included.
 
         In no order that is documented. Each page tells the total; its end is where `meta.next` says, for a server may
@@ -83,14 +82,18 @@ class HarmonyMobileClient:
         bounds = {"backend_last_updated__gte": _moment(since), "backend_last_updated__lte": _moment(until)}
         who = self._session.who
 
-        def fetch(link: str | None) -> tuple[Page, str | None]:
+        def ask(link: str | None) -> Reply:
             path, query = (ALERTS, self._first_page()) if link is None else self._split(link)
-            reply = self._call(path, {**query, **bounds})  # a link that lost the bounds would lead through all alerts
-            records, meta = records_of(who, reply.json, "objects"), paging_of(who, reply.json, "meta")
-            page = Page(records, reply.date, count(meta.get("total_count")), reply.memory)
-            return page, next_position(who, meta.get("next"))
+            return self._call(path, {**query, **bounds})  # a link that lost the bounds would lead through all alerts
 
-        return follow(who, fetch)
+        def read(reply: Reply, _: str | None) -> Page:
+            records, meta = records_of(who, reply.json, "objects"), paging_of(who, reply.json, "meta")
+            return Page(records, reply.date, count(meta.get("total_count")), reply.memory)
+
+        def following(body: Any, _: str | None) -> str | None:
+            return next_position(who, paging_of(who, body, "meta").get("next"))
+
+        return follow(self._session, ask, read, following)
 
     def _first_page(self) -> dict[str, Any]:
         return {"limit": self._page_size, "offset": 0}

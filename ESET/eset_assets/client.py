@@ -6,7 +6,7 @@ with the identical call, fetches it. This holds for the token too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from shared.deferred import call_deferred
 from shared.errors import ConnectorError
 from shared.http import ApiSession, Reply
 from shared.mapping import text
-from shared.pages import Page, follow, next_position, records_of
+from shared.pages import Page, Pages, follow, next_position, records_of
 from shared.state import JsonFile
 from shared.tokens import FetchedToken, PasswordGrant, granted
 
@@ -61,7 +61,7 @@ class EsetClient:
         self._groups.update(file.read())
         self._file, self._warn = file, warn
 
-    def devices(self) -> Iterator[Page]:
+    def devices(self) -> Pages:
         """Pages of all devices, in no order, each device with the group it is in (see `with_group`).
 
         ESET can neither filter by time nor sort. Groups are read anew first; where they cannot be, the last known ones
@@ -85,17 +85,18 @@ class EsetClient:
         self._groups.clear()
         self._groups.update(named_groups(group for page in pages for group in page.records))
 
-    def _pages(self, path: str, key: str, size: int) -> Iterator[Page]:
-        def fetch(token: str | None) -> tuple[Page, str | None]:
+    def _pages(self, path: str, key: str, size: int) -> Pages:
+        def ask(token: str | None) -> Reply:
             query = {"pageSize": size} | ({} if token is None else {"pageToken": token})
-            reply = _ask(self._session, "GET", path, params=query)
+            return _ask(self._session, "GET", path, params=query)
+
+        def read(reply: Reply, token: str | None) -> Page:
             # Where there is nothing at all, proto3 JSON leaves the list out; on a later page it is missing.
             nothing = token is None and isinstance(reply.json, dict) and reply.json.keys() <= {"nextPageToken"}
-            records = [] if nothing else records_of(self._session.who, reply.json, key)
-            page = Page(records, reply.date, memory=reply.memory)
-            return page, next_position(self._session.who, reply.json.get("nextPageToken"))
+            return Page([] if nothing else records_of(who, reply.json, key), reply.date)
 
-        return follow(self._session.who, fetch)
+        who = self._session.who
+        return follow(self._session, ask, read, lambda body, _: next_position(who, body.get("nextPageToken")), key)
 
 
 def _ask(session: ApiSession, method: str, path: str, **options: Any) -> Reply:

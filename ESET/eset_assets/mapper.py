@@ -53,7 +53,7 @@ def interfaces(device: Record) -> list[dict[str, Any]] | None:
         [_adapter(one) for one in entries(profile.get("networkAdapters"))]
         for profile in entries(device.get("hardwareProfiles"))
     ]
-    found, known = [], set()
+    found, known = [], set[str]()
     if local:
         main = next((adapter for adapter in profiles[0] if "mac" in adapter), {}) if profiles else {}
         known.update(main.values())

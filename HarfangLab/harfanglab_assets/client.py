@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from shared.errors import TryAgain, UnexpectedReply
-from shared.http import ApiSession
+from shared.http import ApiSession, Reply
 from shared.mapping import text
-from shared.pages import Page, follow, next_position, records_of
+from shared.pages import Page, Pages, follow, next_position, records_of
 
 AGENTS = "/api/data/endpoint/Agent/"  # without the slash at its end the manager redirects
 ADVICE = {
@@ -30,7 +29,7 @@ class HarfangLabClient:
         self._session = session
         self._page_size = page_size or self.PAGE_SIZE
 
-    def agents(self) -> Iterator[Page]:
+    def agents(self) -> Pages:
         """Pages of all agents, by `firstseen`; an agent may come twice.
 
         Offsets count rows of a live list: one that leaves it in mid-walk draws a later one into a page already read.
@@ -48,20 +47,24 @@ class HarfangLabClient:
             "later."
         )
 
-    def _read(self, tally: Tally) -> Iterator[Page]:
+    def _read(self, tally: Tally) -> Pages:
         query = {"limit": self._page_size, "offset": 0, "ordering": "firstseen"}
 
-        def fetch(link: str | None) -> tuple[Page, str | None]:
-            reply = self._session.get(AGENTS, query) if link is None else self._session.get(link)
+        def ask(link: str | None) -> Reply:
+            return self._session.ask("GET", link or AGENTS, params=query if link is None else None)
+
+        def read(reply: Reply, _: str | None) -> Page:
             bare = isinstance(reply.json, list)  # some versions answer so, with all there is
             records = reply.json if bare else records_of(self._session.who, reply.json, "results")
             tally.add(records, None if bare else reply.json.get("count"))
             if tally.repeated_pages >= _MOST_REPEATED:
                 raise UnexpectedReply(f"{self._session.who} gives the same agents page after page, without an end.")
-            page = Page(records, reply.date, memory=reply.memory)
-            return page, None if bare else self._next_link(reply.json.get("next"))
+            return Page(records, reply.date)
 
-        return follow(self._session.who, fetch)
+        def following(body: Any, _: str | None) -> str | None:
+            return None if isinstance(body, list) else self._next_link(body.get("next"))
+
+        return follow(self._session, ask, read, following, "results")
 
     def _next_link(self, told: Any) -> str | None:
         """Path and query of `next`, which a manager behind a proxy gives with a scheme, host or port of its own."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
 from pyrate_limiter import Duration, RequestRate
 
 from shared.errors import UnexpectedReply
-from shared.http import ApiSession
-from shared.pages import Page, follow, records_of
+from shared.http import ApiSession, Reply
+from shared.pages import Page, Pages, follow, records_of
 from shared.times import iso
 
 AGENTS = "/web/api/v2.1/agents"
@@ -31,7 +30,7 @@ class SentinelOneClient:
         self._session = session
         self._page_size = page_size or self.PAGE_SIZE
 
-    def agents(self, changed_since: float | None = None) -> Iterator[Page]:
+    def agents(self, changed_since: float | None = None) -> Pages:
         """Pages of agents: by `updatedAt` when `changed_since` (epoch seconds) is given, else all of them by `id`.
 
         The bound is inclusive: two agents can share a timestamp, and sending one twice is harmless while missing one
@@ -41,13 +40,15 @@ class SentinelOneClient:
         if changed_since is not None:
             query |= {"sortBy": "updatedAt", "updatedAt__gte": iso(changed_since)}
 
-        def fetch(cursor: str | None) -> tuple[Page, str | None]:
+        def ask(cursor: str | None) -> Reply:
             # The other parameters stay the same on every page, and so does the order.
-            reply = self._session.get(AGENTS, query if cursor is None else {**query, "cursor": cursor})
-            records = records_of(self._session.who, reply.json, "data")
-            return Page(records, reply.date, memory=reply.memory), _next_cursor(reply.json, self._session.who)
+            return self._session.ask("GET", AGENTS, params=query if cursor is None else {**query, "cursor": cursor})
 
-        return follow(self._session.who, fetch)
+        def read(reply: Reply, _: str | None) -> Page:
+            return Page(records_of(who, reply.json, "data"), reply.date)
+
+        who = self._session.who
+        return follow(self._session, ask, read, lambda body, _: _next_cursor(body, who), "data")
 
 
 def _next_cursor(body: dict[str, Any], who: str) -> str | None:

@@ -10,9 +10,9 @@ from pyrate_limiter import RequestRate
 
 from shared.errors import ActionNeeded, UnexpectedReply
 from shared.hosts import sibling
-from shared.http import ApiSession
+from shared.http import ApiSession, Reply
 from shared.mapping import part, text
-from shared.pages import Page, follow, next_position, paging_of, records_of
+from shared.pages import Page, Pages, follow, next_position, paging_of, records_of
 from shared.times import iso
 from shared.tokens import Token, token_for
 
@@ -78,21 +78,22 @@ class SophosClient:
         """Page by page, by number from 1. `total` counts the pages; without it an empty page is the end."""
         who = self._central.who
 
-        def fetch(number: int | None) -> tuple[Page, int | None]:
-            number = number or 1
-            query = {"page": number, "pageSize": 50, "pageTotal": "true"}
-            body = self._central.get(f"/{kind}/v1/tenants", query, **{f"X-{kind.title()}-ID": own}).json
-            page, total = Page(records_of(who, body, "items")), paging_of(who, body, "pages").get("total")
-            more = number < total if isinstance(total, int) else page.records
-            return page, number + 1 if more else None
+        def ask(number: int | None) -> Reply:
+            query = {"page": number or 1, "pageSize": 50, "pageTotal": "true"}
+            return self._central.get(f"/{kind}/v1/tenants", query, **{f"X-{kind.title()}-ID": own})
 
-        for page in follow(who, fetch):
+        def following(body: Any, number: int | None) -> int | None:
+            number, total = number or 1, paging_of(who, body, "pages").get("total")
+            more = number < total if isinstance(total, int) else body["items"]
+            return number + 1 if more else None
+
+        for page in follow(self._central, ask, lambda reply, _: Page(records_of(who, reply.json, "items")), following):
             for item in page.records:
                 told = item if isinstance(item, dict) else {}
                 name = text(told.get("name")) or text(told.get("showAs"))
                 yield Tenant(_identifier(told.get("id"), who), text(told.get("apiHost")), name)
 
-    def endpoints(self, tenant_id: str = "", seen_since: float | None = None) -> Iterator[Page]:
+    def endpoints(self, tenant_id: str = "", seen_since: float | None = None) -> Pages:
         """Pages of a tenant's endpoints: those seen at or after `seen_since` (epoch seconds), else all; in no order.
 
         "" is the credential's own tenant. Only without the filter come endpoints never seen, and those changed in
@@ -107,19 +108,22 @@ class SophosClient:
         if seen_since is not None:
             query["lastSeenAfter"] = iso(seen_since)
 
-        def fetch(key: str | None) -> tuple[Page, str | None]:
+        def ask(key: str | None) -> Reply:
             # The key does not hold the filters: they are sent again with every page.
             page_query = query if key is None else {**query, "pageFromKey": key}
-            reply = session.get("/endpoint/v1/endpoints", page_query, **{"X-Tenant-ID": tenant.id})
+            return session.ask("GET", "/endpoint/v1/endpoints", params=page_query, headers={"X-Tenant-ID": tenant.id})
+
+        def read(reply: Reply, _: str | None) -> Page:
             records = records_of(who, reply.json, "items")
             for endpoint in records if tenant.name else ():
                 if isinstance(endpoint, dict):
                     endpoint[TENANT_NAME] = tenant.name
-            # nextKey alone says whether there is more: the size of a page does not.
-            page = Page(records, reply.date, memory=reply.memory)
-            return page, next_position(who, paging_of(who, reply.json, "pages").get("nextKey"))
+            return Page(records, reply.date)
 
-        return follow(who, fetch)
+        def following(body: Any, _: str | None) -> str | None:  # the size of a page does not tell whether there is more
+            return next_position(who, paging_of(who, body, "pages").get("nextKey"))
+
+        return follow(session, ask, read, following, "items")
 
 
 def _identifier(value: Any, who: str) -> str:

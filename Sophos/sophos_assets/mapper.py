@@ -53,9 +53,7 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
 def groups(told: Any) -> list[dict[str, str]] | None:
     """The group, or each of a list of them; one without a name is left out."""
     all_told = entries(told if isinstance(told, list) else [told])
-    return [
-        group for one in all_told if text(one.get("name")) and (group := named(one.get("name"), one.get("id")))
-    ] or None
+    return [pair for one in all_told if text(one.get("name")) and (pair := named(one["name"], one.get("id")))] or None
 
 
 def organization(endpoint: Record) -> dict[str, str] | None:

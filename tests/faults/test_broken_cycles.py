@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +67,17 @@ def refused_batch_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failure_of_a_page_taken_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    read_ahead = cycle.read_ahead
+    run = cycle.Round.run
 
-    def broken(pages: Any) -> Iterator[Any]:
-        reading = read_ahead(pages)
-        try:
-            yield from reading
-        except ConnectorError:
-            return
-        finally:
-            reading.close()
+    def reading(pages: Any) -> Iterator[Any]:
+        with suppress(ConnectorError):
+            yield from pages
 
-    monkeypatch.setattr(cycle, "read_ahead", broken)
+    def broken(self: Any) -> bool:
+        self._walk = replace(self._walk, pages=reading(self._walk.pages))
+        return run(self)
+
+    monkeypatch.setattr(cycle.Round, "run", broken)
 
 
 def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:

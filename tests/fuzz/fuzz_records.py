@@ -74,9 +74,9 @@ class Replayed(ApiSession):
 
     told: Any = None
 
-    def call(self, method: str, path: str, **options: Any) -> Reply:
+    def ask(self, method: str, path: str, **options: Any) -> Reply:
         self.url(path)
-        return Reply(200, self.told, 0.0, {})
+        return Reply(200, 0.0, {}, b"", lambda: self.told)
 
 
 def session_for(told: Any) -> Replayed:

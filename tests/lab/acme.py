@@ -4,29 +4,38 @@ from __future__ import annotations
 
 FILLED_IN: dict[str, list[tuple[str, str]]] = {
     "client.py": [
-        ("Iterator, Sequence\n", "Iterator, Sequence\nfrom typing import Any\n"),
         (
-            "from shared.pages import Page, follow\n",
-            "from shared.pages import Page, follow, next_position, records_of\nfrom shared.times import iso\n",
+            "from shared.pages import Page, Pages, follow\n",
+            "from shared.pages import Page, Pages, follow, next_position, records_of\nfrom shared.times import iso\n",
         ),
         (
-            "\n        def fetch(",
+            "\n        def ask(",
             """\
         query: dict[str, Any] = {"limit": self._page_size}
         if changed_since is not None:
             query["updatedSince"] = iso(changed_since)
 
-        def fetch(""",
+        def ask(""",
         ),
         (
-            '            raise NotImplementedError("TODO: the page at `cursor` (None: the first), and the next page\'s cursor")\n',
+            '            raise NotImplementedError("TODO: the call for the page at `cursor` (None: the first)")\n',
             """\
-            reply = self._session.get(ENDPOINTS, query if cursor is None else {**query, "cursor": cursor})
-            records = records_of(self._session.who, reply.json, "items")
-            page = Page(records, reply.date, memory=reply.memory)
-            return page, next_position(self._session.who, reply.json.get("next"))
+            return self._session.ask("GET", ENDPOINTS, params=query if cursor is None else {**query, "cursor": cursor})
 """,
         ),
+        (
+            '            raise NotImplementedError("TODO: the endpoints in `reply.json`")\n',
+            """\
+            return Page(records_of(self._session.who, reply.json, "items"), reply.date)
+""",
+        ),
+        (
+            '            raise NotImplementedError("TODO: the next page\'s cursor as `body` tells it; None at the end")\n',
+            """\
+            return next_position(self._session.who, body.get("next"))
+""",
+        ),
+        ("following)  # TODO: last, the name of the list of endpoints", 'following, "items")'),
     ],
     "mapper.py": [
         (
