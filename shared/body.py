@@ -15,6 +15,7 @@ MAX_BYTES = 32 * 1024 * 1024  # decompressed
 MAX_SECONDS = 300.0  # a server that drips a byte a minute never trips the read timeout
 MAX_MEMORY = 480 * 1024 * 1024  # of its objects, as `memory_of` tells: twice what 32 MiB of devices take
 _CHUNK = 256 * 1024
+_MOST_A_BYTE = 120  # bytes that one of a body takes: of `{},{},` the most
 _OBJECT, _ENTRY = 256, 96  # bytes that one takes at most, measured: an object with its first keys; each further value
 _MOST_NAMED = 100  # letters of what is told of a place
 
@@ -55,6 +56,11 @@ def memory_of(body: bytes | bytearray) -> int:
     """Bytes that a body takes when parsed, at most, told by its punctuation: `{"":0}` takes 40 times its length."""
     values = len(body) - len(body.translate(None, b"{[,"))  # in one pass
     return len(body) + (_OBJECT - _ENTRY) * body.count(b"{") + _ENTRY * values
+
+
+def fits(body: bytes | bytearray) -> bool:
+    """Whether its objects stay within `MAX_MEMORY`; those of a short body do, whatever it holds."""
+    return len(body) * _MOST_A_BYTE <= MAX_MEMORY or memory_of(body) <= MAX_MEMORY
 
 
 def parse(body: bytes | bytearray) -> Any:

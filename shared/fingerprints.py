@@ -21,6 +21,7 @@ MARKS = FRESH | SEEN
 _MASK = (
     1 << 60
 ) - 1  # 60 bits: the largest int of 32 bytes in CPython; two of 10⁶ devices share a key once in 10⁶ fleets
+_CUTS = tuple(zip(VOLATILE, (bytes.partition, bytes.rpartition), strict=True))  # from the end that is nearer
 _RECENT = 65_536  # bytes kept in an object of their own, at least: an object cannot be appended to
 
 
@@ -35,9 +36,9 @@ def fingerprint(event: dict[str, Any], written: bytes | None = None) -> int:
     `written`: the event as JSON, where that is made already; its members are in the order the mapper gives them in.
     """
     stable = orjson.dumps(event) if written is None else written
-    for name in VOLATILE:
+    for name, cut in _CUTS:
         member = orjson.dumps({name: event.get(name, event["device"].get(name))})[1:-1]
-        before, _, after = stable.partition(member)
+        before, _, after = cut(stable, member)
         stable = before.removesuffix(b",") + after  # as if it had never been told
     return int.from_bytes(blake2b(stable, digest_size=8).digest()) & _MASK & ~MARKS
 

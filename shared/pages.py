@@ -45,9 +45,9 @@ def follow(
 ) -> Pages:
     """Pages from the first (`ask(None)`) to the one that names no next position.
 
-    `read(reply, position)` takes the page from a reply, `following(body, position)` the next position. Where the session's patience
-    says `ahead`, the next page is asked for while the caller works on this one, and before this one is parsed when
-    what stands beside its list `records` tells the position.
+    `read(reply, position)` takes the page from a reply, `following(body, position)` the next position. Where the
+    session's patience says `ahead`, the next page is asked for while the caller works on this one, and before this one is
+    parsed when what stands beside its list `records` tells the position.
 
     A position met twice, or a hundred pages in a row that are empty or begin with the same record, would go on for
     ever: UnexpectedReply, so that the walk counts as not ended and nothing is concluded from it.

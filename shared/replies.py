@@ -61,7 +61,7 @@ def parsed(
     if not body.strip() and response.status_code in may_be_empty:
         return None
     doing = f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
-    if bodies.memory_of(body) > bodies.MAX_MEMORY:
+    if not bodies.fits(body):
         most = bodies.MAX_MEMORY // (1024 * 1024)
         raise UnexpectedReply(f"{who} answered {doing} with values that fill more than {most} MiB of memory.")
     try:

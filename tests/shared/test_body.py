@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.body import BrokenObject, memory_of, parse
+from shared import body as bodies
+from shared.body import _MOST_A_BYTE, BrokenObject, fits, memory_of, parse
 from shared.errors import SkipRecord
 from shared.mapping import Field, Mapper
 
@@ -133,6 +134,21 @@ def test_a_body_takes_no_more_memory_than_its_punctuation_tells(shape: bytes, en
     finally:
         tracemalloc.stop()
     assert peak <= memory_of(body) * 1.5  # the parser asks for more than it uses
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape[:16].decode())
+def test_a_short_body_takes_no_more_memory_than_its_length_tells(shape: bytes) -> None:
+    body = b"[" + b",".join([shape] * (100_000 // len(shape))) + b"]"
+    assert memory_of(body) <= len(body) * _MOST_A_BYTE
+
+
+def test_a_body_fits_by_its_length_or_by_its_punctuation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_MEMORY", 1024 * 1024)
+    objects = b"[" + b"{}," * 2_910 + b"{}]"
+    assert len(objects) * _MOST_A_BYTE < 1024 * 1024 + 2_000
+    assert fits(objects)
+    assert not fits(b"[" + b"{}," * 2_960 + b"{}]")
+    assert fits(b'["' + b"x" * 1_000_000 + b'"]')
 
 
 def test_long_names_around_a_broken_value_are_told_in_part_and_once() -> None:
