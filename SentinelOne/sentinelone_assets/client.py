@@ -36,6 +36,7 @@ class SentinelOneClient:
         The bound is inclusive: two agents can share a timestamp, and sending one twice is harmless while missing one
         is not. Decommissioned agents are not asked for: the API leaves them out by default.
         """
+        who = self._session.who
         query: dict[str, Any] = {"limit": self._page_size, "sortBy": "id", "sortOrder": "asc"}
         if changed_since is not None:
             query |= {"sortBy": "updatedAt", "updatedAt__gte": iso(changed_since)}
@@ -47,7 +48,6 @@ class SentinelOneClient:
         def read(reply: Reply, _: str | None) -> Page:
             return Page(records_of(who, reply.json, "data"), reply.date)
 
-        who = self._session.who
         return follow(self._session, ask, read, lambda body, _: _next_cursor(body, who), "data")
 
 
