@@ -56,6 +56,7 @@ class DevicePolling(Service):
     page_size: int | None = None  # rows a page, where not as many as the vendor allows
     record_names: ClassVar[tuple[str, ...]] = ("id", "uuid")  # by which the log names a record that is skipped
     state_prefix: ClassVar[str] = ""  # of the names of the files in `data_path`
+    patience = Patience(ahead=True)
     refreshes: ClassVar[bool] = True  # whether a full walk that is due sends what is unchanged too
     _account: str | None = None
 

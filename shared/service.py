@@ -60,7 +60,7 @@ class Service(Trigger):
     """What the five modules' triggers share as processes. A subclass does one round in `cycle`."""
 
     backoff = Backoff()
-    patience = Patience(ahead=True)
+    patience = Patience()
     rate = 10  # events a second that start playbooks: a change of policy can touch a whole fleet
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

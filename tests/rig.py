@@ -20,7 +20,7 @@ from shared.http import Patience
 from shared.service import Backoff
 
 UUID = "5a5b6f0e-6c3e-4c64-9d39-3d1b6c1d1f00"
-QUICK = Patience(connect=2.0, read=2.0, attempts=3, budget=15.0, first_wait=0.01, ahead=True)
+QUICK = Patience(connect=2.0, read=2.0, attempts=3, budget=15.0, first_wait=0.01)
 
 
 class Rig:
@@ -42,7 +42,7 @@ class Rig:
         self.settings = module.settings_for(console)
         self.arguments: dict[str, Any] = {"batch_size": 10, "full_sync_interval": 86400, "frequency": 3600}
         self.page_size = 10
-        self.patience = QUICK
+        self.patience = replace(QUICK, ahead=self.connector.patience.ahead)
         self.backoff = Backoff(first=0.05, most=0.2)
         self.rate = 10_000
         self.environment: dict[
