@@ -58,7 +58,8 @@ def parsed(
 ) -> Any:
     """The JSON of a 2xx reply; None for an empty one of a status that may be. UnexpectedReply when there is none, or
     when its values would fill the memory."""
-    if not body.strip() and response.status_code in may_be_empty:
+    empty = not body or body.isspace()  # `strip` would copy it
+    if empty and response.status_code in may_be_empty:
         return None
     doing = f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
     if not bodies.fits(body):
@@ -68,7 +69,7 @@ def parsed(
         return bodies.parse(body)
     except ValueError:
         pass
-    if not body.strip():
+    if empty:
         raise UnexpectedReply(f"{who} answered {doing} with an empty body (HTTP {response.status_code}).")
     if body.lstrip()[:1] == b"<":
         raise UnexpectedReply(

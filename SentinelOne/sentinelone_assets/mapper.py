@@ -43,6 +43,17 @@ _OS_TYPES = {
     "": os_type("unknown"),
 }
 
+_Enrichments = dict[bool | None, dict[str, Any]]  # the same for every agent of which the same is told
+_FIREWALL: _Enrichments = {on: enrichment("Firewall", enabled(on), Firewall_status=enabled(on)) for on in (True, False)}
+_UPDATE: _Enrichments = {
+    True: enrichment("Update Status", "Up to Date"),
+    False: enrichment("Update Status", "Update Required"),
+}
+_INFECTION: _Enrichments = {
+    True: enrichment("Infection Status", "Infected"),
+    False: enrichment("Infection Status", "Clean"),
+}
+
 
 def told(value: Any) -> str | None:
     """A text; None where the agent wrote "unknown" or "None" for what it does not know."""
@@ -113,23 +124,17 @@ def risk(agent: Record) -> Coded | None:
 
 def enrichments(agent: Record) -> list[dict[str, Any]] | None:
     """Firewall, Users, Update Status, Active Threats, Infection Status; each only where the agent tells it."""
-    firewall, current = boolean(agent.get("firewallEnabled")), boolean(agent.get("isUpToDate"))
-    threats, infected = count(agent.get("activeThreats")), boolean(agent.get("infected"))
-    users = list(
-        dict.fromkeys(user for key in ("lastLoggedInUserName", "osUsername") if (user := told(agent.get(key))))
+    names = (told(agent.get("lastLoggedInUserName")), told(agent.get("osUsername")))
+    users = list(dict.fromkeys(filter(None, names)))
+    threats = count(agent.get("activeThreats"))
+    found = (
+        _FIREWALL.get(boolean(agent.get("firewallEnabled"))),
+        enrichment("Users", ", ".join(users), Users=users) if users else None,
+        _UPDATE.get(boolean(agent.get("isUpToDate"))),
+        None if threats is None else enrichment("Active Threats", str(threats)),
+        _INFECTION.get(boolean(agent.get("infected"))),
     )
-    found = []
-    if firewall is not None:
-        found.append(enrichment("Firewall", enabled(firewall), Firewall_status=enabled(firewall)))
-    if users:
-        found.append(enrichment("Users", ", ".join(users), Users=users))
-    if current is not None:
-        found.append(enrichment("Update Status", "Up to Date" if current else "Update Required"))
-    if threats is not None:
-        found.append(enrichment("Active Threats", str(threats)))
-    if infected is not None:
-        found.append(enrichment("Infection Status", "Infected" if infected else "Clean"))
-    return found or None
+    return [one for one in found if one] or None
 
 
 AGENT_TO_DEVICE = (
