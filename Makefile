@@ -33,7 +33,7 @@ exports: venv ## Export each module and run its tests in an environment made fro
 	@EXPORTS=all $(BIN)/python -m pytest -q -n auto tests/lab/test_export.py
 
 bench: venv ## Fail when a device costs too many times the CPU it must (a minute)
-	@$(BIN)/sekoia-lab bench --devices 2000 --repeats 2 --check
+	@$(BIN)/sekoia-lab bench --devices 2000 --repeats 3 --check
 
 benchmarks: venv ## Measure all of docs/performance.md anew (half an hour, on a quiet machine)
 	@$(BIN)/python -m benchmarks

@@ -17,10 +17,10 @@ from benchmarks.contests import contenders_of, contest, ratio
 from benchmarks.measure import FLOOR, MODULE, STOCK, Measurement, Setting, bench
 from lab.modules import LabModule
 
-MOST_TIMES_THE_FLOOR = {"HarfangLab": 3.0, "SentinelOne": 3.5, "ESET": 3.8, "Sophos": 4.4}
+MOST_TIMES_THE_FLOOR = {"HarfangLab": 2.5, "SentinelOne": 2.8, "ESET": 3.6, "Sophos": 4.2}
 """What `--check` lets pass: a third above what was measured, for machines that are busy with something else.
 
-The target was 2.5 for all. Records of 2 KB (ESET, Sophos) cost the floor so little that the table and the SDK's model alone
+The target is 2.5 for all. Records of 2 KB (ESET, Sophos) cost the floor so little that the table and the SDK's model alone
 are more: docs/performance.md says what stands between.
 """
 _NAMES = {STOCK: "the SDK's loop", FLOOR: "the floor"}
