@@ -172,13 +172,17 @@ def test_without_patience_for_it_nothing_is_asked_ahead_and_no_thread_is_begun()
 def test_no_more_than_one_page_is_asked_for_ahead() -> None:
     """Else memory would grow with the fleet while the platform is slow."""
     asked = []
+    second_asked = Event()
 
     def ask(position: int | None) -> Reply:
         asked.append(position)
+        if position:
+            second_asked.set()
         return reply([position], (position or 0) + 1)
 
     with closing(walk(ask)) as reading:
         next(reading)
+        assert second_asked.wait(5)
         time.sleep(0.05)
         assert asked == [None, 1]
 
@@ -234,9 +238,12 @@ class Parsing:
     def __init__(self, bodies: dict[Any, bytes]) -> None:
         self.bodies = bodies
         self.log: list[tuple[str, Any]] = []
+        self.asked_again = Event()
 
     def ask(self, position: Any) -> Reply:
         self.log.append(("asked", position))
+        if position:
+            self.asked_again.set()
 
         def parse() -> Any:
             self.log.append(("parsed", position))
@@ -259,8 +266,9 @@ class Parsing:
         b'{"data":["],\\"next\\":\\"c\\"}"],"next":"b"}',
     ],
 )
-def test_a_long_page_is_parsed_after_the_next_is_asked_for(body: bytes) -> None:
+def test_a_long_page_is_parsed_after_the_next_is_asked_for(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     vendor = Parsing({None: body, "b": b'{"data":[],"next":null}'})
+    monkeypatch.setattr(pages.time, "sleep", lambda _seconds: vendor.asked_again.wait(5))  # however busy the machine
     assert vendor.read() == [orjson.loads(body)["data"], []]
     assert vendor.log == [("asked", None), ("asked", "b"), ("parsed", None), ("parsed", "b")]
 
