@@ -1,6 +1,6 @@
 """`python -m benchmarks`: measures everything, writes results.json and the charts, and the tables of docs/performance.md.
 
-Half an hour on a quiet machine of two cores. `--million` adds 1,000,000 devices (an hour, 10 GB of disk),
+Half an hour on a quiet machine of two cores. `--million` adds 1,000,000 devices (hours, 10 GB of disk),
 `--modules` and `--sizes` take a part of it, and then `--out` keeps the documents as they are.
 """
 

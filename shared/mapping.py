@@ -38,8 +38,8 @@ class Field:
     """One row: `path` of the event ← `source` of the record, through `convert` (default `text`).
 
     A conversion that gives None makes the field absent: unknown is absent. `required` makes the record a SkipRecord
-    then. `doc` is the row's description in the generated page. `part`: a conversion that gives a pair goes to two rows,
-    one after the other, the first value (0) and the second (1).
+    then. `doc` is the row's description in the generated page. `part`: of a pair that the conversion gives, the first
+    value (0) or the second (1).
     """
 
     path: str
@@ -59,7 +59,8 @@ class Field:
 
     @property
     def conversion(self) -> Convert:
-        return self.convert or (isinstance(self.source, Source) and self.source.convert) or text
+        convert = self.convert or (isinstance(self.source, Source) and self.source.convert) or text
+        return convert if self.part is None else _part_of(convert, self.part)
 
 
 def const(value: Any) -> Source:
@@ -172,13 +173,13 @@ class Mapper:
     def __init__(self, fields: Sequence[Field]) -> None:
         self.fields = tuple(fields)
         objects: dict[tuple[str, ...], tuple[dict[str, Any], list[_Row]]] = {(): ({}, [])}
-        for row in self.fields:
+        for before, row in zip((None, *self.fields), self.fields, strict=False):
             parents, name = _split(row.path)
             constants, rows = objects.setdefault(parents, ({}, []))
             if row.is_constant:
                 constants[name] = row.conversion(_reader(row.source)({}))
-            elif row.part:
-                rows[-1] = (rows[-1][0], name, *rows[-1][2:])
+            elif before and row.convert and _are_a_pair(before, row):  # one conversion for both
+                rows[-1] = (rows[-1][0], name, rows[-1][2], row.convert, rows[-1][4])
             else:
                 rows.append((name, "", _quick(row.source), row.conversion, row if row.required else None))
         self._objects = [  # the event itself, then what is in it, outer ones first
@@ -260,6 +261,19 @@ def _quick(source: str | Source) -> str | Read | None:
         return source
     read = _reader(source)
     return None if read is _whole else read
+
+
+def _part_of(convert: Convert, place: int) -> Convert:
+    def convert_part(value: Any) -> Any:
+        pair = convert(value)
+        return None if pair is None else pair[place]
+
+    return convert_part
+
+
+def _are_a_pair(one: Field, other: Field) -> bool:
+    same = one.source is other.source and one.convert is other.convert and _split(one.path)[0] == _split(other.path)[0]
+    return same and (one.part, other.part) == (0, 1)
 
 
 def _split(path: str) -> tuple[tuple[str, ...], str]:

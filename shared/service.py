@@ -13,7 +13,7 @@ import time
 from abc import abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 import sentry_sdk
@@ -50,6 +50,9 @@ class Backoff:
 
 class ConnectorModule(Module):
     """Base of the modules' own classes: what Sentry is told of a bug holds no local variables, which hold secrets."""
+
+    if TYPE_CHECKING:
+        configuration: Any  # a subclass annotates it with its settings, and the SDK validates into that type
 
     def init_sentry(self) -> None:
         super().init_sentry()

@@ -51,4 +51,4 @@ class HarmonyMobileArguments(EventConnectorConfiguration):
 class HarmonyMobileModule(ConnectorModule):
     """The Sekoia.io module."""
 
-    configuration: HarmonyMobileSettings  # type: ignore[override] # the SDK validates into this type
+    configuration: HarmonyMobileSettings

@@ -51,4 +51,4 @@ class EsetSettings(ModuleSettings):
 class EsetModule(ConnectorModule):
     """The Sekoia.io module."""
 
-    configuration: EsetSettings  # type: ignore[override] # the SDK validates into this type
+    configuration: EsetSettings

@@ -31,4 +31,4 @@ class HarfangLabSettings(ModuleSettings):
 class HarfangLabModule(ConnectorModule):
     """The Sekoia.io module."""
 
-    configuration: HarfangLabSettings  # type: ignore[override] # the SDK validates into this type
+    configuration: HarfangLabSettings

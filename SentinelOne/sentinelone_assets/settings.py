@@ -17,4 +17,4 @@ class SentinelOneSettings(ModuleSettings):
 class SentinelOneModule(ConnectorModule):
     """The Sekoia.io module."""
 
-    configuration: SentinelOneSettings  # type: ignore[override] # the SDK validates into this type
+    configuration: SentinelOneSettings

@@ -27,4 +27,4 @@ class SophosSettings(ModuleSettings):
 class SophosModule(ConnectorModule):
     """The Sekoia.io module."""
 
-    configuration: SophosSettings  # type: ignore[override] # the SDK validates into this type
+    configuration: SophosSettings

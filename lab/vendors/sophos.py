@@ -6,7 +6,7 @@ from sophos_assets.connector import SophosDeviceChanges, SophosDeviceConnector
 from sophos_assets.settings import SophosModule
 from sophos_assets.validator import SophosAccountValidator
 
-from lab.consoles.sophos import TOKEN_PATH, SimulatedSophos
+from lab.consoles.sophos import LOGIN_PATH, SimulatedSophos
 from lab.registration import LabModule
 
 
@@ -31,6 +31,6 @@ MODULE = LabModule(
         "client_id": console.client_id,
         "client_secret": console.client_secret,
         "api_host": console.url,
-        "oauth2_authorization_url": console.url + TOKEN_PATH,
+        "oauth2_authorization_url": console.url + LOGIN_PATH,
     },
 )

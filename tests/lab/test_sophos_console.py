@@ -11,7 +11,7 @@ import orjson
 import pytest
 import requests
 
-from lab.consoles.sophos import OWN_ID, TOKEN_PATH, SimulatedSophos
+from lab.consoles.sophos import LOGIN_PATH, OWN_ID, SimulatedSophos
 from lab.fleet.sophos import sophos_endpoint, sophos_endpoints
 
 TENANTS = {f"00000000-0000-4000-8000-00000000000{n}": f"Tenant {n}" for n in (1, 2, 3)}
@@ -34,7 +34,7 @@ def partner() -> Iterator[SimulatedSophos]:
 def sign_in(console: SimulatedSophos, **form: Any) -> requests.Response:
     right = {"grant_type": "client_credentials", "scope": "token"}
     credential = {"client_id": console.client_id, "client_secret": console.client_secret}
-    return requests.post(console.url + TOKEN_PATH, data={**right, **credential, **form}, timeout=5)
+    return requests.post(console.url + LOGIN_PATH, data={**right, **credential, **form}, timeout=5)
 
 
 def ask(console: SimulatedSophos, path: str = "/endpoint/v1/endpoints", headers: Any = None, **query: Any) -> Any:
@@ -79,7 +79,7 @@ def test_a_wrong_form_is_refused(console: SimulatedSophos, form: dict[str, str],
 
 def test_a_json_body_is_no_form(console: SimulatedSophos) -> None:
     assert (
-        requests.post(console.url + TOKEN_PATH, json={"grant_type": "client_credentials"}, timeout=5).status_code == 400
+        requests.post(console.url + LOGIN_PATH, json={"grant_type": "client_credentials"}, timeout=5).status_code == 400
     )
 
 

@@ -530,3 +530,20 @@ def test_a_secret_of_several_words_is_not_repeated_in_part(vendor: requests_mock
     vendor.get(f"{ORIGIN}/things", status_code=418, json={"message": "no 'a b; c&d=e' for you"})
     with pytest.raises(UnexpectedReply, match=r"no '\*\*\*' for you"):
         session(secrets=["a b; c&d=e", ""]).get("/things")
+
+
+# --- proxies
+
+
+def test_each_origin_is_called_through_the_proxy_that_the_environment_names_for_it(
+    loopback: Callable[..., Loopback], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked up once an origin, not once a session."""
+    server = loopback(lambda exchange, received: exchange.reply(200, {"asked": received.path}))
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    far = session("http://vendor.invalid")
+    near = far.elsewhere(server.url)
+    for _ in range(2):
+        assert far.get("/things").json == {"asked": "http://vendor.invalid/things"}
+        assert near.get("/things").json == {"asked": "/things"}

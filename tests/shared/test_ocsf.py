@@ -98,6 +98,12 @@ def test_caption_and_id_of_one_conversion_go_to_two_rows() -> None:
         "device": {"uid": "1", "type": "x", "type_id": 7, "name": "n"}
     }
     assert mapper({"id": "1", "kind": "", "name": "n"}) == {"device": {"uid": "1", "name": "n"}}
+    for alone in mapper.fields[1:3]:  # each says the same without the other, or in another order
+        apart = Mapper((mapper.fields[0], alone, mapper.fields[3]))
+        told = {"type": "x"} if alone.part == 0 else {"type_id": 7}
+        assert apart({"id": "1", "kind": "x", "name": "n"}) == {"device": {"uid": "1", "name": "n"} | told}
+    turned = Mapper(mapper.fields[::-1])
+    assert turned({"id": "1", "kind": "x", "name": "n"}) == mapper({"id": "1", "kind": "x", "name": "n"})
     assert [row.path for row in mapper.fields[1:3]] == ["device.type", "device.type_id"]
     table = document(mapper.fields)
     assert table.count("Which kind.") == 2
