@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lab.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated, WrongShape
 from lab.platform import LocalPlatform
+from shared import pages
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.times import epoch
 from tests.conformance_base import ConnectorConformance, until
@@ -81,6 +82,18 @@ class DeviceConformance(ConnectorConformance):
         assert len(rig.console.calls_to(self.list_route)) == math.ceil(35 / rig.page_size)
         assert set(rig.platform.deliveries.values()) == {1}
         assert not rig.platform.refused
+
+    def test_the_next_page_is_asked_for_before_a_long_one_is_parsed(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A walk took the parsing of each page longer; a wrong guess would take a call more."""
+        guesses, guess = [], pages._guess
+        monkeypatch.setattr(pages, "_LONG", 0)
+        monkeypatch.setattr(pages, "_guess", lambda *told: guesses.append(guess(*told)) or guesses[-1])
+        rig.cycle()
+        asked = len(rig.console.calls_to(self.list_route))
+        assert asked == math.ceil(35 / rig.page_size)
+        assert sum(position is not None for position in guesses) == asked - 1
 
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
         """A console that names the same page again and again was read for hours; its devices counted as complete."""
