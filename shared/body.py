@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,7 @@ import requests
 MAX_BYTES = 32 * 1024 * 1024  # decompressed
 MAX_SECONDS = 300.0  # a server that drips a byte a minute never trips the read timeout
 MAX_MEMORY = 480 * 1024 * 1024  # of its objects, as `memory_of` tells: twice what 32 MiB of devices take
+Parse = Callable[[bytes | bytearray], Any]  # a body → its JSON; raises ValueError when it is none
 _CHUNK = 256 * 1024
 _MOST_A_BYTE = 120  # bytes that one of a body takes: of `{},{},` the most
 _OBJECT, _ENTRY = 256, 96  # bytes that one takes at most, measured: an object with its first keys; each further value

@@ -11,7 +11,7 @@ _STARTS = 3  # times a call is made from scratch
 _POLLS = 30  # times its answer is asked for: some 4 minutes beside what the server takes for each reply
 
 
-def call_deferred(session: ApiSession, ticket: str, method: str, path: str, **options: Any) -> Reply:
+def call_deferred(ticket: str, session: ApiSession, method: str, path: str, **options: Any) -> Reply:
     """As `ApiSession.ask`, but a 202 is repeated, unchanged, with the header `ticket` it came with until the answer
     is there. A later 202 may leave the header out.
 

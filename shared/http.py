@@ -51,18 +51,22 @@ class Patience:
 
 @dataclass(frozen=True)
 class Reply:
-    """`date`: when it was sent by the server's clock, epoch seconds, if told. `body`: decompressed, `parse` reads it."""
+    """`date`: when it was sent by the server's clock, epoch seconds, if told. `body`: decompressed.
+
+    `read(parse)`: its JSON as this function parses it; `parse`: which one `json` takes.
+    """
 
     status: int
     date: float | None
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | bytearray = field(repr=False)
-    parse: Callable[[], Any] = field(repr=False)
+    read: Callable[[bodies.Parse], Any] = field(repr=False)
+    parse: bodies.Parse = bodies.parse
 
     @cached_property
     def json(self) -> Any:
         """The parsed body, parsed when first asked for; UnexpectedReply when it is no JSON or would fill the memory."""
-        return self.parse()
+        return self.read(self.parse)
 
     @property
     def memory(self) -> int:
@@ -184,7 +188,7 @@ class ApiSession:
             date=times.http_date(response.headers.get("Date")),
             headers=response.headers,
             body=body,
-            parse=partial(replies.parsed, self.who, response, body, self._may_be_empty),
+            read=partial(replies.parsed, self.who, response, body, self._may_be_empty),
         )
 
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytearray]:

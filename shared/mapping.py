@@ -24,10 +24,12 @@ _Row = tuple[str, str, str | Read | None, Convert, "Field | None"]
 class Source:
     """Where a value comes from: `read(record)` gives it, None when not told; `label` says so in documents.
 
-    `convert` is the conversion of a row that names none. `constant`: the same for all records.
+    `paths`: all that it reads of a record; what is on no path is not parsed. `convert` is the conversion of a row that
+    names none. `constant`: the same for all records.
     """
 
     label: str
+    paths: tuple[str, ...]
     read: Read
     convert: Convert | None = None
     constant: bool = False
@@ -65,7 +67,7 @@ class Field:
 
 def const(value: Any) -> Source:
     """A value the document fixes; sent as it is."""
-    return Source(f"static: {value}", lambda _record: value, lambda fixed: fixed, constant=True)
+    return Source(f"static: {value}", (), lambda _record: value, lambda fixed: fixed, constant=True)
 
 
 def first(*names: str) -> Source:
@@ -78,7 +80,7 @@ def first(*names: str) -> Source:
                 return told
         return None
 
-    return Source(" or ".join(names), read)
+    return Source(" or ".join(names), names, read)
 
 
 def first_time(*names: str) -> Source:
@@ -90,12 +92,12 @@ def first_time(*names: str) -> Source:
                 return moment
         return None
 
-    return Source(" or ".join(names), read, lambda seconds: seconds)
+    return Source(" or ".join(names), names, read, lambda seconds: seconds)
 
 
 def record(*names: str) -> Source:
-    """The whole record, for a conversion that needs several fields; `names` are those it reads."""
-    return Source(", ".join(names), _whole)
+    """The whole record, for a conversion that needs several fields; `names` are those it reads, and all it can read."""
+    return Source(", ".join(names), names, _whole)
 
 
 def _whole(record: Record) -> Record:
@@ -210,6 +212,11 @@ class Mapper:
                     target = target.setdefault(parent, {})
                 target[name] = found
         return event
+
+
+def paths_of(fields: Iterable[Field]) -> set[str]:
+    """All that a table reads of a record: `a`, `a.b`, `a[0].b`, `a[].b`."""
+    return {path for row in fields for path in (row.source.paths if isinstance(row.source, Source) else [row.source])}
 
 
 def mapped_fields(fields: Iterable[Field]) -> dict[str, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
 import orjson
 
+from shared.body import Parse, parse
 from shared.errors import UnexpectedReply
 from shared.http import ApiSession, Reply
 
@@ -42,12 +43,14 @@ def follow(
     read: Callable[[Reply, Position | None], Page],
     following: Callable[[Any, Position | None], Position | None],
     records: str = "",
+    parse: Parse = parse,
 ) -> Pages:
     """Pages from the first (`ask(None)`) to the one that names no next position.
 
     `read(reply, position)` takes the page from a reply, `following(body, position)` the next position. Where the
     session's patience says `ahead`, the next page is asked for while the caller works on this one, and before this one is
-    parsed when what stands beside its list `records` tells the position.
+    parsed when what stands beside its list `records` tells the position. `parse` may leave out of the records what is
+    not read (`shared.selection`).
 
     A position met twice, or a hundred pages in a row that are empty or begin with the same record, would go on for
     ever: UnexpectedReply, so that the walk counts as not ended and nothing is concluded from it.
@@ -58,7 +61,7 @@ def follow(
     idle, head = 0, None
     with _Asking(ask, in_thread=ahead) as asking:
         while True:
-            reply = asking.answer(position)
+            reply = replace(asking.answer(position), parse=parse)
             if ahead and (guess := _guess(reply, records, following, position)) and hash(guess) not in seen:
                 asking.begin(guess)
                 time.sleep(_HEAD_START)

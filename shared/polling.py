@@ -23,7 +23,7 @@ from shared.cycle import Counts, Delivery, Round, Walk
 from shared.errors import ConnectorError, SkipRecord, TryAgain
 from shared.fingerprints import Fingerprints
 from shared.http import Patience
-from shared.mapping import Field, Mapper
+from shared.mapping import Field, Mapper, paths_of
 from shared.service import Service
 from shared.state import JsonFile
 
@@ -89,6 +89,11 @@ class DevicePolling(Service):
         Called before `walk`, in every round; raises ActionNeeded when none of them is open.
         """
         return (WHOLE,)
+
+    @classmethod
+    def paths(cls, *further: str) -> set[str]:
+        """What is read of a record: by the table, by the log, and on `further` paths. A client need parse no more."""
+        return {*paths_of(cls.fields), *cls.record_names, *further}
 
     @classmethod
     def mapper(cls) -> Mapper:

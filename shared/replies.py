@@ -54,7 +54,11 @@ def failure(
 
 
 def parsed(
-    who: str, response: requests.Response, body: bytes | bytearray, may_be_empty: Collection[int] = (202, 204)
+    who: str,
+    response: requests.Response,
+    body: bytes | bytearray,
+    may_be_empty: Collection[int] = (202, 204),
+    parse: bodies.Parse = bodies.parse,
 ) -> Any:
     """The JSON of a 2xx reply; None for an empty one of a status that may be. UnexpectedReply when there is none, or
     when its values would fill the memory."""
@@ -66,7 +70,7 @@ def parsed(
         most = bodies.MAX_MEMORY // (1024 * 1024)
         raise UnexpectedReply(f"{who} answered {doing} with values that fill more than {most} MiB of memory.")
     try:
-        return bodies.parse(body)
+        return parse(body)
     except ValueError:
         pass
     if empty:

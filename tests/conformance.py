@@ -22,9 +22,11 @@ from lab.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, S
 from lab.platform import LocalPlatform
 from shared import pages
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
+from shared.mapping import paths_of
 from shared.times import epoch
 from tests.conformance_base import ConnectorConformance, until
 from tests.rig import Rig
+from tests.watched import on_one_way, watched
 
 REFUSALS = [Status(500), RateLimited(0), Reset(), Status(400), Status(503), Html(200)]
 
@@ -94,6 +96,14 @@ class DeviceConformance(ConnectorConformance):
         asked = len(rig.console.calls_to(self.list_route))
         assert asked == math.ceil(35 / rig.page_size)
         assert sum(position is not None for position in guesses) == asked - 1
+
+    def test_the_table_names_all_that_it_reads(self, rig: Rig) -> None:
+        """What nothing names is not parsed: it would be missing in every event, and in no test of the mapper."""
+        read: set[str] = set()
+        for record in self.records(rig.console).values():
+            rig.connector.mapper()(watched(record, read))
+        named = {path.replace("[0]", "[]") for path in paths_of(rig.connector.fields)}
+        assert {path for path in read if not any(on_one_way(path, one) for one in named)} == set()
 
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
         """A console that names the same page again and again was read for hours; its devices counted as complete."""

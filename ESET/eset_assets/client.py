@@ -14,11 +14,13 @@ from cachetools import LRUCache
 from pydantic import SecretStr
 from pyrate_limiter import Duration, RequestRate
 
+from shared.body import Parse, parse
 from shared.deferred import call_deferred
 from shared.errors import ConnectorError
 from shared.http import ApiSession, Reply
 from shared.mapping import text
 from shared.pages import Page, Pages, follow, next_position, records_of
+from shared.selection import selection
 from shared.state import JsonFile
 from shared.tokens import FetchedToken, PasswordGrant, granted
 
@@ -36,6 +38,7 @@ ADVICE = {
     404: "Check the region, and the authentication and API URLs if any are set.",
 }
 _MOST_GROUPS = 100_000
+_ask = partial(call_deferred, "response-id")
 
 
 def signed_in(login: ApiSession, username: str, password: SecretStr) -> FetchedToken:
@@ -45,12 +48,13 @@ def signed_in(login: ApiSession, username: str, password: SecretStr) -> FetchedT
 
 
 class EsetClient:
-    """Reads devices and groups page by page. Knows URLs and pages, nothing of OCSF."""
+    """Reads devices (of these what lies on the `paths`) and groups. Knows URLs and pages, nothing of OCSF."""
 
     PAGE_SIZE = 1000  # the documented maximum
 
-    def __init__(self, session: ApiSession, page_size: int | None = None) -> None:
+    def __init__(self, session: ApiSession, page_size: int | None = None, *, paths: Iterable[str] = ()) -> None:
         self._session = session
+        self._parse = selection(paths, "parentGroupUuid")
         self._page_size = page_size or self.PAGE_SIZE
         self._groups: LRUCache[str, str] = LRUCache(_MOST_GROUPS)  # name by uuid
         self._file: JsonFile | None = None
@@ -75,32 +79,28 @@ class EsetClient:
             self._warn(f"The device groups could not be read; those known so far stand in. {error}")
         if self._file and self._file.read() != dict(self._groups):
             self._file.write(dict(self._groups))
-        for page in self._pages("/v1/devices", "devices", self._page_size):
+        for page in self._pages("/v1/devices", "devices", self._page_size, self._parse):
             for device in page.records:
                 with_group(device, self._groups)
             yield page
 
     def _read_groups(self) -> None:
-        pages = list(self._pages("/v1/device_groups", "deviceGroups", self.PAGE_SIZE))
+        pages = list(self._pages("/v1/device_groups", "deviceGroups", self.PAGE_SIZE, parse))
         self._groups.clear()
         self._groups.update(named_groups(group for page in pages for group in page.records))
 
-    def _pages(self, path: str, key: str, size: int) -> Pages:
+    def _pages(self, path: str, key: str, size: int, parse: Parse) -> Pages:
+        session, who = self._session, self._session.who
+
         def ask(token: str | None) -> Reply:
-            query = {"pageSize": size} | ({} if token is None else {"pageToken": token})
-            return _ask(self._session, "GET", path, params=query)
+            return _ask(session, "GET", path, params={"pageSize": size, "pageToken": token})  # None is not sent
 
         def read(reply: Reply, token: str | None) -> Page:
             # Where there is nothing at all, proto3 JSON leaves the list out; on a later page it is missing.
             nothing = token is None and isinstance(reply.json, dict) and reply.json.keys() <= {"nextPageToken"}
             return Page([] if nothing else records_of(who, reply.json, key), reply.date)
 
-        who = self._session.who
-        return follow(self._session, ask, read, lambda body, _: next_position(who, body.get("nextPageToken")), key)
-
-
-def _ask(session: ApiSession, method: str, path: str, **options: Any) -> Reply:
-    return call_deferred(session, "response-id", method, path, **options)
+        return follow(session, ask, read, lambda body, _: next_position(who, body.get("nextPageToken")), key, parse)
 
 
 def named_groups(groups: Iterable[Any]) -> dict[str, str]:

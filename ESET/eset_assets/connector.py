@@ -39,7 +39,7 @@ class EsetDevices(DevicePolling):
             secrets=[settings.password.get_secret_value()],
         )
         auth = signed_in(login, settings.username, settings.password)
-        return EsetClient(login.elsewhere(settings.devices_url, auth), page_size)
+        return EsetClient(login.elsewhere(settings.devices_url, auth), page_size, paths=cls.paths())
 
     @classmethod
     def walk(cls, client: EsetClient, since: float | None, scope: Scope) -> Walk:

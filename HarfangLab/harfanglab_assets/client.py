@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from shared.errors import TryAgain, UnexpectedReply
 from shared.http import ApiSession, Reply
 from shared.mapping import text
 from shared.pages import Page, Pages, follow, next_position, records_of
+from shared.selection import selection
 
 AGENTS = "/api/data/endpoint/Agent/"  # without the slash at its end the manager redirects
 ADVICE = {
@@ -21,12 +23,13 @@ _MOST_REPEATED = 5  # pages in a row, under ever new positions
 
 
 class HarfangLabClient:
-    """Reads agents page by page. Knows URLs and pages, nothing of OCSF."""
+    """Reads agents page by page, of these what lies on the `paths`. Knows URLs and pages, nothing of OCSF."""
 
     PAGE_SIZE = 500  # managers take 1,000 and more; an agent comes with its whole policy, and memory is to stay flat
 
-    def __init__(self, session: ApiSession, page_size: int | None = None) -> None:
+    def __init__(self, session: ApiSession, page_size: int | None = None, *, paths: Iterable[str] = ()) -> None:
         self._session = session
+        self._parse = selection(paths, "id")
         self._page_size = page_size or self.PAGE_SIZE
 
     def agents(self) -> Pages:
@@ -64,7 +67,7 @@ class HarfangLabClient:
         def following(body: Any, _: str | None) -> str | None:
             return None if isinstance(body, list) else self._next_link(body.get("next"))
 
-        return follow(self._session, ask, read, following, "results")
+        return follow(self._session, ask, read, following, "results", self._parse)
 
     def _next_link(self, told: Any) -> str | None:
         """Path and query of `next`, which a manager behind a proxy gives with a scheme, host or port of its own."""

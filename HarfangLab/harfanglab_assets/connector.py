@@ -51,7 +51,7 @@ class HarfangLabDevices(DevicePolling):
             advice=advice,
             secrets=[token],
         )
-        return HarfangLabClient(session, page_size)
+        return HarfangLabClient(session, page_size, paths=cls.paths())
 
     @classmethod
     def walk(cls, client: HarfangLabClient, since: float | None, scope: Scope) -> Walk:

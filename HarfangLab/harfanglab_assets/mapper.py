@@ -24,6 +24,7 @@ from shared.times import epoch
 
 _SERVERS = ("server", "dc", "domain controller", "domain_controller", "domaincontroller")
 _FIREWALL = "windows_self_protection_feature_firewall"
+_POLICY = ("id", "name", _FIREWALL)  # of its 167 keys
 
 
 def machine(agent: Record) -> Coded:
@@ -43,11 +44,9 @@ def mask(value: Any) -> str | None:
 
 
 def managed(agent: Record) -> bool | None:
-    """Whether a policy is assigned: null is none; not told where the agent came without the key."""
-    if "policy" not in agent:
-        return None
-    policy = agent["policy"]
-    assigned = policy if isinstance(policy, dict) else text(policy)
+    """Whether a policy is assigned: null is none; not told without the key, or by an object that tells nothing of it."""
+    policy = agent.get("policy", {})
+    assigned = any(name in policy for name in _POLICY) if isinstance(policy, dict) else text(policy)
     return True if assigned else False if policy is None else None
 
 
@@ -106,7 +105,7 @@ AGENT_TO_DEVICE = (
     Field("device.created_time", "installdate", epoch, doc="Installation of the system"),
     Field("device.first_seen_time", "firstseen", epoch, doc="First contact of the agent"),
     Field("device.last_seen_time", "lastseen", epoch, doc="Last contact of the agent"),
-    Field("device.is_managed", record("policy"), managed),
+    Field("device.is_managed", record(*(f"policy.{name}" for name in _POLICY)), managed),
     Field("device.is_trusted", "has_valid_password", boolean, doc="The agent's password is valid"),
     Field("enrichments", record(f"policy.{_FIREWALL}", "encrypted_disk_count", "disk_count"), enrichments),
 )

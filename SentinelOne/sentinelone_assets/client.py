@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
@@ -10,6 +11,7 @@ from pyrate_limiter import Duration, RequestRate
 from shared.errors import UnexpectedReply
 from shared.http import ApiSession, Reply
 from shared.pages import Page, Pages, follow, records_of
+from shared.selection import selection
 from shared.times import iso
 
 AGENTS = "/web/api/v2.1/agents"
@@ -22,12 +24,13 @@ ADVICE = {
 
 
 class SentinelOneClient:
-    """Reads agents page by page. Knows URLs and pages, nothing of OCSF."""
+    """Reads agents page by page, of these what lies on the `paths`. Knows URLs and pages, nothing of OCSF."""
 
     PAGE_SIZE = 1000  # the documented maximum
 
-    def __init__(self, session: ApiSession, page_size: int | None = None) -> None:
+    def __init__(self, session: ApiSession, page_size: int | None = None, *, paths: Iterable[str] = ()) -> None:
         self._session = session
+        self._parse = selection(paths)
         self._page_size = page_size or self.PAGE_SIZE
 
     def agents(self, changed_since: float | None = None) -> Pages:
@@ -48,7 +51,7 @@ class SentinelOneClient:
         def read(reply: Reply, _: str | None) -> Page:
             return Page(records_of(who, reply.json, "data"), reply.date)
 
-        return follow(self._session, ask, read, lambda body, _: _next_cursor(body, who), "data")
+        return follow(self._session, ask, read, lambda body, _: _next_cursor(body, who), "data", self._parse)
 
 
 def _next_cursor(body: dict[str, Any], who: str) -> str | None:

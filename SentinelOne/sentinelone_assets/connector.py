@@ -17,6 +17,8 @@ from .client import ADVICE, RATES, SentinelOneClient
 from .mapper import AGENT_TO_DEVICE
 from .settings import SentinelOneSettings
 
+_UPDATED_AT = "updatedAt"
+
 
 class SentinelOneDevices(DevicePolling):
     """Changes by `updatedAt`; a full walk by `id` brings the heartbeats, which do not move `updatedAt`."""
@@ -31,7 +33,7 @@ class SentinelOneDevices(DevicePolling):
         session = ApiSession(
             "SentinelOne", settings.hostname, auth, stop=stop, patience=patience, advice=ADVICE, rates=RATES
         )
-        return SentinelOneClient(session, page_size)
+        return SentinelOneClient(session, page_size, paths=cls.paths(_UPDATED_AT))
 
     @classmethod
     def walk(cls, client: SentinelOneClient, since: float | None, scope: Scope) -> Walk:
@@ -47,4 +49,4 @@ class SentinelOneDeviceChanges(SentinelOneDevices, DeviceChanges):
 
 
 def _updated_at(agent: Record) -> float | None:
-    return epoch(agent.get("updatedAt"))
+    return epoch(agent.get(_UPDATED_AT))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pyrate_limiter import RequestRate
@@ -13,6 +13,7 @@ from shared.hosts import sibling
 from shared.http import ApiSession, Reply
 from shared.mapping import part, text
 from shared.pages import Page, Pages, follow, next_position, paging_of, records_of
+from shared.selection import selection
 from shared.times import iso
 from shared.tokens import Token, token_for
 
@@ -42,15 +43,15 @@ class Tenant(NamedTuple):
 
 
 class SophosClient:
-    """Reads tenants and their endpoints. Knows URLs and pages, nothing of OCSF."""
+    """Reads tenants and their endpoints, of these what lies on the `paths`. Knows URLs and pages, nothing of OCSF."""
 
     PAGE_SIZE = 100  # the most that is safe with view=full; the vendor's pages contradict each other
 
-    def __init__(self, central: ApiSession, page_size: int | None = None) -> None:
+    def __init__(self, central: ApiSession, page_size: int | None = None, *, paths: Iterable[str] = ()) -> None:
         self._central = central
         self._page_size = page_size or self.PAGE_SIZE
+        self._parse = selection(paths)
         self._tenants: dict[str, Tenant] = {}
-        self._regions: dict[str, ApiSession] = {}
 
     def tenants(self) -> list[Tenant]:
         """The credential's own tenant, or those of its partner or organization, each once.
@@ -102,8 +103,7 @@ class SophosClient:
         if not self._tenants:
             self.tenants()
         tenant, who = self._tenants[tenant_id], self._central.who
-        region = sibling(who, tenant.api_host or "", self._central.base_url)
-        session = self._regions.setdefault(region, self._central.elsewhere(region))
+        session = self._central.elsewhere(sibling(who, tenant.api_host or "", self._central.base_url))
         query: dict[str, Any] = {"pageSize": self._page_size, "view": "full"}
         if seen_since is not None:
             query["lastSeenAfter"] = iso(seen_since)
@@ -123,7 +123,7 @@ class SophosClient:
         def following(body: Any, _: str | None) -> str | None:  # the size of a page does not tell whether there is more
             return next_position(who, paging_of(who, body, "pages").get("nextKey"))
 
-        return follow(session, ask, read, following, "items")
+        return follow(session, ask, read, following, "items", self._parse)
 
 
 def _identifier(value: Any, who: str) -> str:

@@ -34,7 +34,7 @@ class SophosDevices(DevicePolling):
             "Sophos", url, Anonymous(), stop=stop, patience=patience, advice=ADVICE, rates=RATES, secrets=[secret]
         )
         auth = FetchedToken(partial(fetch_token, identity, settings.client_id, secret))
-        return SophosClient(identity.elsewhere(settings.api_host, auth), page_size)
+        return SophosClient(identity.elsewhere(settings.api_host, auth), page_size, paths=cls.paths("lastSeenAt"))
 
     @classmethod
     def scopes(cls, client: SophosClient) -> Sequence[Scope]:

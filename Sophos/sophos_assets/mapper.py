@@ -104,7 +104,7 @@ ENDPOINT_TO_DEVICE = (
         "device.network_interfaces", record("ipv4Addresses", "ipv6Addresses", "macAddresses", "hostname"), interfaces
     ),
     Field("device.groups", "group", groups),
-    Field("device.org", record("tenant.id", "tenant's name"), organization),
+    Field("device.org", record(TENANT_NAME, "tenant.name", "tenant.id"), organization),
     Field("device.region", "cloud.provider", doc="Cloud provider: aws, azure, gcp …"),
     Field("device.first_seen_time", "registeredAt", epoch, doc="Registration"),
     Field("device.created_time", "registeredAt", epoch, doc="Registration"),

@@ -42,12 +42,13 @@ with atheris.instrument_imports(include=["shared", *VENDORS]):
     from shared.mapping import readable
     from shared.pages import Page
     from shared.polling import WHOLE
+    from shared.selection import selection
     from shared.tokens import Anonymous, FetchedToken, Token, token_of
 
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICES = [
-    (connector, connector.mapper())
+    (connector, connector.mapper(), selection(connector.paths()))
     for connector in (
         EsetDeviceConnector,
         HarfangLabDeviceConnector,
@@ -76,7 +77,7 @@ class Replayed(ApiSession):
 
     def ask(self, method: str, path: str, **options: Any) -> Reply:
         self.url(path)
-        return Reply(200, 0.0, {}, b"", lambda: self.told)
+        return Reply(200, 0.0, {}, b"", lambda _: self.told)
 
 
 def session_for(told: Any) -> Replayed:
@@ -145,15 +146,20 @@ def one(data: bytes) -> None:
     refused(lambda: walk(SophosClient(session_for(told)).endpoints()))
     refused(lambda: walk(HarmonyMobileClient(session_for(told), TOKEN).alerts(0, 1)))
     refused(lambda: token_of("Vendor", told, 60.0))
-    lists = [value for value in told.values() if isinstance(value, list)] if isinstance(told, dict) else [told]
-    records = [told, *(record for rows in lists if isinstance(rows, list) for record in rows[:5])]
+    records = records_in(told)
     groups = named_groups(records)
     for record in records:
         with_group(record, groups)
         place(record)
-        for connector, mapper in DEVICES:
-            refused(lambda connector=connector, mapper=mapper, record=record: device(connector, mapper, record))
         refused(lambda record=record: alert(record))
+    for connector, mapper, parse in DEVICES:
+        for record in (*records, *records_in(parse(data))):
+            refused(lambda connector=connector, mapper=mapper, record=record: device(connector, mapper, record))
+
+
+def records_in(told: Any) -> list[Any]:
+    lists = [value for value in told.values() if isinstance(value, list)] if isinstance(told, dict) else [told]
+    return [told, *(record for rows in lists if isinstance(rows, list) for record in rows[:5])]
 
 
 def mutated(data: bytes, most: int, seed: int) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 FILLED_IN: dict[str, list[tuple[str, str]]] = {
     "client.py": [
         (
-            "from shared.pages import Page, Pages, follow\n",
-            "from shared.pages import Page, Pages, follow, next_position, records_of\nfrom shared.times import iso\n",
+            "import Page, Pages, follow\nfrom shared.selection import selection\n",
+            "import Page, Pages, follow, next_position, records_of\nfrom shared.selection import selection\nfrom shared.times import iso\n",
         ),
         (
             "\n        def ask(",
@@ -35,7 +35,7 @@ FILLED_IN: dict[str, list[tuple[str, str]]] = {
             return next_position(self._session.who, body.get("next"))
 """,
         ),
-        ("following)  # TODO: last, the name of the list of endpoints", 'following, "items")'),
+        ("self._parse)  # TODO: the name of the list", "self._parse)"),
     ],
     "mapper.py": [
         (

@@ -43,48 +43,48 @@ def tickets(server: Loopback) -> list[str | None]:
 
 def test_an_answer_that_is_there_is_no_matter(served: Any) -> None:
     session, server = served((200,))
-    assert call_deferred(session, "ticket", "GET", "/x").json == {"n": 1}
+    assert call_deferred("ticket", session, "GET", "/x").json == {"n": 1}
     assert tickets(server) == [None]
 
 
 def test_a_202_is_repeated_unchanged_with_its_ticket(served: Any) -> None:
     session, server = served((202, "a"), (202, "a"), (200,))
-    assert call_deferred(session, "ticket", "POST", "/x", params={"p": "1"}, data={"f": "2"}).json == {"n": 3}
+    assert call_deferred("ticket", session, "POST", "/x", params={"p": "1"}, data={"f": "2"}).json == {"n": 3}
     assert tickets(server) == [None, "a", "a"]
     assert {(call.method, call.path, call.body) for call in server.received} == {("POST", "/x?p=1", b"f=2")}
 
 
 def test_a_later_202_may_bring_another_ticket_or_none(served: Any) -> None:
     session, server = served((202, "a"), (202, None), (202, "b"), (202, None), (200,))
-    call_deferred(session, "ticket", "GET", "/x")
+    call_deferred("ticket", session, "GET", "/x")
     assert tickets(server) == [None, "a", "a", "b", "b"]
 
 
 @pytest.mark.parametrize("gone", [404, 504])
 def test_an_answer_that_is_gone_is_asked_for_from_scratch(served: Any, gone: int) -> None:
     session, server = served((202, "a"), (gone,), *([(gone,)] if gone == 504 else []), (202, "b"), (200,))
-    call_deferred(session, "ticket", "GET", "/x")
+    call_deferred("ticket", session, "GET", "/x")
     assert tickets(server) == [None, *["a"] * (2 if gone == 504 else 1), None, "b"]
 
 
 def test_a_404_to_the_first_call_is_one(served: Any) -> None:
     session, server = served((404,))
     with pytest.raises(ActionNeeded, match="404"):
-        call_deferred(session, "ticket", "GET", "/x")
+        call_deferred("ticket", session, "GET", "/x")
     assert len(server.received) == 1
 
 
 def test_a_refusal_on_the_way_comes_out(served: Any) -> None:
     session, _ = served((202, "a"), (403,))
     with pytest.raises(ActionNeeded, match="403"):
-        call_deferred(session, "ticket", "GET", "/x")
+        call_deferred("ticket", session, "GET", "/x")
 
 
 @pytest.mark.parametrize("never", [[(202, "a")], [(202, None)]])
 def test_an_answer_that_never_comes_is_given_up(served: Any, never: Any) -> None:
     session, server = served(*never)
     with pytest.raises(TryAgain, match="3 times"):
-        call_deferred(session, "ticket", "GET", "/x")
+        call_deferred("ticket", session, "GET", "/x")
     assert len(server.received) < 100
 
 
@@ -95,6 +95,6 @@ def test_a_stop_ends_the_wait(served: Any) -> None:
     timer.start()
     began = monotonic()
     with pytest.raises(TryAgain, match="Stopped"):
-        call_deferred(session, "ticket", "GET", "/x")
+        call_deferred("ticket", session, "GET", "/x")
     assert monotonic() - began < 1
     timer.join()
