@@ -17,7 +17,7 @@ from benchmarks.contests import contenders_of, contest, ratio
 from benchmarks.measure import FLOOR, MODULE, STOCK, Measurement, Setting, bench
 from lab.modules import LabModule
 
-MOST_TIMES_THE_FLOOR = {"HarfangLab": 2.5, "SentinelOne": 2.8, "ESET": 3.6, "Sophos": 4.2}
+MOST_TIMES_THE_FLOOR = {"HarfangLab": 1.8, "SentinelOne": 2.5, "ESET": 3.1, "Sophos": 3.6}
 """What `--check` lets pass: a third above what was measured, for machines that are busy with something else.
 
 The target is 2.5 for all. Records of 2 KB (ESET, Sophos) cost the floor so little that the table and the SDK's model alone
