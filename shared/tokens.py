@@ -86,9 +86,13 @@ def granted(session: ApiSession, form: Mapping[str, str], advice: str, call: Cal
         raise ActionNeeded(f"{session.who} refused the credentials (HTTP 400). {advice}", status=400) from None
 
 
-def token_for(session: ApiSession, form: Mapping[str, str], lifetime: float, advice: str) -> Token:
-    """The token that `granted` brings."""
-    return token_of(session.who, granted(session, form, advice), lifetime)
+def client_credentials(session: ApiSession, client_id: str, secret: str, scope: str, advice: str) -> Token:
+    """A client id and its secret → a token (RFC 6749, 4.4), of an hour where its lifetime is not told.
+
+    `session` leads to the token endpoint and carries no credential of its own.
+    """
+    form = {"grant_type": "client_credentials", "scope": scope, "client_id": client_id, "client_secret": secret}
+    return token_of(session.who, granted(session, form, advice), 3600.0)
 
 
 class PasswordGrant:

@@ -11,13 +11,13 @@ from pyrate_limiter import RequestRate
 from shared.errors import ActionNeeded, UnexpectedReply
 from shared.hosts import sibling
 from shared.http import ApiSession, Reply
-from shared.mapping import part, text
+from shared.mapping import count, part, text
 from shared.pages import Page, Pages, follow, next_position, paging_of, records_of
 from shared.selection import selection
 from shared.times import iso
-from shared.tokens import Token, token_for
 
 TENANT_NAME = "tenantName"  # put into the endpoints of a named tenant; Sophos uses no such key
+ENDPOINTS = "/endpoint/v1/endpoints"
 _CALLS = {1: 10, 60: 100, 3_600: 1_000, 86_400: 200_000}  # in so many seconds, of a credential: its tenants share them
 RATES = [RequestRate(calls, seconds) for seconds, calls in _CALLS.items()]
 ADVICE = {
@@ -25,12 +25,6 @@ ADVICE = {
     403: 'Give the credential the role "Service Principal ReadOnly"; a partner\'s also needs Partner Assistance.',
     404: "Check the API Host and the OAuth2 authorization URL; the defaults are right for nearly everyone.",
 }
-
-
-def fetch_token(session: ApiSession, client_id: str, secret: str) -> Token:
-    """Client credentials → a token. `session` leads to the authorization URL and carries no credential of its own."""
-    form = {"grant_type": "client_credentials", "scope": "token", "client_id": client_id, "client_secret": secret}
-    return token_for(session, form, 3600.0, ADVICE[401])  # lifetime in seconds, as documented
 
 
 class Tenant(NamedTuple):
@@ -45,11 +39,12 @@ class Tenant(NamedTuple):
 class SophosClient:
     """Reads tenants and their endpoints, of these what lies on the `paths`. Knows URLs and pages, nothing of OCSF."""
 
-    PAGE_SIZE = 100  # the most that is safe with view=full; the vendor's pages contradict each other
+    PAGE_SIZE = 100  # the most that is safe with view=full: the vendor's documents contradict each other
+    MOST = 500  # of other views, as documented; asked for once a page of ours told that it may be as long
 
     def __init__(self, central: ApiSession, page_size: int | None = None, *, paths: Iterable[str] = ()) -> None:
         self._central = central
-        self._page_size = page_size or self.PAGE_SIZE
+        self._page_size, self._most = page_size or self.PAGE_SIZE, page_size or self.MOST
         self._parse = selection(paths)
         self._tenants: dict[str, Tenant] = {}
 
@@ -85,8 +80,7 @@ class SophosClient:
 
         def following(body: Any, number: int | None) -> int | None:
             number, total = number or 1, paging_of(who, body, "pages").get("total")
-            more = number < total if isinstance(total, int) else body["items"]
-            return number + 1 if more else None
+            return number + 1 if (number < total if isinstance(total, int) else body["items"]) else None
 
         for page in follow(self._central, ask, lambda reply, _: Page(records_of(who, reply.json, "items")), following):
             for item in page.records:
@@ -104,14 +98,17 @@ class SophosClient:
             self.tenants()
         tenant, who = self._tenants[tenant_id], self._central.who
         session = self._central.elsewhere(sibling(who, tenant.api_host or "", self._central.base_url))
-        query: dict[str, Any] = {"pageSize": self._page_size, "view": "full"}
-        if seen_since is not None:
-            query["lastSeenAfter"] = iso(seen_since)
+        query = {"view": "full", "lastSeenAfter": None if seen_since is None else iso(seen_since)}  # None is not sent
 
         def ask(key: str | None) -> Reply:
-            # The key does not hold the filters: they are sent again with every page.
-            page_query = query if key is None else {**query, "pageFromKey": key}
-            return session.ask("GET", "/endpoint/v1/endpoints", params=page_query, headers={"X-Tenant-ID": tenant.id})
+            page_query = {**query, "pageSize": self._page_size, "pageFromKey": key}  # the key does not hold the filters
+            try:
+                return session.ask("GET", ENDPOINTS, params=page_query, headers={"X-Tenant-ID": tenant.id})
+            except UnexpectedReply as error:
+                if error.status != 400 or self._page_size <= self.PAGE_SIZE:
+                    raise
+            self._page_size = self._most = self.PAGE_SIZE  # a longer page is not allowed, whatever was told
+            return ask(key)
 
         def read(reply: Reply, _: str | None) -> Page:
             records = records_of(who, reply.json, "items")
@@ -121,7 +118,9 @@ class SophosClient:
             return Page(records, reply.date)
 
         def following(body: Any, _: str | None) -> str | None:  # the size of a page does not tell whether there is more
-            return next_position(who, paging_of(who, body, "pages").get("nextKey"))
+            pages = paging_of(who, body, "pages")
+            self._page_size = max(self._page_size, min(count(pages.get("maxSize")) or 0, self._most))
+            return next_position(who, pages.get("nextKey"))
 
         return follow(session, ask, read, following, "items", self._parse)
 

@@ -12,9 +12,9 @@ from shared.cycle import Walk
 from shared.http import ApiSession, Patience
 from shared.polling import WHOLE, DevicePolling, Scope
 from shared.times import epoch
-from shared.tokens import Anonymous, FetchedToken, header_value
+from shared.tokens import Anonymous, FetchedToken, client_credentials, header_value
 
-from .client import ADVICE, RATES, SophosClient, Tenant, fetch_token
+from .client import ADVICE, RATES, SophosClient, Tenant
 from .mapper import ENDPOINT_TO_DEVICE
 from .settings import SophosSettings
 
@@ -33,7 +33,7 @@ class SophosDevices(DevicePolling):
         identity = ApiSession(
             "Sophos", url, Anonymous(), stop=stop, patience=patience, advice=ADVICE, rates=RATES, secrets=[secret]
         )
-        auth = FetchedToken(partial(fetch_token, identity, settings.client_id, secret))
+        auth = FetchedToken(partial(client_credentials, identity, settings.client_id, secret, "token", ADVICE[401]))
         return SophosClient(identity.elsewhere(settings.api_host, auth), page_size, paths=cls.paths("lastSeenAt"))
 
     @classmethod

@@ -21,8 +21,8 @@ from shared.tokens import (
     FixedToken,
     PasswordGrant,
     Token,
+    client_credentials,
     header_value,
-    token_for,
     token_of,
 )
 
@@ -159,7 +159,7 @@ def test_a_form_that_is_refused_is_for_the_customer(status: int) -> None:
         vendor.post("https://id.example/token", status_code=status, json={"error": "invalid_client"})
         identity = ApiSession("Vendor", "https://id.example/token", Anonymous(), advice={401: "Check the secret."})
         with pytest.raises(ActionNeeded, match=rf"refused the credentials.*HTTP {status}.*Check the secret"):
-            token_for(identity, {"client_secret": SECRET}, 3600, "Check the secret.")
+            client_credentials(identity, "id", SECRET, "token", "Check the secret.")
         assert vendor.call_count == 1
 
 

@@ -69,9 +69,64 @@ def test_the_calls_are_those_of_the_documents(sophos: requests_mock.Mocker) -> N
     for call in (first, second):
         assert (call.headers["Authorization"], call.headers["X-Tenant-ID"]) == ("Bearer t0ken", OWN_ID)
         assert not {"X-Partner-ID", "X-Organization-ID"} & set(call.headers)
-    same = "pageSize=100&view=full&lastSeenAfter=2024-01-07T06%3A26%3A08.668Z"
+    same = "view=full&lastSeenAfter=2024-01-07T06%3A26%3A08.668Z&pageSize=100"
     assert first.url == f"{LIST}?{same}"
     assert second.url == f"{LIST}?{same}&pageFromKey=%2B%2Fk%3D"
+
+
+class Fleet:
+    """1,200 endpoints in pages as long as asked for, up to `most`; what a page tells of that is `told`."""
+
+    def __init__(self, sophos: requests_mock.Mocker, told: Any, most: int) -> None:
+        self.told, self.most = told, most
+        self.sizes: list[int] = []
+        sophos.get(LIST, json=self.page)
+
+    def page(self, request: Any, context: Any) -> dict[str, Any]:
+        query = {name: values[0] for name, values in parse_qs(request.query).items()}
+        size, start = int(query["pagesize"]), int(query.get("pagefromkey", 0))
+        self.sizes.append(size)
+        if size > self.most:
+            context.status_code = 400
+            return {"error": "BadRequest"}
+        end = min(start + size, 1_200)
+        following = {"nextKey": str(end)} if end < 1_200 else {}
+        items = [{"id": str(number)} for number in range(start, end)]
+        return {"items": items, "pages": {"size": size, "maxSize": self.told, **following}}
+
+
+EVERY_ID = [str(number) for number in range(1_200)]
+
+
+@pytest.mark.parametrize(
+    ("told", "sizes"),
+    [(500, [100, 500, 500, 500]), (250, [100, *[250] * 5]), (100_000, [100, 500, 500, 500]), *[(odd, [100] * 12) for odd in (100, 50, 0, -1, None, "", [], True)]],
+)  # fmt: skip
+def test_pages_become_as_long_as_the_first_tells_that_they_may(
+    sophos: requests_mock.Mocker, told: Any, sizes: list[int]
+) -> None:
+    """Of 1,000 calls an hour, pages of 100 leave 100,000 endpoints."""
+    fleet, one = Fleet(sophos, told, most=500), client()
+    assert [record["id"] for record in read(one)] == EVERY_ID
+    assert fleet.sizes == sizes
+    fleet.sizes.clear()
+    assert [record["id"] for record in read(one)] == EVERY_ID
+    assert set(fleet.sizes) == {sizes[-1]}
+
+
+def test_a_longer_page_that_is_refused_after_all_is_not_asked_for_again(sophos: requests_mock.Mocker) -> None:
+    fleet, one = Fleet(sophos, told=500, most=100), client()
+    assert [record["id"] for record in read(one)] == EVERY_ID
+    assert fleet.sizes == [100, 500, *[100] * 11]
+    assert [record["id"] for record in read(one)] == EVERY_ID
+    assert fleet.sizes[13:] == [100] * 12
+
+
+def test_a_page_that_is_refused_for_something_else_is_an_error(sophos: requests_mock.Mocker) -> None:
+    fleet = Fleet(sophos, told=500, most=99)
+    with pytest.raises(UnexpectedReply, match="HTTP 400"):
+        read(client())
+    assert fleet.sizes == [100]
 
 
 @pytest.mark.parametrize("end", [{}, {"nextKey": None}, {"nextKey": ""}], ids=repr)
