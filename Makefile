@@ -35,7 +35,7 @@ exports: venv ## Export each module and run its tests in an environment made fro
 bench: venv ## Fail when a device costs too many times the CPU it must (a minute)
 	@$(BIN)/sekoia-lab bench --devices 2000 --repeats 3 --check
 
-benchmarks: venv ## Measure all of docs/performance.md anew (three quarters of an hour, on a quiet machine)
+benchmarks: venv ## Measure all of docs/performance.md anew (forty minutes, on a quiet machine)
 	@$(BIN)/python -m benchmarks
 
 check: venv ## Lint and type-check

@@ -1,6 +1,6 @@
 """`python -m benchmarks`: measures everything, writes results.json and the charts, and the tables of docs/performance.md.
 
-Half an hour on a quiet machine of two cores. `--million` adds 1,000,000 devices (hours, 10 GB of disk),
+Forty minutes on a quiet machine of two cores. `--million` adds 1,000,000 devices (hours, 10 GB of disk),
 `--modules` and `--sizes` take a part of it, and then `--out` keeps the documents as they are.
 """
 
@@ -96,7 +96,9 @@ def machine() -> dict[str, Any]:
         "processor": model,
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("sekoia-automation-sdk", "pydantic", "orjson", "requests")},
+        "versions": {
+            name: version(name) for name in ("sekoia-automation-sdk", "pydantic", "orjson", "msgspec", "requests")
+        },
         "load_before": os.getloadavg()[0],
     }
 

@@ -19,8 +19,8 @@ def selection(paths: Iterable[str], *further: str) -> bodies.Parse:
     and no more; without any paths, all there is.
 
     What a path ends at is kept whole, and so is what is no object where a path leads on. A page is a list of records, or
-    an object with such a list; what stands beside it is kept whole. Otherwise as `body.parse`, but that what is not read
-    is not refused either: a number beyond a double's range, a text that is no UTF-8.
+    an object of which each list is one; what else stands in it is kept whole. Otherwise as `body.parse`, but that what is
+    not read is not refused either: a number beyond a double's range, a text that is no UTF-8.
     """
     steps = {tuple(re.sub(r"\[\d*\]", f".{_ENTRY}", path).split(".")) for path in paths}
     if not steps:
