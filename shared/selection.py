@@ -1,4 +1,4 @@
-"""Parsing of a page what is read of its records: making objects of the rest is half of what a page costs."""
+"""Parsing of a page what is read of its records: making objects of the rest as well takes twice as long."""
 
 from __future__ import annotations
 
