@@ -85,11 +85,24 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
         selection(["a"])(body)
 
 
-@pytest.mark.parametrize("body", [b'[{"a":NaN},{"a":1}]', rb'[{"a":"\ud800"},{"a":1}]', b'[{"a":1e999},{"a":1}]'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"a":NaN},{"a":1}]',
+        rb'[{"a":"\ud800"},{"a":1}]',
+        b'[{"a":1e999},{"a":1}]',
+        b'[{"a":%b},{"a":1}]' % (b"9" * 5000),
+    ],
+    ids=["NaN", "half of a pair", "beyond a double", "more digits than Python reads"],
+)
 def test_an_object_that_cannot_be_sent_on_is_marked(body: bytes) -> None:
     broken, sound = selection(["a"])(bytearray(body))
     assert isinstance(broken, BrokenObject)
     assert (broken.field, sound) == ("a", {"a": 1})
+
+
+def test_a_whole_number_keeps_its_digits() -> None:
+    assert selection(["a"])(b'[{"a":%b}]' % (b"9" * 30)) == [{"a": int("9" * 30)}]
 
 
 @pytest.mark.parametrize("unread", [b"1e999", b'"\xff"'], ids=["beyond a double", "no UTF-8"])
