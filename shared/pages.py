@@ -61,7 +61,9 @@ def follow(
     idle, head = 0, None
     with _Asking(ask, in_thread=ahead) as asking:
         while True:
-            reply = replace(asking.answer(position), parse=parse)
+            reply = asking.answer(position)
+            if reply.parse is not parse:  # one that is parsed already stays so
+                reply = replace(reply, parse=parse)
             if ahead and (guess := _guess(reply, records, following, position)) and hash(guess) not in seen:
                 asking.begin(guess)
                 time.sleep(_HEAD_START)

@@ -206,6 +206,22 @@ def test_a_page_is_parsed_by_the_caller_when_it_is_done_with_the_one_before() ->
         assert parsed == [(None, main_thread()), (1, main_thread())]
 
 
+def test_a_page_that_the_call_looked_at_is_not_parsed_again() -> None:
+    parsed = []
+
+    def ask(position: int | None) -> Reply:
+        def read(_: Parse) -> Any:
+            parsed.append(position)
+            return {"data": [position], "next": None if position else 1}
+
+        told = Reply(200, 7.0, {}, b"", read)
+        assert told.json
+        return told
+
+    assert [page.records for page in walk(ask, ahead=False)] == [[None], [1]]
+    assert parsed == [None, 1]
+
+
 def test_closing_waits_for_the_call_under_way_and_begins_no_other() -> None:
     asked = []
     under_way = Event()
