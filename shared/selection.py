@@ -27,7 +27,7 @@ def selection(paths: Iterable[str], *further: str) -> bodies.Parse:
         return bodies.parse
     steps.update((name,) for name in further)
     record = _kept(steps)
-    records: Any = list[record]  # type: ignore[valid-type]
+    records: Any = list[record]  # type: ignore[valid-type]  # a type made at run time
     page: Any = dict[str, records | dict[str, Any] | _Scalar]
     decoder = msgspec.json.Decoder(records | page | _Scalar)
 
@@ -49,5 +49,5 @@ def _kept(paths: set[tuple[str, ...]]) -> Any:
         below.setdefault(step, set()).add(tuple(further))
     entry: Any = _kept(below.pop(_ENTRY, {()}))
     kept = {name: _kept(further) for name, further in below.items()}
-    named: Any = TypedDict("named", kept, total=False) if kept else dict[str, Any]  # type: ignore[operator]
+    named: Any = TypedDict("named", kept, total=False) if kept else dict[str, Any]  # type: ignore[operator]  # as above
     return named | list[entry] | _Scalar
