@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 
 class Watched(dict[str, Any]):
-    """Behaves as the object it is made of; each key that is asked for comes into `read`, as the path of a table."""
+    """Behaves as the object it is made of; each key that is asked for comes into `read`, as the path of a table.
+
+    `a.*`: all of `a` was looked at, so that `a` itself has to be on a path.
+    """
 
     def __init__(self, told: dict[str, Any], read: set[str], at: str = "") -> None:
         super().__init__(told)
@@ -21,6 +25,23 @@ class Watched(dict[str, Any]):
     def __contains__(self, key: object) -> bool:
         self._noted(str(key))
         return super().__contains__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        self._noted("*")
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        """Whether there is anything in it depends on keys that no path names."""
+        self._noted("*")
+        return super().__len__()
+
+    def items(self) -> Any:
+        self._noted("*")
+        return super().items()
+
+    def values(self) -> Any:
+        self._noted("*")
+        return super().values()
 
     def _noted(self, key: str) -> str:
         path = f"{self._at}.{key}" if self._at else key
