@@ -161,7 +161,7 @@ class DeviceChanges(DevicePolling):
             say=lambda message: self.log(message, level="info"),
         )
 
-    def _send_request(self, data: dict[str, Any], verb: str = "POST", attempt: int = 1) -> None:  # type: ignore[override]
+    def _send_request(self, data: dict[str, Any], verb: str = "POST", attempt: int = 1) -> None:  # type: ignore[override] # nobody reads the reply
         """As the SDK does, but retried within seconds, and ended by a stop: the next round tells what was not told."""
         self.moving()
         self._callback.call(

@@ -49,7 +49,7 @@ def command_lines(module: LabModule, folder: Path) -> dict[str, list[list[object
 
 
 def test_each_command_is_searched_for_secrets_or_takes_none() -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).commands
     searched = {*command_lines(MODULES["SentinelOne"], Path()), "demo"}
     new = commands.keys() - searched - TAKES_NO_CREDENTIAL.keys()
     assert not new, f"{new}: run it with secrets in `command_lines`, or say in TAKES_NO_CREDENTIAL why it can have none"

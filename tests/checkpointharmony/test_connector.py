@@ -81,7 +81,7 @@ def test_a_long_stop_is_caught_up_without_a_gap(rig: Rig, days: int) -> None:
 
 
 def test_a_smaller_page_loses_nothing(rig: Rig) -> None:
-    rig.page_size = None  # type: ignore[assignment]
+    rig.page_size = None
     rig.cycle(chunk_size=1)
     assert len(arrived(rig)) == 35 == len(set(arrived(rig)))
 
@@ -146,7 +146,7 @@ def test_a_storage_that_takes_nothing_is_found_out_before_anything_is_sent(rig: 
 def test_within_a_round_alerts_are_sent_by_their_last_update_whatever_order_they_come_in(rig: Rig) -> None:
     rig.cycle()
     stamps = [epoch(json.loads(text)["backend_last_updated"]) for text in rig.platform.alerts]
-    assert stamps == sorted(stamps)  # type: ignore[type-var]
+    assert stamps == sorted(stamps)
     first = rig.console.calls_to("alerts")[0]
     assert first.query["limit"] == "10"
 

@@ -68,7 +68,8 @@ def test_when_groups_cannot_be_read_a_changed_device_keeps_its_group(rig: Rig) -
     rig.console.change(device, description="changed")
     rig.console.fault(Status(503), match="groups", times=None)
     assert rig.cycle().counts.sent == 1
-    assert groups_of(rig)[device] == before != None  # noqa: E711
+    assert before is not None
+    assert groups_of(rig)[device] == before
 
 
 def test_groups_of_which_only_a_part_could_be_read_are_not_taken(rig: Rig) -> None:

@@ -36,7 +36,7 @@ def test_what_happens_to_a_fleet_starts_playbooks_and_stands_in_the_report(name:
 def test_each_incident_changes_what_is_told_of_a_device(module: LabModule) -> None:
     mapper = module.connector.mapper()
     with module.simulated(30) as console:
-        records: list[dict[str, Any]] = [console.record(identity) for identity in console.ids]  # type: ignore[attr-defined]
+        records: list[dict[str, Any]] = [console.record(identity) for identity in console.ids]
     assert module.incidents
     for incident, fields in module.incidents.items():
         assert any(changed_fields(mapper(record), mapper({**record, **fields})) for record in records), incident

@@ -312,7 +312,7 @@ def test_what_a_stopped_walk_met_does_not_save_it_from_the_next(path: Path) -> N
 # --- the platform's object storage
 
 
-class Bucket(type(Path())):  # type: ignore[misc]
+class Bucket(type(Path())):
     """An object storage in memory, as the SDK's S3Path behaves."""
 
     objects: ClassVar[dict[str, bytes]] = {}

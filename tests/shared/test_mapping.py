@@ -132,7 +132,7 @@ def test_no_record_whatever_makes_the_table_fail(device: Any) -> None:
 
 @given(st.dictionaries(st.sampled_from(["uuid", "id", "computer", "sites", "on", "first"]), anything))
 def test_no_type_in_any_field_makes_the_table_fail(device: Any) -> None:
-    test_no_record_whatever_makes_the_table_fail.hypothesis.inner_test(device)  # type: ignore[attr-defined]
+    test_no_record_whatever_makes_the_table_fail.hypothesis.inner_test(device)
 
 
 def test_a_constant_is_sent_as_it_is() -> None:

@@ -37,7 +37,7 @@ class Settings(ModuleSettings):
 
 
 class SomeModule(Module):
-    configuration: Settings  # type: ignore[override]
+    configuration: Settings
 
 
 class SomeService(Service):
@@ -45,8 +45,8 @@ class SomeService(Service):
 
     name = "some"
     backoff = Backoff(first=0.02, most=0.05)
-    frequency = 3600  # type: ignore[assignment]
-    configuration: dict  # type: ignore[assignment,type-arg]
+    frequency = 3600
+    configuration: dict
 
     def __init__(self, module: Module, data_path: Path) -> None:
         super().__init__(module, data_path)

@@ -15,7 +15,7 @@ from shared.errors import TryAgain
 from shared.state import JsonFile, append_bytes, is_local, read_bytes, write_bytes
 
 
-class RemotePath(type(Path())):  # type: ignore[misc]
+class RemotePath(type(Path())):
     """Stands for the SDK's S3 path: objects in a dict, replaced whole; no rename, no append, no directories."""
 
     objects: ClassVar[dict[str, bytes]]

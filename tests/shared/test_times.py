@@ -126,7 +126,7 @@ def test_microseconds_are_written_only_where_there_are_some() -> None:
     ],
 )
 def test_a_count_since_1970_is_read_in_its_unit(value: object, unit: str, seconds: float) -> None:
-    assert epoch_number(value, unit) == pytest.approx(seconds)  # type: ignore[arg-type]
+    assert epoch_number(value, unit) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_count_that_tells_no_time_is_absent(value: object) -> None:
 
 @given(st.one_of(st.integers(), st.floats(), st.text(), st.booleans(), st.none()), st.sampled_from(["s", "ms"]))
 def test_no_count_whatever_makes_reading_a_time_fail(value: object, unit: str) -> None:
-    found = epoch_number(value, unit)  # type: ignore[arg-type]
+    found = epoch_number(value, unit)
     assert found is None or 0 <= found <= LAST
 
 
