@@ -16,18 +16,19 @@ from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 from shared.errors import SkipRecord
 from shared.fingerprints import fingerprint, key_of
 from shared.mapping import Mapper
+from tests.json_values import numbers
+from tests.json_values import scalars as json_scalars
 from tests.ocsf import assert_is_ocsf
 
 MAPPER = Mapper(AGENT_TO_DEVICE)
 
-numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 moments = st.datetimes(timezones=st.just(UTC))
 dates = moments.map(datetime.isoformat) | moments.map(lambda moment: moment.strftime("%Y/%m/%d %H:%M:%S"))
 words = st.sampled_from(
     ["", " ", "None", "true", "0", "windows", "Linux", "server", "dc", "<REDACTED>", "Wi-Fi", "VPN"]
 )
 addresses = st.ip_addresses().map(str) | st.sampled_from(["fe80::1%eth0", "10.0.0.1/24", "255.255.255.0"])
-scalars = st.none() | st.booleans() | numbers | st.text() | words | dates | addresses
+scalars = json_scalars | words | dates | addresses
 anything = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),

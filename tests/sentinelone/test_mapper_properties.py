@@ -16,16 +16,17 @@ from sentinelone_assets.mapper import AGENT_TO_DEVICE
 from shared.errors import SkipRecord
 from shared.fingerprints import fingerprint, key_of
 from shared.mapping import Mapper
+from tests.json_values import numbers
+from tests.json_values import scalars as json_scalars
 
 MAPPER = Mapper(AGENT_TO_DEVICE)
 
-numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 dates = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat) | st.just("1970-01-01T00:00:00Z")
 words = st.sampled_from(
     ["", " ", "None", "unknown", "N/A", "true", "False", "0", "7", "windows", "WINDOWS_LEGACY", "macos", "Laptop"]
 )
 addresses = st.ip_addresses().map(str) | st.sampled_from(["fe80::1%eth0", "10.0.0.1/24", "00:11:22:aa:bb:cc", "eth0"])
-scalars = st.none() | st.booleans() | numbers | st.text() | words | dates | addresses
+scalars = json_scalars | words | dates | addresses
 anything = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),

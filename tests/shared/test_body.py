@@ -15,10 +15,10 @@ from shared import body as bodies
 from shared.body import _MOST_A_BYTE, BrokenObject, fits, memory_of, parse
 from shared.errors import SkipRecord
 from shared.mapping import Field, Mapper
+from tests.json_values import scalars, whole
 
-whole = st.integers(-(2**63), 2**64 - 1)
 values = st.recursive(
-    st.none() | st.booleans() | whole | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    scalars,
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
     max_leaves=20,
 )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shared import body as bodies
 from shared.body import BrokenObject
 from shared.selection import selection
+from tests.json_values import scalars
 
 PATHS = ["a", "b.c", "b.d.e", "l[0].c", "l[].m[].n", "both", "both.x"]
 KEPT: dict[str, Any] = {  # the same as a tree: None is all of it
@@ -22,13 +23,6 @@ KEPT: dict[str, Any] = {  # the same as a tree: None is all of it
 }
 
 keys = st.sampled_from(["a", "b", "c", "d", "e", "l", "m", "n", "both", "x", "items", "ä", ""])
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
-)
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5), max_leaves=20
 )
