@@ -22,7 +22,7 @@ from shared.http import ApiSession
 
 MOST_WEIGHT = 16 * 1024 * 1024  # bytes of events in memory: so many are sent, however few they are
 _AHEAD = 2  # batches handed over and not yet accepted: bounds the memory
-_FOLLOWERS = 4
+_FOLLOWERS = 16  # ingestions waited for at a time; most take a second
 
 
 @dataclass
@@ -160,6 +160,7 @@ class AssetDelivery:
         """Return when the batch counts as delivered; raise when the platform could not ingest it."""
         pause = min(1.0, self._poll_interval)
         while self._follow_tasks:
+            asked = time.monotonic()
             try:
                 reply = self._session.get(f"{self._tasks}/{task}").json
             except ConnectorError as error:
@@ -180,7 +181,7 @@ class AssetDelivery:
             if time.monotonic() - self._last_push > self._poll_timeout:
                 self._stop_following(f"An ingestion task is still {status} long after the push.")
                 return
-            if self._stop.wait(pause):
+            if self._stop.wait(max(0.0, asked + pause - time.monotonic())):
                 raise TryAgain(f"Stopped before {self._session.who} had ingested a batch; it is sent again.")
             pause = min(pause * 2, self._poll_interval)
 
