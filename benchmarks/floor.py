@@ -93,7 +93,7 @@ VENDORS = {
     "HarfangLab": Vendor(
         _harfanglab,
         "/api/data/endpoint/Agent/",
-        {"limit": 500, "offset": 0, "ordering": "firstseen"},
+        {"limit": 1000, "offset": 0, "ordering": "firstseen"},
         "results",
         lambda body: body["next"],
         "id",

@@ -25,7 +25,7 @@ _MOST_REPEATED = 5  # pages in a row, under ever new positions
 class HarfangLabClient:
     """Reads agents page by page, of these what lies on the `paths`. Knows URLs and pages, nothing of OCSF."""
 
-    PAGE_SIZE = 500  # managers take 1,000 and more; an agent comes with its whole policy, and memory is to stay flat
+    PAGE_SIZE = 1_000  # managers take more; an agent comes with its whole policy, and memory is to stay flat
 
     def __init__(self, session: ApiSession, page_size: int | None = None, *, paths: Iterable[str] = ()) -> None:
         self._session = session
