@@ -21,6 +21,8 @@ LIMITS: dict[str, tuple[tuple[int, float], ...]] = {
     "Sophos": ((10, 1.0), (100, 60.0), (1_000, 3_600.0)),
 }
 """Calls in so many seconds that the vendors' documents allow a credential. HarfangLab states none."""
+_LONGER_PAGES = {"Sophos": 500}
+"""Records a page, where the vendor's documents tell two limits: the simulated console keeps the lower, 100."""
 _PACED = {"SentinelOne": LARGE, "ESET": LARGE, "Sophos": 12_000}  # devices: some 100 calls each
 
 
@@ -86,6 +88,9 @@ def measure_module(module: str, sizes: list[int], results: Results, scratch: Pat
             if devices == largest:
                 _measure_far(one, results, say)
                 _measure_again(one, results, say)
+                if module in _LONGER_PAGES:
+                    one.vendor.lengthen(_LONGER_PAGES[module])
+                    _beside_the_sdks_loop(one, results, say, f"{module}, pages of {_LONGER_PAGES[module]}")
     _judge(module, found, results)
 
 
@@ -106,17 +111,18 @@ def _measure_loops(one: Bench, results: Results, say: Told) -> None:
     _beside_the_sdks_loop(one, results, say)
 
 
-def _beside_the_sdks_loop(one: Bench, results: Results, say: Told) -> Measurement:
+def _beside_the_sdks_loop(one: Bench, results: Results, say: Told, name: str = "") -> Measurement:
     """→ the module's run with ingestions that are finished when first asked for; and with such that take a second, as
     the SDK's source says most do."""
     runs = [contest(one, (MODULE, STOCK), 1, replace(FAR, ingestion=seconds), say) for seconds in (0.0, 1.0)]
+    name = name or one.module.name
     for both in runs:
-        results.far += both.values()
+        results.far += (replace(run, module=name) for run in both.values())
         what = (
             f"times as fast as the SDK's loop, {one.devices:,} devices, ingestion {both[STOCK].ingestion_ms / 1000:g} s"
         )
         gained = both[STOCK].seconds / both[MODULE].seconds
-        results.verdicts.append(Verdict("f", one.module.name, what, gained, 5.0, at_least=True))
+        results.verdicts.append(Verdict("f", name, what, gained, 5.0, at_least=True))
     return runs[0][MODULE]
 
 

@@ -51,6 +51,11 @@ class PreparedVendor(LeanServer):
         self._prepare()
         return len(every)
 
+    def lengthen(self, most: int) -> None:
+        """Allow so many records a page, where the vendor's documents tell two limits and the console keeps the lower."""
+        self._console.longest_pages["full"] = most
+        self._prepare()
+
     def answer(self, request: Request) -> Stored:
         parts = urlsplit(request.target)
         key = (request.method, parts.path, tuple(sorted(parse_qsl(parts.query))))

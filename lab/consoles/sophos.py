@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 
 from lab.consoles.collection import Collection, Marks
 from lab.consoles.console import Console
-from lab.consoles.sophos_query import NEVER, Query, Refused, micros, read
+from lab.consoles.sophos_query import MOST, NEVER, Query, Refused, micros, read
 from lab.fleet.sophos import iso, sophos_endpoints
 from lab.server import answer_json
 
@@ -48,8 +48,9 @@ class SimulatedSophos(Console):
     `kind` is whose credential it is. `tenants` maps the ids of a partner's or organization's tenants to their names;
     `region` is the address that whoami and the tenants name for data, by default this server's own, written as the
     vendor's example has it (http, a slash at the end). `forbidden` are tenants that the credential may not read,
-    `unprovisioned` those without an address. `reader=False` takes the role from the credential. Tokens live
-    `lifetime` seconds; `tokens` are those handed out and not taken back.
+    `unprovisioned` those without an address. `reader=False` takes the role from the credential. `longest_pages` are
+    the endpoints that a page may hold, by view. Tokens live `lifetime` seconds; `tokens` are those handed out and not
+    taken back.
     """
 
     vendor = "Sophos"
@@ -72,6 +73,7 @@ class SimulatedSophos(Console):
         self.regions: dict[str, str] = {}  # of single tenants, where it is another
         self.forbidden: set[str] = set()
         self.unprovisioned: set[str] = set()
+        self.longest_pages = dict(MOST)
         self.lifetime = 3600
         self.tokens: dict[str, float] = {}  # and until when, by time.monotonic()
         self.end_key: Any = "absent"  # what stands for "no next page": null and "" were seen too
@@ -183,7 +185,7 @@ class SimulatedSophos(Console):
         if tenant is None or not self.reader or tenant in self.forbidden or tenant not in known:
             return _error(401, "Unauthorized") if tenant is None else _error(403, "Forbidden")
         try:
-            query = read(request.args.to_dict(), self.now())
+            query = read(request.args.to_dict(), self.now(), self.longest_pages)
         except Refused as refusal:
             return _error(400, "BadRequest", str(refusal))
         return self._page(query, None if self.kind == "tenant" else tenant)

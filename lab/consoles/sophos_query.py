@@ -16,7 +16,8 @@ from lab.consoles.collection import Position
 
 NEVER = -1
 """The mark of a `lastSeenAt` that is absent or unreadable: matched by no filter."""
-_MOST = {"basic": 500, "summary": 500, "full": 100}  # the documents contradict each other; the smallest for `full`
+MOST = {"basic": 500, "summary": 500, "full": 100}
+"""Endpoints a page, by view. The documents contradict each other; the smallest for `full`."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 _DURATION = re.compile(r"([+-])?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 
@@ -53,22 +54,22 @@ class Query:
         return base64.b64encode(raw + b" " * (1 if len(raw) % 3 == 0 else 0)).decode()
 
 
-def read(one: Mapping[str, str], now: datetime) -> Query:
+def read(one: Mapping[str, str], now: datetime, most: Mapping[str, int] = MOST) -> Query:
     """Raises `Refused` for a value the API does not take. A name it does not know it ignores, as the live one does:
     who asks with `pageKey`, `nextKey` or `page` reads the first page for ever."""
     if "sort" in one:
         raise Refused("sort is not supported")  # as some tenants answer
     view = one.get("view", "summary")
-    if view not in _MOST:
+    if view not in most:
         raise Refused("view: must be basic, summary or full")
     size = one.get("pageSize", "50")
-    if not size.isdecimal() or not 1 <= int(size) <= _MOST[view]:
-        raise Refused(f"pageSize: must be between 1 and {_MOST[view]}")
+    if not size.isdecimal() or not 1 <= int(size) <= most[view]:
+        raise Refused(f"pageSize: must be between 1 and {most[view]}")
     key = one.get("pageFromKey") or None
     seen = one.get("lastSeenAfter")
     return Query(
         size=int(size),
-        most=_MOST[view],
+        most=most[view],
         view=view,
         total=one.get("pageTotal") == "true",
         seen_after=None if seen is None else _moment(seen, now),

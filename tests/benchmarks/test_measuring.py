@@ -100,6 +100,15 @@ def test_a_second_round_goes_on_from_the_first(one: Bench) -> None:
     assert one.run(MODULE).sent > 0.97 * DEVICES, "without the state it begins anew"
 
 
+@pytest.mark.parametrize("module", ["Sophos"])
+def test_of_longer_pages_fewer_are_read(one: Bench) -> None:
+    short = one.run(MODULE)
+    one.vendor.lengthen(500)
+    long = one.run(MODULE)
+    assert (long.vendor_calls, long.unprepared) == (short.vendor_calls - 12 + 4, 0), "100, then 500, 500 and the rest"
+    assert long.sent == short.sent > 0.97 * DEVICES
+
+
 @pytest.mark.parametrize("module", ["ESET"])
 def test_latency_is_added_to_each_answer(one: Bench) -> None:
     near = one.run(FLOOR)
