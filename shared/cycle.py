@@ -17,6 +17,8 @@ from shared.fingerprints import Fingerprints, key_of
 from shared.mapping import Mapper, Record
 from shared.pages import Page
 
+_NARROWER = 32  # times as small are the batches in which devices of a refused one come again
+_MOST_REFUSED = 10  # batches in a row: then it is not the devices
 _OWN_CLOCK_DOUBT = 300.0  # seconds our clock may run ahead of a vendor's that does not tell its own
 
 
@@ -58,7 +60,6 @@ class Delivery(Protocol):
 
     def send(self, batch: Batch) -> None: ...
     def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]: ...
-    def confirmed_out_of_order(self) -> Iterator[Batch]: ...
     def close(self) -> None: ...
 
 
@@ -96,6 +97,11 @@ class Round:
         self._move_cursor = move_cursor
         self._skip = skip
         self._batch = Batch()
+        self._refused: list[tuple[Batch, ConnectorError]] = []  # whose devices come again in smaller batches
+        self._refused_alone: list[tuple[Batch, ConnectorError]] = []  # single devices of what was refused before
+        self._refused_in_a_row = 0
+        self._accepted = False
+        self._suspects: dict[int, str] = {}  # key → uid of devices that were refused with others in an earlier round
         self._under_way: dict[int, int] = {}  # fingerprints sent and not yet confirmed
         self._ceiling = time.time() - _OWN_CLOCK_DOUBT
         self._begun = False
@@ -119,19 +125,16 @@ class Round:
             self._delivery.close()
         if not self._running():
             return False
+        self._pass_over_refused()
         if (cursor := self._cursor()) is not None:
             self._move_cursor(cursor)
         return True
 
     def _keep_what_arrives(self) -> None:
         """After a failure: what was read is sent all the same, what is delivered is remembered."""
-        try:
+        with suppress(ConnectorError):
             self._send()
             self._confirm(all_of_them=True)
-        except ConnectorError:
-            with suppress(ConnectorError):
-                for batch in self._delivery.confirmed_out_of_order():
-                    self._remember(batch)
 
     def _read(self, page: Page) -> None:
         if not self._begun and page.date is not None:
@@ -148,7 +151,7 @@ class Round:
                 self._counts.skipped += 1
                 self._skip(record, reason)
             self._pass_by(record)
-            if self._batch.size >= self._batch_size or self._batch.weight >= MOST_WEIGHT:
+            if self._batch.size >= self._batch.most or self._batch.weight >= MOST_WEIGHT:
                 self._send()
                 if not self._running():
                     return
@@ -163,7 +166,13 @@ class Round:
             self._counts.unchanged += 1
             return
         ocsf.validate(event)
-        before = self._fingerprints.known(key) if sent is None else sent
+        most = self._batch_size
+        if (refused_with := self._fingerprints.refused.get(key)) is not None:
+            self._suspects[key], most = event["device"]["uid"], max(1, refused_with // _NARROWER)
+        if most != self._batch.most:
+            self._send()
+            self._batch.most = most
+        before = self._under_way.get(key, self._fingerprints.known(key))
         self._batch.add(self._delivery.form(event, written, before, value), key, value)
         self._under_way[key] = value
 
@@ -191,9 +200,42 @@ class Round:
 
     def _confirm(self, *, all_of_them: bool = False) -> None:
         for batch in self._delivery.confirmed(all_of_them=all_of_them):
+            if batch.refusal:
+                self._put_aside(batch, batch.refusal)
+                continue
             self._remember(batch)
-            if batch.cursor is not None and self._in_order:
+            if batch.silent < batch.size:
+                self._accepted, self._refused_in_a_row = True, 0
+            if batch.cursor is not None and self._in_order and not (self._refused or self._refused_alone):
                 self._move_cursor(batch.cursor)
+
+    def _put_aside(self, batch: Batch, refusal: ConnectorError) -> None:
+        """Let the others go on. The devices come again in smaller batches, down to the one that is refused alone."""
+        refused = self._fingerprints.refused
+        again_alone = batch.size == 1 and batch.entries[0][0] in self._suspects
+        for key, value in batch.entries:
+            refused[key] = min(batch.size, refused.get(key, batch.size))
+            if self._under_way.get(key) == value:
+                del self._under_way[key]
+        (self._refused_alone if again_alone else self._refused).append((batch, refusal))
+        self._refused_in_a_row += not again_alone
+        if self._refused_in_a_row == _MOST_REFUSED:
+            raise refusal
+
+    def _pass_over_refused(self) -> None:
+        """Skip and name the devices that are refused alone while others are taken; raise where that is not certain."""
+        if self._refused:
+            devices = sum(batch.size for batch, _ in self._refused)
+            raise self._refused[0][1].adding(
+                f"All else is delivered; the devices concerned ({devices}) come again, in smaller batches."
+            )
+        for batch, refusal in self._refused_alone:
+            ((key, _),) = batch.entries
+            if self._fingerprints.refused[key] and not self._accepted:
+                raise refusal.adding(f"It is about the device {self._suspects[key][:100]}.")
+            self._fingerprints.refused[key] = 0
+            self._counts.skipped += 1
+            self._skip({"id": self._suspects[key]}, SkipRecord("refused by the platform", str(refusal)))
 
     def _remember(self, batch: Batch) -> None:
         self._fingerprints.deliver(dict(batch.entries))

@@ -23,17 +23,23 @@ from shared.http import ApiSession
 MOST_WEIGHT = 16 * 1024 * 1024  # bytes of events in memory: so many are sent, however few they are
 _AHEAD = 2  # batches handed over and not yet accepted: bounds the memory
 _FOLLOWERS = 16  # ingestions waited for at a time; most take a second
+REFUSALS = (400, 413, 422)  # the statuses that are about what a batch holds, and not about the way to the platform
 
 
 @dataclass
 class Batch:
-    """Serialised events, the fingerprints to remember once they are delivered, and the cursor's place after them."""
+    """Serialised events, the fingerprints to remember once they are delivered, and the cursor's place after them.
+
+    `most`: how many it may hold. `refusal`: why the platform does not take what it holds; None when it was delivered.
+    """
 
     events: list[bytes] = field(default_factory=list)
     entries: list[tuple[int, int]] = field(default_factory=list)
     cursor: float | None = None
     silent: int = 0  # events that are only remembered
     weight: int = 0  # bytes of its events
+    most: int = 1
+    refusal: ConnectorError | None = None
 
     @property
     def size(self) -> int:
@@ -66,7 +72,7 @@ class AssetDelivery:
         self._poll_timeout = poll_timeout
         self._warn = warn
         self._stop: Event = session.stop
-        self._waiting: deque[tuple[Batch, Future[None]]] = deque()
+        self._waiting: deque[tuple[Batch, Future[ConnectorError | None]]] = deque()
         self._room = Semaphore(_AHEAD)
         self._pusher = ThreadPoolExecutor(1, thread_name_prefix="push")
         self._followers = ThreadPoolExecutor(_FOLLOWERS, thread_name_prefix="task")
@@ -82,29 +88,22 @@ class AssetDelivery:
         while not self._room.acquire(timeout=0.1):
             if self._stop.is_set():
                 return
-        delivered: Future[None] = Future()
-        self._waiting.append((batch, delivered))
-        self._pusher.submit(self._push, batch, delivered)
+        settled: Future[ConnectorError | None] = Future()
+        self._waiting.append((batch, settled))
+        self._pusher.submit(self._push, batch, settled)
 
     def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]:
-        """The batches delivered by now, in the order sent; raises at the first that failed.
+        """The batches delivered or refused by now, in the order sent; raises at the first that failed.
 
         With `all_of_them` it waits for every batch; a stop ends that wait.
         """
         while self._waiting:
-            batch, delivered = self._waiting[0]
-            if not (delivered.done() or (all_of_them and self._settled(delivered))):
+            batch, settled = self._waiting[0]
+            if not (settled.done() or (all_of_them and self._settled(settled))):
                 return
-            delivered.result()
+            batch.refusal = settled.result()
             self._waiting.popleft()
             yield batch
-
-    def confirmed_out_of_order(self) -> Iterator[Batch]:
-        """After a failure: what is delivered behind it all the same. Waits for what is under way."""
-        self._failed = True
-        for batch, delivered in self._waiting:
-            if self._settled(delivered) and not delivered.exception():
-                yield batch
 
     def close(self) -> None:
         """Push nothing more; what is under way ends by itself."""
@@ -112,25 +111,28 @@ class AssetDelivery:
         self._pusher.shutdown(wait=False, cancel_futures=True)
         self._followers.shutdown(wait=False, cancel_futures=True)
 
-    def _settled(self, delivered: Future[None]) -> bool:
+    def _settled(self, settled: Future[ConnectorError | None]) -> bool:
         """Wait until the outcome is known, or the process stops."""
-        while not self._stop.is_set() and not delivered.done():
-            wait([delivered], timeout=0.1)
-        return delivered.done()
+        while not self._stop.is_set() and not settled.done():
+            wait([settled], timeout=0.1)
+        return settled.done()
 
-    def _push(self, batch: Batch, delivered: Future[None]) -> None:
+    def _push(self, batch: Batch, settled: Future[ConnectorError | None]) -> None:
         try:
             task = self._accepted(batch)
         except Exception as error:  # noqa: BLE001 - handed to the cycle, which tells errors from bugs
-            self._failed = True
-            if isinstance(error, ActionNeeded | TryAgain):  # not the batch, the way to the platform
-                error.everywhere = True
-            delivered.set_exception(error)
+            if isinstance(error, ConnectorError) and error.status in REFUSALS:
+                settled.set_result(error)
+            else:
+                self._failed = True
+                if isinstance(error, ActionNeeded | TryAgain):  # not the batch, the way to the platform
+                    error.everywhere = True
+                settled.set_exception(error)
         else:
             if task and self._follow_tasks:
-                self._followers.submit(self._follow, task, batch.size, delivered)
+                self._followers.submit(self._follow, task, batch.size, settled)
             else:
-                delivered.set_result(None)
+                settled.set_result(None)
         finally:
             batch.events = []
             self._room.release()
@@ -148,16 +150,14 @@ class AssetDelivery:
         self._last_push = time.monotonic()
         return reply.json.get("task_id")
 
-    def _follow(self, task: str, size: int, delivered: Future[None]) -> None:
+    def _follow(self, task: str, size: int, settled: Future[ConnectorError | None]) -> None:
         try:
-            self._finished(task, size)
+            settled.set_result(self._ingested(task, size))
         except Exception as error:  # noqa: BLE001 - handed to the cycle, which tells errors from bugs
-            delivered.set_exception(error)
-        else:
-            delivered.set_result(None)
+            settled.set_exception(error)
 
-    def _finished(self, task: str, size: int) -> None:
-        """Return when the batch counts as delivered; raise when the platform could not ingest it."""
+    def _ingested(self, task: str, size: int) -> ConnectorError | None:
+        """Return when the batch counts as delivered; or why the platform could not ingest it."""
         pause = min(1.0, self._poll_interval)
         while self._follow_tasks:
             asked = time.monotonic()
@@ -165,25 +165,26 @@ class AssetDelivery:
                 reply = self._session.get(f"{self._tasks}/{task}").json
             except ConnectorError as error:
                 self._stop_following(f"The ingestion of the batches cannot be followed: {error}")
-                return
+                break
             told = reply if isinstance(reply, dict) else {}
             status = told.get("status")
             if status == "FINISHED":
-                return
+                break
             if status is None:
                 self._stop_following("The ingestion of the batches cannot be followed: a task was told without status.")
-                return
+                break
             if str(status) not in TASK_PENDING_STATUSES:
-                raise TryAgain(
+                return TryAgain(
                     f"{self._session.who} accepted a batch of {size} devices but could not ingest it: its task ended as "
                     f"{status} ({str(told.get('error') or 'no reason given')[:200]}). The batch is sent again."
                 )
             if time.monotonic() - self._last_push > self._poll_timeout:
                 self._stop_following(f"An ingestion task is still {status} long after the push.")
-                return
+                break
             if self._stop.wait(max(0.0, asked + pause - time.monotonic())):
                 raise TryAgain(f"Stopped before {self._session.who} had ingested a batch; it is sent again.")
             pause = min(pause * 2, self._poll_interval)
+        return None
 
     def _stop_following(self, why: str) -> None:
         """For the rest of the cycle acceptance counts as delivery."""

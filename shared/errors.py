@@ -12,6 +12,8 @@ it never holds a secret. The first three are caught in the cycle and in the acco
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class ConnectorError(Exception):
     """Root of the errors a person may read; `str()` of each is a whole message. `status` is the HTTP status, if any.
@@ -24,6 +26,10 @@ class ConnectorError(Exception):
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+    def adding(self, more: str) -> Self:
+        """The same error, and what follows from it."""
+        return type(self)(f"{self} {more}", status=self.status)
 
 
 class ActionNeeded(ConnectorError):

@@ -125,7 +125,12 @@ def detail(response: requests.Response, body: bytes | bytearray, secrets: Sequen
         words = words.replace(secret, "***")
     request = response.request
     sent = " ".join((request.headers.get("Authorization", ""), _text(request.body), *secrets))
-    safe = re.sub(r"[^\s\"'=&:,;{}()]{6,}", lambda word: "***" if word[0] in sent else word[0], words)
+
+    def masked(word: re.Match[str]) -> str:
+        is_name = f'"{word[0]}":' in sent  # of a member of the JSON that was sent
+        return "***" if word[0] in sent and not is_name else word[0]
+
+    safe = re.sub(r"[^\s\"'=&:,;{}()]{6,}", masked, words)
     return f" ({safe[:200]})" if safe else ""
 
 

@@ -19,6 +19,7 @@ from lab.modules import MODULES, ROOT
 PAGE = ROOT / "docs" / "operating.md"
 ERRORS = {"ActionNeeded", "TryAgain", "UnexpectedReply"}
 LOGS = {"log", "warn", "_warn", "error", "log_exception", "_stop_following", "_say"}
+ADDED = {"adding"}  # what an error says at its end
 SETTINGS = {"settings.py", "trust.py"}  # files whose ValueErrors a customer reads
 ANSWERS = {"configuration_error"}  # functions whose text is a message
 LEAST_LETTERS = 6  # of a literal part, to be a message at all: `f"{said} {what}"` says nothing itself
@@ -69,7 +70,7 @@ def said_in(path: Path) -> Iterator[tuple[ast.expr, ast.AST]]:
                 continue
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             named = [keyword.value for keyword in node.keywords if keyword.arg == "message"]
-            if name in ERRORS | LOGS or (name == "ValueError" and path.name in SETTINGS):
+            if name in ERRORS | LOGS | ADDED or (name == "ValueError" and path.name in SETTINGS):
                 yield from ((message, function) for message in named or node.args[:1])
 
 

@@ -42,11 +42,13 @@ def device(uid: Any, at: float, risk: int = 0, **more: Any) -> dict[str, Any]:
 
 
 class Deliveries:
-    """In place of the platform: confirms what it is told to, in order. `fails` are numbers of batches, from 1."""
+    """In place of the platform: confirms what it is told to, in order. `fails` are numbers of batches, from 1; a batch
+    with one of the `refused` devices is refused."""
 
     def __init__(self, log: list[Any]) -> None:
         self.log = log
         self.fails: set[int] = set()
+        self.refused: set[str] = set()
         self.holds = False  # nothing is confirmed before the end
         self.batches: list[tuple[Batch, list[Any]]] = []
         self.taken = 0
@@ -65,13 +67,12 @@ class Deliveries:
             if self.taken + 1 in self.fails:
                 raise TryAgain(f"batch {self.taken + 1} failed")
             self.taken += 1
-            self.log.append(("delivered", self.taken))
-            yield self.batches[self.taken - 1][0]
-
-    def confirmed_out_of_order(self) -> Iterator[Batch]:
-        for n, (batch, _) in enumerate(self.batches[self.taken :], self.taken + 1):
-            if n not in self.fails:
-                yield batch
+            batch, events = self.batches[self.taken - 1]
+            if self.refused.intersection(uid for uid, _ in events):
+                batch.refusal = UnexpectedReply(f"batch {self.taken} was refused", status=400)
+            else:
+                self.log.append(("delivered", self.taken))
+            yield batch
 
     def close(self) -> None:
         self.closed = True
@@ -156,6 +157,83 @@ def test_an_empty_fleet_moves_nothing(bench: Any) -> None:
     assert going.run([])
     assert going.log == []
     assert going.deliveries.sent == []
+
+
+# --- what the platform refuses
+
+
+def test_what_is_refused_comes_again_in_smaller_batches_down_to_the_one(bench: Any) -> None:
+    """One device that the platform refused had its whole batch, and all behind it, sent in vain round after round."""
+    going, fleet = bench(batch_size=1_000), [device(str(n), n) for n in range(3_000)]
+    going.deliveries.refused = {"1500"}
+    for sizes, left in (([1_000] * 3, 1_000), ([31] * 32 + [8], 31)):
+        with pytest.raises(
+            UnexpectedReply, match=rf"All else is delivered; the devices concerned \({left}\) come again"
+        ):
+            going.run([*fleet])
+        assert [batch.size for batch, _ in going.deliveries.batches] == sizes
+        assert sum(not going.knows(record) for record in fleet) == left
+        going.deliveries.batches, going.deliveries.taken = [], 0
+    assert going.cursors == []
+    assert going.run([*fleet])
+    assert [batch.size for batch, _ in going.deliveries.batches] == [1] * 31
+    assert [record["id"] for record in fleet if not going.knows(record)] == ["1500"]
+    assert going.skipped == ["refused by the platform: batch 5 was refused"]
+    assert going.cursors == [2_999]
+
+
+def test_a_device_refused_alone_is_passed_over_only_where_others_are_taken(bench: Any) -> None:
+    """A platform that refuses everything must not make of each device one that is skipped."""
+    going = bench(batch_size=1)
+    going.deliveries.refused = {"a", "b"}
+    fleet = [device("a", 1), device("b", 2)]
+    with pytest.raises(UnexpectedReply, match=r"concerned \(2\)"):
+        going.run([*fleet])
+    for _ in range(3):
+        with pytest.raises(UnexpectedReply, match="It is about the device a"):
+            going.run([*fleet])
+    assert going.run([*fleet, device("c", 3)])
+    assert len(going.skipped) == 2
+    assert going.run([*fleet, device("c", 3)]), "it is known now"
+    going.deliveries.refused = {"b"}
+    assert going.run([*fleet])
+    assert going.knows(fleet[0])
+    assert going.fingerprints.refused.keys() == {key_of("b")}
+    assert going.counts.skipped == len(going.skipped) == 5
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_the_cursor_stays_before_what_is_refused(bench: Any, in_order: bool) -> None:
+    going = bench(since=1.0, in_order=in_order)
+    going.deliveries.refused = {"5"}
+    with pytest.raises(UnexpectedReply, match="batch 2 was refused"):
+        going.run([device(str(n), n) for n in range(2, 10)])
+    assert going.cursors == ([3] if in_order else [])
+    assert [uid for uid, _ in going.deliveries.sent] == [str(n) for n in range(2, 10)]
+    going.log.clear()
+    assert going.run([device(str(n), n) for n in range(4, 10)])
+    assert going.cursors == ([4, 9] if in_order else [9])
+    assert len(going.skipped) == 1
+
+
+def test_a_platform_that_refuses_everything_is_left_alone_after_ten_batches(bench: Any) -> None:
+    going = bench()
+    going.deliveries.refused = {str(n) for n in range(100)}
+    with pytest.raises(UnexpectedReply, match=r"^batch 10 was refused$"):
+        going.run([device(str(n), n) for n in range(100)])
+    assert len(going.deliveries.batches) == 10
+    assert going.counts.sent == 0
+
+
+def test_a_stop_passes_over_nothing(bench: Any) -> None:
+    going = bench(batch_size=1)
+    going.deliveries.refused, going.deliveries.holds = {"a"}, True
+    with pytest.raises(UnexpectedReply):
+        going.run([device("a", 1)])
+    going.deliveries.holds = False
+    going.deliveries.send = lambda _batch: setattr(going, "stopped", True)
+    assert not going.run([device("a", 1), device("b", 2)])
+    assert going.skipped == []
 
 
 # --- the cursor
@@ -286,6 +364,7 @@ def test_rows_that_tell_no_time_move_nothing(bench: Any) -> None:
     actually_sorted=st.booleans(),
     holds=st.booleans(),
     broken_page=st.none() | st.integers(0, 4),
+    refused=st.sets(st.integers(0, 5), max_size=2),
 )
 def test_whatever_fails_nothing_behind_the_stored_cursor_is_undelivered(
     tmp_path_factory: Any,
@@ -297,6 +376,7 @@ def test_whatever_fails_nothing_behind_the_stored_cursor_is_undelivered(
     actually_sorted: bool,
     holds: bool,
     broken_page: int | None,
+    refused: set[int],
 ) -> None:
     """The promise the product is built on. The last cursor stored, and what the vendor has from there on, together
     with what was delivered must be every device that can be mapped, in the state the walk met it last."""
@@ -308,17 +388,20 @@ def test_whatever_fails_nothing_behind_the_stored_cursor_is_undelivered(
         pages.insert(min(broken_page, len(pages)), TryAgain("a page"))
     going = Bench(tmp_path_factory.mktemp("state") / "f", since=0.0, in_order=in_order, batch_size=batch_size)
     going.deliveries.fails, going.deliveries.holds = fails, holds
+    going.deliveries.refused = {f"d{uid}" for uid in refused}
 
     ended = False
     try:
         ended = going.run(*pages)
     except TryAgain:
         assert fails or broken_page is not None
+    except UnexpectedReply:
+        assert refused
 
     cursor = going.cursors[-1] if going.cursors else 0.0
     delivered: dict[str, int] = {}
     for n, (_, events) in enumerate(going.deliveries.batches, 1):
-        if n not in fails:
+        if n not in fails and not going.deliveries.refused.intersection(uid for uid, _ in events):
             delivered.update(events)
     # A row out of order that the walk did not come to is beyond what can be known.
     met = records[: going.counts.read] if in_order and not actually_sorted else records
@@ -382,10 +465,10 @@ def test_what_failed_is_sent_by_the_next_round(bench: Any) -> None:
     assert second.deliveries.sent == [("b", 0), ("c", 0)]
 
 
-def test_what_was_delivered_behind_a_failed_batch_is_remembered_and_the_cursor_stays(bench: Any) -> None:
+def test_what_was_delivered_behind_a_refused_batch_is_remembered_and_the_cursor_stays(bench: Any) -> None:
     going = bench(since=0.0, in_order=True, batch_size=1)
-    going.deliveries.fails, going.deliveries.holds = {1}, True
-    with pytest.raises(TryAgain):
+    going.deliveries.refused, going.deliveries.holds = {"a"}, True
+    with pytest.raises(UnexpectedReply):
         going.run([device("a", 1), device("b", 2), device("c", 3)])
     assert going.cursors == []
     assert not going.knows(device("a", 1))

@@ -73,7 +73,12 @@ class Handover:
         return batches
 
     def confirmed(self) -> list[int]:
-        return [batch.entries[0][0] for batch in self.delivery.confirmed(all_of_them=True)]
+        """Those delivered; raises what the first was refused with."""
+        settled = list(self.delivery.confirmed(all_of_them=True))
+        for batch in settled:
+            if batch.refusal:
+                raise batch.refusal
+        return [batch.entries[0][0] for batch in settled]
 
 
 @pytest.fixture
@@ -214,17 +219,28 @@ def test_a_push_that_fails_in_passing_is_tried_again(platform: Platform, handove
     assert platform.pushed == [[1], [1]]
 
 
-def test_after_a_refused_batch_no_later_one_is_pushed(platform: Platform, handover: Any) -> None:
-    platform.accepts = lambda n: (400, {}) if n == 2 else (200, {})
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_batch_refused_for_what_it_holds_does_not_hold_back_the_others(
+    platform: Platform, handover: Any, status: int
+) -> None:
+    platform.accepts = lambda n: (status, {}) if n == 2 else (200, {})
+    going = handover()
+    going.send(1, 2, 3, 4)
+    settled = [(batch.entries[0][0], batch.refusal) for batch in going.delivery.confirmed(all_of_them=True)]
+    assert [(n, refusal and refusal.status) for n, refusal in settled] == [(1, None), (2, status), (3, None), (4, None)]
+    assert platform.pushed == [[1], [2], [3], [4]]
+
+
+def test_after_a_batch_that_did_not_get_there_no_later_one_is_pushed(platform: Platform, handover: Any) -> None:
+    platform.accepts = lambda n: (401, {}) if n == 2 else (200, {})
     going = handover()
     going.send(1, 2, 3, 4)
     found = going.delivery.confirmed(all_of_them=True)
     assert next(found).entries == [(1, 1)]
-    with pytest.raises(UnexpectedReply, match="HTTP 400"):
+    with pytest.raises(ActionNeeded, match="HTTP 401"):
         next(found)
-    with pytest.raises(UnexpectedReply, match="HTTP 400"):
+    with pytest.raises(ActionNeeded, match="HTTP 401"):
         going.confirmed()
-    assert list(going.delivery.confirmed_out_of_order()) == []
     assert platform.pushed == [[1], [2]]
 
 
@@ -244,14 +260,12 @@ def test_a_task_that_ends_otherwise_than_well_is_a_failure(platform: Platform, h
         going.confirmed()
 
 
-def test_what_is_delivered_behind_a_failed_batch_can_still_be_remembered(platform: Platform, handover: Any) -> None:
+def test_a_batch_that_could_not_be_ingested_does_not_hold_back_the_others(platform: Platform, handover: Any) -> None:
     platform.tells = lambda task, _: (200, {"status": "FAILED"} if task == "task-1" else DONE)
     going = handover()
     going.send(1, 2, 3)
-    until(lambda: len(platform.pushed) == 3)
-    with pytest.raises(TryAgain):
-        going.confirmed()
-    assert [batch.entries for batch in going.delivery.confirmed_out_of_order()] == [[(2, 2)], [(3, 3)]]
+    settled = list(going.delivery.confirmed(all_of_them=True))
+    assert [batch.entries for batch in settled if not batch.refusal] == [[(2, 2)], [(3, 3)]]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])

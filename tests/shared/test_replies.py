@@ -107,6 +107,14 @@ def test_a_server_that_echoes_what_was_sent_reveals_no_secret(between: str, secr
     assert "bad value" in str(error)
 
 
+def test_a_server_that_names_a_field_of_what_was_sent_is_understood() -> None:
+    """It said "*** is too long" of a hostname: all that was sent was taken for a secret."""
+    response = reply(400)
+    response.request.prepare_body(json.dumps({"items": [{"hostname": PASSWORD}]}, separators=(",", ":")).encode(), None)
+    told = json.dumps({"message": f"hostname is too long: {PASSWORD}"}).encode()
+    assert detail(response, told) == " (hostname is too long: ***)"
+
+
 @given(st.binary(max_size=200) | st.text().map(lambda text: json.dumps({"errors": [text]}).encode()))
 def test_no_error_body_makes_telling_it_fail(body: bytes) -> None:
     assert str(failure("Vendor", reply(500), body, {})).startswith("Vendor answered HTTP 500")
