@@ -44,8 +44,7 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
     macs = map(clean_mac, listed(endpoint.get("macAddresses")))
     for ip, mac in zip_longest(map(clean_ip, _addresses(endpoint)), macs):
         if ip or mac:
-            told = {"name": f"eth{len(found)}", "ip": ip, "mac": mac}
-            found.append({name: value for name, value in told.items() if value})
+            found.append({"name": f"eth{len(found)}", **({"ip": ip} if ip else {}), **({"mac": mac} if mac else {})})
     if found and (hostname := text(endpoint.get("hostname"))):
         found[0]["hostname"] = hostname
     return found or None
