@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from pyrate_limiter import Duration, RequestRate
 
 from shared.contents import Contents, Watch, changing_paths, chosen
-from shared.delivery import MOST_WEIGHT, REFUSALS, Batch
+from shared.delivery import MOST_WEIGHT, Batch
 from shared.errors import ActionNeeded, ConnectorError
 from shared.http import ApiSession
 from shared.polling import FULL_WALK, SCOPES, WHOLE, DevicePolling, Scope
@@ -73,7 +73,7 @@ class ChangeDelivery:
         self._weight += batch.weight
 
     def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]:
-        """Tell what waits, once the walk is at its end or the queue is full → each batch when it is told or refused.
+        """Tell what waits, once the walk is at its end or the queue is full → each batch when it is told.
 
         The caller remembers a batch before it asks for the next, so a crash repeats what had no answer and no more.
         """
@@ -101,9 +101,6 @@ class ChangeDelivery:
         try:
             self._tell(_name(event), event)
         except ConnectorError as error:
-            if error.status in REFUSALS:
-                batch.refusal = error
-                return
             self._failure = error
             error.everywhere = True  # not this device, the way to the platform
             raise

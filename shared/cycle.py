@@ -18,7 +18,7 @@ from shared.mapping import Mapper, Record
 from shared.pages import Page
 
 _NARROWER = 32  # times as small are the batches in which devices of a refused one come again
-_MOST_REFUSED = 10  # batches in a row: then it is not the devices
+_MOST_REFUSED = 10  # whole batches in a row, or so many times 32 small ones: then it is not the devices
 _OWN_CLOCK_DOUBT = 300.0  # seconds our clock may run ahead of a vendor's that does not tell its own
 
 
@@ -96,12 +96,12 @@ class Round:
         self._running = running
         self._move_cursor = move_cursor
         self._skip = skip
-        self._batch = Batch()
-        self._refused: list[tuple[Batch, ConnectorError]] = []  # whose devices come again in smaller batches
-        self._refused_alone: list[tuple[Batch, ConnectorError]] = []  # single devices of what was refused before
-        self._refused_in_a_row = 0
+        self._batch = Batch(most=batch_size)
+        self._refused: dict[int, ConnectorError] = {}  # key → why, of devices that are not delivered since
+        self._suspects: dict[int, tuple[str, float | None]] = {}  # devices refused before: key → uid, place in time
+        self._alone: set[int] = set()  # suspects that were refused in a batch of their own
+        self._refused_in_a_row = 0.0
         self._accepted = False
-        self._suspects: dict[int, str] = {}  # key → uid of devices that were refused with others in an earlier round
         self._under_way: dict[int, int] = {}  # fingerprints sent and not yet confirmed
         self._ceiling = time.time() - _OWN_CLOCK_DOUBT
         self._begun = False
@@ -118,16 +118,19 @@ class Round:
                         return False
             self._send()
             self._confirm(all_of_them=True)
-        except ConnectorError:
+        except ConnectorError as error:
             self._keep_what_arrives()
+            if self._refused:
+                raise self._with_refusal(error) from None
             raise
         finally:
             self._delivery.close()
         if not self._running():
             return False
-        self._pass_over_refused()
-        if (cursor := self._cursor()) is not None:
-            self._move_cursor(cursor)
+        self._name_refused()
+        places = [self._suspects[key][1] for key in self._refused]
+        if (cursor := self._cursor()) is not None and None not in places:
+            self._move_cursor(min(at for at in (cursor, *places) if at is not None))
         return True
 
     def _keep_what_arrives(self) -> None:
@@ -168,17 +171,18 @@ class Round:
         ocsf.validate(event)
         most = self._batch_size
         if (refused_with := self._fingerprints.refused.get(key)) is not None:
-            self._suspects[key], most = event["device"]["uid"], max(1, refused_with // _NARROWER)
+            self._suspects[key] = event["device"]["uid"], self._place(record)
+            most = max(1, refused_with // _NARROWER)
         if most != self._batch.most:
             self._send()
-            self._batch.most = most
+            self._batch = Batch(most=most)
         before = self._under_way.get(key, self._fingerprints.known(key))
         self._batch.add(self._delivery.form(event, written, before, value), key, value)
         self._under_way[key] = value
 
     def _pass_by(self, record: Any) -> None:
         """Note the record's place in time; a row out of order takes the cursor back to where the walk began."""
-        at = self._walk.cursor_of(record) if self._walk.cursor_of and isinstance(record, dict) else None
+        at = self._place(record)
         if at is None:
             return
         if self._latest is None or at >= self._latest:
@@ -188,6 +192,9 @@ class Round:
             if self._since is not None:
                 self._move_cursor(self._since)
 
+    def _place(self, record: Any) -> float | None:
+        return self._walk.cursor_of(record) if self._walk.cursor_of and isinstance(record, dict) else None
+
     def _cursor(self) -> float | None:
         return None if self._latest is None else min(self._latest, self._ceiling)
 
@@ -195,7 +202,7 @@ class Round:
         if self._batch.size and self._running():
             self._batch.cursor = self._cursor() if self._in_order else None
             self._delivery.send(self._batch)
-            self._batch = Batch()
+            self._batch = Batch(most=self._batch_size)
         self._confirm()
 
     def _confirm(self, *, all_of_them: bool = False) -> None:
@@ -204,44 +211,53 @@ class Round:
                 self._put_aside(batch, batch.refusal)
                 continue
             self._remember(batch)
-            if batch.silent < batch.size:
-                self._accepted, self._refused_in_a_row = True, 0
-            if batch.cursor is not None and self._in_order and not (self._refused or self._refused_alone):
+            self._accepted, self._refused_in_a_row = True, 0
+            if batch.cursor is not None and self._in_order and not self._refused:
                 self._move_cursor(batch.cursor)
 
     def _put_aside(self, batch: Batch, refusal: ConnectorError) -> None:
         """Let the others go on. The devices come again in smaller batches, down to the one that is refused alone."""
-        refused = self._fingerprints.refused
-        again_alone = batch.size == 1 and batch.entries[0][0] in self._suspects
+        refused, weight = self._fingerprints.refused, 1.0
         for key, value in batch.entries:
+            if key in self._suspects:
+                weight = 1 / _NARROWER if refused.get(key) else 0
+                self._alone.update([key] if batch.size == 1 else [])
             refused[key] = min(batch.size, refused.get(key, batch.size))
+            self._refused[key] = refusal
             if self._under_way.get(key) == value:
                 del self._under_way[key]
-        (self._refused_alone if again_alone else self._refused).append((batch, refusal))
-        self._refused_in_a_row += not again_alone
-        if self._refused_in_a_row == _MOST_REFUSED:
+        self._refused_in_a_row += weight
+        if self._refused_in_a_row >= _MOST_REFUSED:
+            refusal.everywhere = True  # not these devices
             raise refusal
 
-    def _pass_over_refused(self) -> None:
+    def _with_refusal(self, error: ConnectorError) -> ConnectorError:
+        """What ended the round, and what was refused besides."""
+        first, *_ = self._refused.values()
+        if error in self._refused.values():
+            return error.adding("So many were refused in a row that the rest waits for the next round.")
+        return error.adding(f"Apart from that: {first}")
+
+    def _name_refused(self) -> None:
         """Skip and name the devices that are refused alone while others are taken; raise where that is not certain."""
-        if self._refused:
-            devices = sum(batch.size for batch, _ in self._refused)
-            raise self._refused[0][1].adding(
-                f"All else is delivered; the devices concerned ({devices}) come again, in smaller batches."
-            )
-        for batch, refusal in self._refused_alone:
-            ((key, _),) = batch.entries
+        for key, refusal in self._refused.items():
+            if key not in self._alone:
+                raise refusal.adding(
+                    f"All else is delivered; what was refused ({len(self._refused)}) comes again, in smaller batches."
+                )
             if self._fingerprints.refused[key] and not self._accepted:
-                raise refusal.adding(f"It is about the device {self._suspects[key][:100]}.")
+                raise refusal.adding(f"It is about the device {self._suspects[key][0][:100]}.")
+        for key, refusal in self._refused.items():
             self._fingerprints.refused[key] = 0
             self._counts.skipped += 1
-            self._skip({"id": self._suspects[key]}, SkipRecord("refused by the platform", str(refusal)))
+            self._skip({"id": self._suspects[key][0]}, SkipRecord("refused by the platform", str(refusal)))
 
     def _remember(self, batch: Batch) -> None:
         self._fingerprints.deliver(dict(batch.entries))
         for key, value in batch.entries:
             if self._under_way.get(key) == value:
                 del self._under_way[key]
+            self._refused.pop(key, None)
         self._counts.batches += 1
         self._counts.sent += batch.size - batch.silent
         self._counts.learned += batch.silent

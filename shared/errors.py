@@ -12,6 +12,7 @@ it never holds a secret. The first three are caught in the cycle and in the acco
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Self
 
 
@@ -29,7 +30,9 @@ class ConnectorError(Exception):
 
     def adding(self, more: str) -> Self:
         """The same error, and what follows from it."""
-        return type(self)(f"{self} {more}", status=self.status)
+        told = copy(self)
+        told.args = (f"{self} {more}",)
+        return told
 
 
 class ActionNeeded(ConnectorError):

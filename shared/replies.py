@@ -126,9 +126,9 @@ def detail(response: requests.Response, body: bytes | bytearray, secrets: Sequen
     request = response.request
     sent = " ".join((request.headers.get("Authorization", ""), _text(request.body), *secrets))
 
-    def masked(word: re.Match[str]) -> str:
-        is_name = f'"{word[0]}":' in sent  # of a member of the JSON that was sent
-        return "***" if word[0] in sent and not is_name else word[0]
+    def masked(found: re.Match[str]) -> str:
+        word = found[0]
+        return "***" if word in sent and f'"{word}":' not in sent else word  # the name of a member is no secret
 
     safe = re.sub(r"[^\s\"'=&:,;{}()]{6,}", masked, words)
     return f" ({safe[:200]})" if safe else ""

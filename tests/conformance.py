@@ -168,36 +168,6 @@ class DeviceConformance(ConnectorConformance):
         rig.cycle()
         assert not self.undelivered(rig)
 
-    def test_a_device_that_the_platform_refuses_holds_back_no_other(
-        self, rig: Rig, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        """Its batch, and all behind it, was sent in vain round after round. It is named, and the rounds go on."""
-        connector = rig.cycle()
-        self.change_all(rig)
-        uid = self.uid(rig.console.record(rig.console.ids[17]))
-        rig.platform.fault(
-            Status(400, json.dumps({"message": "hostname is too long"})),
-            match=lambda call: call.endpoint == self.delivered_by and uid.encode() in call.get_data(),
-            times=None,
-        )
-        with pytest.raises(UnexpectedReply, match=r"HTTP 400.*hostname is too long.*All else is delivered"):
-            rig.cycle(connector)
-        assert uid in self.undelivered(rig)
-        assert len(self.undelivered(rig)) <= rig.arguments["batch_size"]
-        self.assert_cursor_not_ahead(rig)
-        rig.console.change(rig.console.ids[3], **{name: f"{value}-again" for name, value in self.change.items()})
-        rig.cycle(connector)
-        assert self.undelivered(rig).keys() == {uid}
-        skipped = [
-            record.message for record in caplog.records if record.message.startswith(f"Skipped a device (id {uid})")
-        ]
-        assert len(skipped) == 1
-        assert "refused by the platform: Sekoia.io answered HTTP 400" in skipped[0]
-        rig.platform.clear_faults()
-        time.sleep(1.05)
-        rig.cycle(full_sync_interval=1)
-        assert not self.undelivered(rig)
-
     def test_a_lost_answer_to_a_push_is_no_acceptance(self, rig: Rig) -> None:
         rig.platform.fault(Reset(), match=self.delivered_by, times=3, after=True)
         with pytest.raises(TryAgain):
@@ -446,6 +416,37 @@ class DeviceConnectorConformance(DeviceConformance):
         assert rig.cursor is None
         rig.platform.clear_faults()
         rig.cycle()
+        assert not self.undelivered(rig)
+
+    def test_a_device_that_the_platform_refuses_holds_back_no_other(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Its batch, and all behind it, was sent in vain round after round. It is named, and the rounds go on."""
+        connector = rig.cycle()
+        self.change_all(rig)
+        uid = self.uid(rig.console.record(rig.console.ids[17]))
+        rig.platform.fault(
+            Status(400, json.dumps({"message": "hostname is too long"})),
+            match=lambda call: call.endpoint == self.delivered_by and uid.encode() in call.get_data(),
+            times=None,
+        )
+        with pytest.raises(UnexpectedReply, match=r"HTTP 400.*hostname is too long.*All else is delivered"):
+            rig.cycle(connector)
+        assert uid in self.undelivered(rig)
+        assert len(self.undelivered(rig)) <= rig.arguments["batch_size"]
+        self.assert_cursor_not_ahead(rig)
+        rig.console.change(rig.console.ids[3], **{name: f"{value}-again" for name, value in self.change.items()})
+        rig.cycle(connector)
+        assert self.undelivered(rig).keys() == {uid}
+        skipped = [
+            record.message for record in caplog.records if record.message.startswith(f"Skipped a device (id {uid})")
+        ]
+        assert len(skipped) == 1
+        assert "refused by the platform: Sekoia.io answered HTTP 400" in skipped[0]
+        self.assert_cursor_not_ahead(rig)
+        rig.platform.clear_faults()
+        time.sleep(1.05)
+        rig.cycle(full_sync_interval=1)
         assert not self.undelivered(rig)
 
     def test_a_failed_ingestion_task_keeps_the_cursor(self, rig: Rig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class Deliveries:
     def __init__(self, log: list[Any]) -> None:
         self.log = log
         self.fails: set[int] = set()
-        self.refused: set[str] = set()
+        self.refused: set[Any] = set()  # uids, or uids with a risk
         self.holds = False  # nothing is confirmed before the end
         self.batches: list[tuple[Batch, list[Any]]] = []
         self.taken = 0
@@ -68,7 +69,7 @@ class Deliveries:
                 raise TryAgain(f"batch {self.taken + 1} failed")
             self.taken += 1
             batch, events = self.batches[self.taken - 1]
-            if self.refused.intersection(uid for uid, _ in events):
+            if self.refused.intersection(events) or self.refused.intersection(uid for uid, _ in events):
                 batch.refusal = UnexpectedReply(f"batch {self.taken} was refused", status=400)
             else:
                 self.log.append(("delivered", self.taken))
@@ -110,7 +111,7 @@ class Bench:
                     raise page
                 yield page if isinstance(page, Page) else Page(page, date)
 
-        cursor_of = (lambda record: record.get("at")) if self.filtered else None
+        cursor_of = (lambda record: None if "untimed" in record else record.get("at")) if self.filtered else None
         return Round(
             Walk(read(), cursor_of, sorted_by_cursor=self.in_order),
             Mapper(TABLE),
@@ -167,9 +168,7 @@ def test_what_is_refused_comes_again_in_smaller_batches_down_to_the_one(bench: A
     going, fleet = bench(batch_size=1_000), [device(str(n), n) for n in range(3_000)]
     going.deliveries.refused = {"1500"}
     for sizes, left in (([1_000] * 3, 1_000), ([31] * 32 + [8], 31)):
-        with pytest.raises(
-            UnexpectedReply, match=rf"All else is delivered; the devices concerned \({left}\) come again"
-        ):
+        with pytest.raises(UnexpectedReply, match=rf"All else is delivered; what was refused \({left}\) comes again"):
             going.run([*fleet])
         assert [batch.size for batch, _ in going.deliveries.batches] == sizes
         assert sum(not going.knows(record) for record in fleet) == left
@@ -179,7 +178,11 @@ def test_what_is_refused_comes_again_in_smaller_batches_down_to_the_one(bench: A
     assert [batch.size for batch, _ in going.deliveries.batches] == [1] * 31
     assert [record["id"] for record in fleet if not going.knows(record)] == ["1500"]
     assert going.skipped == ["refused by the platform: batch 5 was refused"]
-    assert going.cursors == [2_999]
+    assert going.cursors == [1_500]
+    going.deliveries.refused.clear()
+    assert going.run([*fleet])
+    assert going.knows(fleet[1_500])
+    assert going.cursors == [1_500, 2_999]
 
 
 def test_a_device_refused_alone_is_passed_over_only_where_others_are_taken(bench: Any) -> None:
@@ -187,7 +190,7 @@ def test_a_device_refused_alone_is_passed_over_only_where_others_are_taken(bench
     going = bench(batch_size=1)
     going.deliveries.refused = {"a", "b"}
     fleet = [device("a", 1), device("b", 2)]
-    with pytest.raises(UnexpectedReply, match=r"concerned \(2\)"):
+    with pytest.raises(UnexpectedReply, match=r"refused \(2\)"):
         going.run([*fleet])
     for _ in range(3):
         with pytest.raises(UnexpectedReply, match="It is about the device a"):
@@ -203,26 +206,91 @@ def test_a_device_refused_alone_is_passed_over_only_where_others_are_taken(bench
 
 
 @pytest.mark.parametrize("in_order", [True, False])
-def test_the_cursor_stays_before_what_is_refused(bench: Any, in_order: bool) -> None:
-    going = bench(since=1.0, in_order=in_order)
+def test_the_cursor_waits_at_what_is_refused(bench: Any, in_order: bool) -> None:
+    going, fleet = bench(since=1.0, in_order=in_order), [device(str(n), n) for n in range(2, 10)]
     going.deliveries.refused = {"5"}
     with pytest.raises(UnexpectedReply, match="batch 2 was refused"):
-        going.run([device(str(n), n) for n in range(2, 10)])
+        going.run([*fleet])
     assert going.cursors == ([3] if in_order else [])
     assert [uid for uid, _ in going.deliveries.sent] == [str(n) for n in range(2, 10)]
-    going.log.clear()
-    assert going.run([device(str(n), n) for n in range(4, 10)])
-    assert going.cursors == ([4, 9] if in_order else [9])
-    assert len(going.skipped) == 1
+    for _ in range(2):
+        assert going.run([*fleet])
+        assert going.cursors[-1] == max(going.cursors) == 5
+    assert len(going.skipped) == 2
+    going.deliveries.refused.clear()
+    assert going.run([*fleet])
+    assert going.cursors[-1] == 9
 
 
-def test_a_platform_that_refuses_everything_is_left_alone_after_ten_batches(bench: Any) -> None:
+def test_a_cursor_that_is_ahead_of_what_is_refused_comes_back(bench: Any) -> None:
+    """A full walk finds changes that the filter passes by: the next round has to ask for them again."""
+    going = bench(refresh=True)
+    going.deliveries.refused = {"x"}
+    with pytest.raises(UnexpectedReply):
+        going.run([device("x", 3)])
+    assert going.run([device("a", 40), device("x", 3), device("b", 50)])
+    assert going.cursors == [3]
+
+
+def test_one_that_tells_no_time_holds_the_cursor_where_it_was(bench: Any) -> None:
+    going, rows = bench(), [device("a", 40), device("x", 3, untimed=True)]
+    going.deliveries.refused = {"x"}
+    with pytest.raises(UnexpectedReply):
+        going.run([*rows])
+    assert going.run([*rows, device("b", 50)])
+    assert going.skipped
+    assert going.cursors == []
+
+
+def test_a_device_that_is_taken_later_in_the_walk_was_not_refused(bench: Any) -> None:
+    going = bench(since=1.0, in_order=True, batch_size=1)
+    going.deliveries.refused = {("a", 1)}
+    with pytest.raises(UnexpectedReply):
+        going.run([device("a", 2, 1)])
+    assert going.run([device("a", 2, 1), device("b", 3), device("a", 4, 2)])
+    assert going.skipped == []
+    assert going.cursors[-1] == 4
+    assert not going.fingerprints.refused
+
+
+def test_what_was_refused_is_said_when_something_else_ends_the_round(bench: Any) -> None:
     going = bench()
-    going.deliveries.refused = {str(n) for n in range(100)}
-    with pytest.raises(UnexpectedReply, match=r"^batch 10 was refused$"):
-        going.run([device(str(n), n) for n in range(100)])
-    assert len(going.deliveries.batches) == 10
-    assert going.counts.sent == 0
+    going.deliveries.refused = {"a"}
+    failure = TryAgain("page 2.", status=503, retry_after=7)
+    with pytest.raises(TryAgain, match=r"^page 2\. Apart from that: batch 1 was refused$") as caught:
+        going.run([device("a", 1), device("b", 2)], failure)
+    assert (caught.value.status, caught.value.retry_after) == (503, 7)
+
+
+def test_a_platform_that_refuses_everything_is_left_alone_for_the_round(bench: Any) -> None:
+    """Each round sent more: what is refused in small batches took many calls for the same devices."""
+    going, fleet = bench(batch_size=40), [device(str(n), n) for n in range(4_000)]
+    going.deliveries.refused = {str(n) for n in range(4_000)}
+    sent = []
+    for _ in range(6):
+        before = len(going.deliveries.batches)
+        with pytest.raises(UnexpectedReply, match=r"^batch \d+ was refused So many were refused in a row") as caught:
+            going.run([*fleet])
+        assert caught.value.everywhere
+        sent.append(len(going.deliveries.batches) - before)
+    assert sent[0] == 10
+    assert max(sent) <= 10 * 32
+    assert (going.counts.sent, going.skipped, going.cursors) == (0, [], [])
+
+
+def test_many_that_are_known_to_be_refused_do_not_hold_back_the_rest(bench: Any) -> None:
+    going, fleet = bench(batch_size=20), [device(str(n), n) for n in range(400)]
+    going.deliveries.refused = {str(n) for n in range(50, 350)}
+    rounds = 0
+    while True:
+        rounds += 1
+        try:
+            assert going.run([*fleet])
+            break
+        except UnexpectedReply:
+            assert rounds < 10
+    assert [going.knows(record) for record in fleet] == [n not in range(50, 350) for n in range(400)]
+    assert len(going.skipped) == 300
 
 
 def test_a_stop_passes_over_nothing(bench: Any) -> None:
@@ -547,3 +615,47 @@ def test_a_batch_is_sent_before_its_events_fill_the_memory(bench: Callable[..., 
     text = "x" * (MOST_WEIGHT // 4)
     going.run([device(f"a{n}" + text, n) for n in range(6)])
     assert [batch.size for batch, _ in going.deliveries.batches] == [2, 2, 2]
+
+
+@given(
+    fleet=st.lists(st.integers(1, 30), min_size=1, max_size=12),
+    refused=st.sets(st.integers(0, 11), max_size=4),
+    changes=st.lists(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 5)), max_size=3), max_size=6),
+    batch_size=st.integers(1, 40),
+    in_order=st.booleans(),
+)
+def test_round_after_round_the_cursor_passes_nothing_that_is_refused(
+    tmp_path_factory: Any,
+    fleet: list[int],
+    refused: set[int],
+    changes: list[list[tuple[int, int]]],
+    batch_size: int,
+    in_order: bool,
+) -> None:
+    """Changes come between the rounds; once the platform takes what it refused, all is there after one more round."""
+    rows = {f"d{n}": device(f"d{n}", float(at)) for n, at in enumerate(fleet)}
+    going = Bench(tmp_path_factory.mktemp("state") / "f", in_order=in_order, batch_size=batch_size)
+    going.deliveries.refused = {f"d{n}" for n in refused}
+
+    def run() -> bool:
+        going.since = going.cursors[-1] if going.cursors else None
+        asked = [dict(row) for row in rows.values() if going.since is None or row["at"] >= going.since]
+        ended = going.run(sorted(asked, key=lambda row: row["at"]) if in_order else asked)
+        delivered = {
+            uid: risk for batch, events in going.deliveries.batches if not batch.refusal for uid, risk in events
+        }
+        for uid, row in rows.items():
+            assert delivered.get(uid) == row["risk"] or not going.cursors or row["at"] >= going.cursors[-1]
+        return ended
+
+    latest = max(fleet)
+    for changed in [[], *changes]:
+        for n, later in changed:
+            if row := rows.get(f"d{n}"):
+                latest += later
+                row["at"], row["risk"] = float(latest), row["risk"] + 1
+        with suppress(UnexpectedReply):
+            run()
+    going.deliveries.refused.clear()
+    assert run()
+    assert all(map(going.knows, rows.values()))
