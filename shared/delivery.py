@@ -122,7 +122,7 @@ class AssetDelivery:
             task = self._accepted(batch)
         except Exception as error:  # noqa: BLE001 - handed to the cycle, which tells errors from bugs
             if isinstance(error, ConnectorError) and error.status in _REFUSALS:
-                settled.set_result(error)
+                settled.set_result(error.with_traceback(None))  # its frames hold what was sent
             else:
                 self._failed = True
                 if isinstance(error, ActionNeeded | TryAgain):  # not the batch, the way to the platform

@@ -231,6 +231,18 @@ def test_a_batch_refused_for_what_it_holds_does_not_hold_back_the_others(
     assert platform.pushed == [[1], [2], [3], [4]]
 
 
+def test_a_refusal_holds_nothing_of_what_was_sent(platform: Platform, handover: Any) -> None:
+    """Where every other batch is refused, half of the fleet stayed in memory until the end of the round."""
+    platform.accepts = lambda _: (400, {})
+    going = handover()
+    going.send(1)
+    (batch,) = going.delivery.confirmed(all_of_them=True)
+    seen: BaseException | None = batch.refusal
+    while seen:
+        assert seen.__traceback__ is None
+        seen = seen.__context__
+
+
 def test_after_a_batch_that_did_not_get_there_no_later_one_is_pushed(platform: Platform, handover: Any) -> None:
     platform.accepts = lambda n: (401, {}) if n == 2 else (200, {})
     going = handover()
