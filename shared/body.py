@@ -19,6 +19,7 @@ Parse = Callable[[bytes | bytearray], Any]  # a body → its JSON; raises ValueE
 _CHUNK = 256 * 1024
 _MOST_A_BYTE = 120  # bytes that one of a body takes: of `{},{},` the most
 _OBJECT, _ENTRY = 256, 96  # bytes that one takes at most, measured: an object with its first keys; each further value
+_NO_PUNCTUATION = bytes(set(range(256)) - set(b"{[,"))
 _MOST_NAMED = 100  # letters of what is told of a place
 
 
@@ -56,8 +57,8 @@ def read(response: requests.Response) -> bytearray:
 
 def memory_of(body: bytes | bytearray) -> int:
     """Bytes that a body takes when parsed, at most, told by its punctuation: `{"":0}` takes 40 times its length."""
-    values = len(body) - len(body.translate(None, b"{[,"))  # in one pass
-    return len(body) + (_OBJECT - _ENTRY) * body.count(b"{") + _ENTRY * values
+    punctuation = body.translate(None, _NO_PUNCTUATION)  # a value each
+    return len(body) + (_OBJECT - _ENTRY) * punctuation.count(b"{") + _ENTRY * len(punctuation)
 
 
 def fits(body: bytes | bytearray) -> bool:
