@@ -98,7 +98,7 @@ class Round:
         self._skip = skip
         self._batch = Batch(most=batch_size)
         self._refused: dict[int, ConnectorError] = {}  # key → why, of devices that are not delivered since
-        self._suspects: dict[int, tuple[str, float | None]] = {}  # devices refused before: key → uid, place in time
+        self._suspects: dict[int, tuple[str, float | None]] = {}  # refused in another round: key → uid, place
         self._alone: set[int] = set()  # suspects that were refused in a batch of their own
         self._refused_in_a_row = 0.0
         self._accepted = False
@@ -171,8 +171,9 @@ class Round:
         ocsf.validate(event)
         most = self._batch_size
         if (refused_with := self._fingerprints.refused.get(key)) is not None:
-            self._suspects[key] = event["device"]["uid"], self._place(record)
             most = max(1, refused_with // _NARROWER)
+            if key not in self._refused:
+                self._suspects[key] = event["device"]["uid"], self._place(record)
         if most != self._batch.most:
             self._send()
             self._batch = Batch(most=most)

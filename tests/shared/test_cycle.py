@@ -253,6 +253,14 @@ def test_a_device_that_is_taken_later_in_the_walk_was_not_refused(bench: Any) ->
     assert not going.fingerprints.refused
 
 
+def test_one_that_comes_twice_in_a_walk_is_not_named_in_its_first_round(bench: Any) -> None:
+    going = bench(batch_size=1)
+    going.deliveries.refused = {"a"}
+    with pytest.raises(UnexpectedReply, match="in smaller batches"):
+        going.run([device("a", 1), device("a", 1), device("b", 1)])
+    assert going.skipped == []
+
+
 def test_what_was_refused_is_said_when_something_else_ends_the_round(bench: Any) -> None:
     going = bench()
     going.deliveries.refused = {"a"}
