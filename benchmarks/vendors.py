@@ -32,7 +32,7 @@ class PreparedVendor(LeanServer):
         self._module = MODULES[module]
         self._console: Any = self._module.simulated(devices).start()
         self._upstream = requests.Session()
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this server lives
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this server lives
         self._size = 0
         self._prepared: dict[_Key, Stored] = {}
         self._prepare()

@@ -46,7 +46,7 @@ def _unreached() -> str:
 
 
 def main() -> int:
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(  # noqa: S603 - no word of it comes from outside
         [sys.executable, "-m", *_COMMAND.split(), str(LOCK)], capture_output=True, text=True, check=False
     )
     code, words = verdict(done.stdout, done.stderr)

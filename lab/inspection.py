@@ -59,8 +59,8 @@ def is_uuid(text: Any, version: int | None = None) -> bool:
 
 @functools.cache
 def _model() -> type[DeviceOCSFModel]:
-    """Imported when first needed: the SDK takes half a second."""
-    from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel  # noqa: PLC0415 - slow, see above
+    """The SDK's, imported when first needed."""
+    from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel  # noqa: PLC0415 - half a second, for those who need it
 
     return DeviceOCSFModel
 

@@ -140,7 +140,7 @@ def _changelog(folder: Path) -> Iterator[str]:
 
 def _logo(folder: Path) -> Iterator[str]:
     try:
-        root = ElementTree.parse(folder / "logo.svg").getroot()  # noqa: S314 - our own
+        root = ElementTree.parse(folder / "logo.svg").getroot()  # noqa: S314 - a file of this repository, not of a stranger
         drawing = root.tag == "{http://www.w3.org/2000/svg}svg"
     except ElementTree.ParseError:
         drawing = False

@@ -61,7 +61,7 @@ def create(name: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     sources = [str(path) for path in files if path.suffix == ".py"]
-    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", *sources], check=True)  # noqa: S603 - paths of our own
+    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", *sources], check=True)  # noqa: S603 - names of files just written
     sys.path.insert(0, str(ROOT / name))
     invalidate_caches()
     write(import_module(f"lab.vendors.{slug}").MODULE)

@@ -31,7 +31,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment] # atomic
+        self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment] # the SDK's own store is not written atomically
 
     def cycle(self) -> None:
         self.asset_fetch_cycle()

@@ -136,7 +136,7 @@ class DeviceChanges(DevicePolling):
     an update of the module or of its settings: a field that is mapped in another way is no change of a device.
     """
 
-    configuration: DeviceChangesConfiguration  # type: ignore[override] # the SDK validates into this type
+    configuration: DeviceChangesConfiguration  # type: ignore[override] # narrower: the SDK validates into this type
 
     state_prefix = "changes-"
     refreshes = False

@@ -222,7 +222,8 @@ class Round:
         for key, value in batch.entries:
             if key in self._suspects:
                 weight = 1 / _NARROWER if refused.get(key) else 0
-                self._alone.update([key] if batch.size == 1 else [])
+                if batch.size == 1:
+                    self._alone.add(key)
             refused[key] = min(batch.size, refused.get(key, batch.size))
             self._refused[key] = refusal
             if self._under_way.get(key) == value:
