@@ -22,7 +22,7 @@ from lab.platform import LocalPlatform
 from shared.errors import TryAgain
 from tests.conformance_base import ConnectorConformance
 from tests.faults.matrix import INTAKE_LIMIT
-from tests.rig import Rig, signal_handlers_kept
+from tests.rig import Rig, impatient, signal_handlers_kept
 from tests.suites import SUITES
 
 BUCKET = "connector-state"
@@ -163,6 +163,7 @@ def test_a_stale_second_writer_is_found_out(suite: ConnectorConformance, rig: Ri
     suite.deliver_all(rig)
     suite.change_all(rig)
     time.sleep(1.05)
+    impatient(rig, read=60.0)  # the first waits for the whole of the second's round, however slow the machine is
     first, second = rig.start(full_sync_interval=1), rig.start(full_sync_interval=1)
 
     def overtake(request: Any) -> None:
