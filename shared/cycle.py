@@ -16,9 +16,8 @@ from shared.errors import ConnectorError, SkipRecord
 from shared.fingerprints import Fingerprints, key_of
 from shared.mapping import Mapper, Record
 from shared.pages import Page
+from shared.refusals import Refusals
 
-_NARROWER = 32  # times as small are the batches in which devices of a refused one come again
-_MOST_REFUSED = 10  # whole batches in a row, or so many times 32 small ones: then it is not the devices
 _OWN_CLOCK_DOUBT = 300.0  # seconds our clock may run ahead of a vendor's that does not tell its own
 
 
@@ -97,11 +96,8 @@ class Round:
         self._move_cursor = move_cursor
         self._skip = skip
         self._batch = Batch(most=batch_size)
-        self._refused: dict[int, ConnectorError] = {}  # key → why, of devices that are not delivered since
-        self._suspects: dict[int, tuple[str, float | None]] = {}  # refused in another round: key → uid, place
-        self._alone: set[int] = set()  # suspects that were refused in a batch of their own
-        self._refused_in_a_row = 0.0
-        self._accepted = False
+        self._refusals = Refusals(fingerprints.refused, "device")
+        self._waiting_at: dict[int, float | None] = {}  # places of what was refused before
         self._under_way: dict[int, int] = {}  # fingerprints sent and not yet confirmed
         self._ceiling = time.time() - _OWN_CLOCK_DOUBT
         self._begun = False
@@ -120,15 +116,17 @@ class Round:
             self._confirm(all_of_them=True)
         except ConnectorError as error:
             self._keep_what_arrives()
-            if self._refused:
-                raise self._with_refusal(error) from None
+            if self._refusals.keys:
+                raise self._refusals.beside(error) from None
             raise
         finally:
             self._delivery.close()
         if not self._running():
             return False
-        self._name_refused()
-        places = [self._suspects[key][1] for key in self._refused]
+        for _, uid, reason in self._refusals.settled():
+            self._counts.skipped += 1
+            self._skip({"id": uid}, reason)
+        places = [self._waiting_at[key] for key in self._refusals.keys]
         if (cursor := self._cursor()) is not None and None not in places:
             self._move_cursor(min(at for at in (cursor, *places) if at is not None))
         return True
@@ -163,17 +161,17 @@ class Round:
         """Put the record's event into the batch, unless it is delivered already."""
         event = self._mapper(record)
         written = orjson.dumps(event)
-        key, value = key_of(event["device"]["uid"]), self._fingerprints.of(event, written)
+        uid = event["device"]["uid"]
+        key, value = key_of(uid), self._fingerprints.of(event, written)
         sent = self._under_way.get(key)  # newer than what is known as delivered: a device may change and change back
         if sent == value or (sent is None and self._fingerprints.is_delivered(key, value, refresh=self._refresh)):
             self._counts.unchanged += 1
             return
         ocsf.validate(event)
         most = self._batch_size
-        if (refused_with := self._fingerprints.refused.get(key)) is not None:
-            most = max(1, refused_with // _NARROWER)
-            if key not in self._refused:
-                self._suspects[key] = event["device"]["uid"], self._place(record)
+        if key in self._refusals:
+            most = self._refusals.most(key, uid)
+            self._waiting_at[key] = self._place(record)
         if most != self._batch.most:
             self._send()
             self._batch = Batch(most=most)
@@ -209,57 +207,23 @@ class Round:
     def _confirm(self, *, all_of_them: bool = False) -> None:
         for batch in self._delivery.confirmed(all_of_them=all_of_them):
             if batch.refusal:
-                self._put_aside(batch, batch.refusal)
+                self._let_go(batch)
+                self._refusals.add([key for key, _ in batch.entries], batch.refusal)
                 continue
             self._remember(batch)
-            self._accepted, self._refused_in_a_row = True, 0
-            if batch.cursor is not None and self._in_order and not self._refused:
+            if batch.cursor is not None and self._in_order and not self._refusals.keys:
                 self._move_cursor(batch.cursor)
-
-    def _put_aside(self, batch: Batch, refusal: ConnectorError) -> None:
-        """Let the others go on. The devices come again in smaller batches, down to the one that is refused alone."""
-        refused, weight = self._fingerprints.refused, 1.0
-        for key, value in batch.entries:
-            if key in self._suspects:
-                weight = 1 / _NARROWER if refused.get(key) else 0
-                if batch.size == 1:
-                    self._alone.add(key)
-            refused[key] = min(batch.size, refused.get(key, batch.size))
-            self._refused[key] = refusal
-            if self._under_way.get(key) == value:
-                del self._under_way[key]
-        self._refused_in_a_row += weight
-        if self._refused_in_a_row >= _MOST_REFUSED:
-            refusal.everywhere = True  # not these devices
-            raise refusal
-
-    def _with_refusal(self, error: ConnectorError) -> ConnectorError:
-        """What ended the round, and what was refused besides."""
-        first, *_ = self._refused.values()
-        if error in self._refused.values():
-            return error.adding("So many were refused in a row that the rest waits for the next round.")
-        return error.adding(f"Apart from that: {first}")
-
-    def _name_refused(self) -> None:
-        """Skip and name the devices that are refused alone while others are taken; raise where that is not certain."""
-        for key, refusal in self._refused.items():
-            if key not in self._alone:
-                raise refusal.adding(
-                    f"All else is delivered; what was refused ({len(self._refused)}) comes again, in smaller batches."
-                )
-            if self._fingerprints.refused[key] and not self._accepted:
-                raise refusal.adding(f"It is about the device {self._suspects[key][0][:100]}.")
-        for key, refusal in self._refused.items():
-            self._fingerprints.refused[key] = 0
-            self._counts.skipped += 1
-            self._skip({"id": self._suspects[key][0]}, SkipRecord("refused by the platform", str(refusal)))
 
     def _remember(self, batch: Batch) -> None:
         self._fingerprints.deliver(dict(batch.entries))
-        for key, value in batch.entries:
-            if self._under_way.get(key) == value:
-                del self._under_way[key]
-            self._refused.pop(key, None)
+        self._refusals.delivered([key for key, _ in batch.entries])
+        self._let_go(batch)
         self._counts.batches += 1
         self._counts.sent += batch.size - batch.silent
         self._counts.learned += batch.silent
+
+    def _let_go(self, batch: Batch) -> None:
+        """Its events are under way no more."""
+        for key, value in batch.entries:
+            if self._under_way.get(key) == value:
+                del self._under_way[key]

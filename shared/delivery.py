@@ -23,7 +23,6 @@ from shared.http import ApiSession
 MOST_WEIGHT = 16 * 1024 * 1024  # bytes of events in memory: so many are sent, however few they are
 _AHEAD = 2  # batches handed over and not yet accepted: bounds the memory
 _FOLLOWERS = 16  # ingestions waited for at a time; most take a second
-_REFUSALS = (400, 413, 422)  # the statuses that are about what a batch holds, and not about the way to the platform
 
 
 @dataclass
@@ -121,7 +120,7 @@ class AssetDelivery:
         try:
             task = self._accepted(batch)
         except Exception as error:  # noqa: BLE001 - handed to the cycle, which tells errors from bugs
-            if isinstance(error, ConnectorError) and error.status in _REFUSALS:
+            if isinstance(error, ConnectorError) and error.of_contents:
                 settled.set_result(error.with_traceback(None))  # its frames hold what was sent
             else:
                 self._failed = True

@@ -19,10 +19,12 @@ from typing import Self
 class ConnectorError(Exception):
     """Root of the errors a person may read; `str()` of each is a whole message. `status` is the HTTP status, if any.
 
-    `everywhere`: what else there is to read in this round would fail the same way.
+    `everywhere`: what else there is to read in this round would fail the same way. `of_contents`: it is about what was
+    sent, and not about the way there.
     """
 
     everywhere = False
+    of_contents = False
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)

@@ -6,6 +6,7 @@ is retried for an hour, a batch is measured before it is escaped, and the intake
 No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
 """
 
+import math
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -24,11 +25,12 @@ from sekoia_automation.connector import Connector, EventType
 
 from shared import times
 from shared.cycle import Counts
-from shared.errors import SkipRecord
+from shared.errors import ConnectorError, SkipRecord
 from shared.http import ApiSession, Patience
 from shared.intake import Intake, as_text, fitting
 from shared.mapping import Field, Mapper, Record, readable
 from shared.pages import Page
+from shared.refusals import Refusals
 from shared.service import Service
 from shared.settings import EventConnectorConfiguration
 from shared.state import JsonFile
@@ -60,6 +62,9 @@ class EventConnector(Service, Connector):
         self._file = JsonFile(self.data_path / "context.json")
         self._known = Known()
         self._cursor = 0
+        self._refused: dict[str, int] = {}  # what `shared.refusals` keeps between two rounds
+        self._refusals = Refusals(self._refused, self.noun, for_good=True)
+        self._aside: dict[str, tuple[float, int]] = {}  # refused in this round: key → place, begin of its window
         self._client: Any = None
         self._intake: Intake | None = None
 
@@ -107,6 +112,7 @@ class EventConnector(Service, Connector):
         """Read and deliver every window that is due, one by one."""
         began, clock = time.time(), time.monotonic()
         self.counts = Counts()
+        self._refusals, self._aside = Refusals(self._refused, self.noun, for_good=True), {}
         self.last_heartbeat_threshold = max(_SILENT, 3 * self.frequency)
         self._recall(int(began))
         if self._client is None:
@@ -116,11 +122,17 @@ class EventConnector(Service, Connector):
             )
         until = int(began) - self._settling
         self.log(f"Reading {self.noun}s updated since {times.iso(self._cursor)}", level="info")
-        while self.running and (window := next_window(self._cursor, until, self.longest_window)):
-            if not self._collect(window):
-                break
+        try:
+            while self.running and (window := next_window(self._cursor, until, self.longest_window)):
+                if not self._collect(window):
+                    break
+        except ConnectorError as error:
+            if self._refusals.keys:
+                raise self._refusals.beside(error) from None
+            raise
         if not self.running:
             return
+        self._settle()
         self.counts.seconds = time.monotonic() - clock
         self.heartbeat()
         self.put_forward_events_duration(self._label, self.counts.seconds)
@@ -141,7 +153,7 @@ class EventConnector(Service, Connector):
         self.counts.unchanged += len(rows) - len(fresh)
         if fresh:
             self._store()  # a storage that takes nothing is found out here: what is sent could not be written down
-        self._deliver(fresh)
+        self._deliver(fresh, window)
         if not self.running:
             return False
         # Never past what has settled on the source's own clock: what it touches next must be asked for again.
@@ -150,18 +162,27 @@ class EventConnector(Service, Connector):
         if reached <= self._cursor:
             return False
         self._cursor = reached
-        self._known.forget_before(reached)
+        self._known.forget_before(self._position)
         self._store()
         self.heartbeat()
         return True
 
-    def _deliver(self, rows: list[Row]) -> None:
+    def _deliver(self, rows: list[Row], window: Window) -> None:
         intake = self._intake = self._intake or self._connected_intake()
-        for batch, texts in intake.batches(self._events(rows)):
+        for batch, texts in intake.batches(self._events(rows), self._most_with):
             if not self.running:
                 return
-            intake.send(texts)
-            self._known.add({key: at for key, at, _ in batch})
+            places = {key: at for key, at, _ in batch}
+            try:
+                intake.send(texts)
+            except ConnectorError as error:
+                if not error.of_contents:
+                    raise
+                self._aside |= {key: (at, window.start) for key, at in places.items()}
+                self._refusals.add(places, error.with_traceback(None))  # its frames hold what was sent
+                continue
+            self._refusals.delivered(places)
+            self._known.add(places)
             self._store()
             self.counts.batches += 1
             self.counts.sent += len(batch)
@@ -170,6 +191,25 @@ class EventConnector(Service, Connector):
             self.put_forwarded_events(self._label, len(batch))
             self.put_events_lag(self._label, max(0.0, time.time() - batch[-1][1]))
 
+    def _most_with(self, row: Row) -> float:
+        key, _, record = row
+        return self._refusals.most(key, self._name(record)) if key in self._refusals else math.inf
+
+    def _settle(self) -> None:
+        """At the end of a round: skip and name those that the intake refuses alone, so that the position may move on."""
+        for key, name, reason in self._refusals.settled():
+            self._skip(key, self._aside[key][0], name, reason)
+        if self._aside:
+            self._aside = {}
+            self._known.forget_before(self._position)
+            self._store()
+
+    def _skip(self, key: str, at: float, name: str, reason: SkipRecord) -> None:
+        self._known.add({key: at})
+        self.counts.skipped += 1
+        self.put_discarded_events(self._label, 1)
+        self.log(f"Skipped an {self.noun} ({name}): {reason}", level="warning")
+
     def _events(self, rows: list[Row]) -> Iterator[tuple[Row, str]]:
         """Each row with the text it is sent as; one that gives none is skipped and named."""
         for row in rows:
@@ -177,10 +217,7 @@ class EventConnector(Service, Connector):
             try:
                 yield row, self._text(record)
             except SkipRecord as reason:
-                self.counts.skipped += 1
-                self._known.add({key: at})
-                self.put_discarded_events(self._label, 1)
-                self.log(f"Skipped an {self.noun} ({self._name(record)}): {reason}", level="warning")
+                self._skip(key, at, self._name(record), reason)
 
     def _text(self, record: Any) -> str:
         """The event's JSON; a warning tells of one that had to be shortened."""
@@ -244,7 +281,12 @@ class EventConnector(Service, Connector):
         self._store()
 
     def _store(self) -> None:
-        self._file.write({self.cursor_key: times.iso(self._cursor), _KNOWN: self._known.stored()})
+        self._file.write({self.cursor_key: times.iso(self._position), _KNOWN: self._known.stored()})
+
+    @property
+    def _position(self) -> int:
+        """From where the next round reads: what was refused in this one has to come again."""
+        return min((start for _, start in self._aside.values()), default=self._cursor)
 
     # --- the intake
 

@@ -49,8 +49,7 @@ class Fingerprints:
 
     On an object storage the newest entries are an object of their own, small enough to be replaced at each delivery.
     `lost` tells that nothing is stored, or not all of it could be read, for more than a torn end. `width`: bytes of a
-    value. `refused`: key → how many devices the batch held that the platform refused it in, 0 when it was
-    refused alone while others were taken; not stored.
+    value. `refused`: what `shared.refusals` keeps of the devices between two rounds; not stored.
     """
 
     def __init__(self, path: Path, width: int = 8) -> None:
@@ -95,8 +94,6 @@ class Fingerprints:
             return
         fresh = {key: value | FRESH for key, value in entries.items()}
         self._known.update({key: value | SEEN for key, value in fresh.items()})
-        for key in self.refused.keys() & fresh.keys():
-            del self.refused[key]
         self._unsaved = True
         if self._recent is not None:
             self._recent.update(fresh)

@@ -6,6 +6,7 @@ an event at most 250,000 characters; a 2xx names as many `event_ids` as events w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -36,14 +37,20 @@ class Intake:
         self._head = b'{"intake_key":' + orjson.dumps(key) + b',"jsons":['
         self._limit = limit
 
-    def batches(self, events: Iterable[tuple[Item, str]]) -> Iterator[tuple[list[Item], list[bytes]]]:
-        """Events in their order, by as many as one request holds: what came with each, and its encoded text."""
+    def batches(
+        self, events: Iterable[tuple[Item, str]], most_of: Callable[[Item], float] = lambda _: math.inf
+    ) -> Iterator[tuple[list[Item], list[bytes]]]:
+        """Events in their order, by as many as one request holds: what came with each, and its encoded text.
+
+        `most_of`: how many an event may share a batch with, itself counted; only such as may be with as many.
+        """
         items: list[Item] = []
         texts: list[bytes] = []
-        room = self._limit - len(self._head) - 2
+        room, most = self._limit - len(self._head) - 2, math.inf
         for item, text in events:
             encoded = orjson.dumps(text)  # a JSON string: with the escapes that it travels with
-            if texts and len(encoded) + 1 > room:
+            before, most = most, most_of(item)
+            if texts and (len(encoded) + 1 > room or len(texts) >= most or most != before):
                 yield items, texts
                 items, texts, room = [], [], self._limit - len(self._head) - 2
             items.append(item)
@@ -53,15 +60,18 @@ class Intake:
             yield items, texts
 
     def send(self, texts: Sequence[bytes]) -> list[str]:
-        """Push one batch; → the ids it was given. Raises unless every event of it was accepted."""
+        """Push one batch; → the ids it was given. Raises unless every event of it was accepted: an error that is
+        `of_contents` where the intake answered that it did not take them all."""
         body = self._head + b",".join(texts) + b"]}"
         reply = self._session.call("POST", "batch", data=body, headers={"Content-Type": "application/json"})
         ids = reply.json.get("event_ids") if isinstance(reply.json, dict) else None
         accepted = len(ids) if isinstance(ids, list) else 0
         if accepted < len(texts):
-            raise TryAgain(
+            error = TryAgain(
                 f"{self._session.who} confirmed {accepted} of {len(texts)} events of a batch; it is sent again."
             )
+            error.of_contents = isinstance(ids, list)
+            raise error
         return [str(one) for one in ids or []]
 
 

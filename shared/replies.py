@@ -14,6 +14,7 @@ from shared import times
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 
 UNREACHABLE, UNTRUSTED = 0, -1  # keys of advice beside the statuses: there was no answer, or no trusted TLS
+_OF_CONTENTS = (400, 413, 422)
 _DETAIL_KEYS = ("title", "detail", "message", "error_description", "error", "errors", "code", "errorCode")
 
 
@@ -50,7 +51,9 @@ def failure(
             wait = times.retry_after(response.headers.get("Retry-After"))
             return TryAgain(f"{said} The connector tries again later.", status=status, retry_after=wait)
     what = advice.get(status, "The connector tries again later; if this persists, report it with this message.")
-    return UnexpectedReply(f"{said} {what}", status=status)
+    error = UnexpectedReply(f"{said} {what}", status=status)
+    error.of_contents = status in _OF_CONTENTS
+    return error
 
 
 def parsed(

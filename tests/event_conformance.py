@@ -145,6 +145,100 @@ class EventConnectorConformance(ConnectorConformance):
         rig.cycle()
         assert sorted(map(repr, self.arrived(rig.platform))) == sorted(map(repr, self.versions(rig.console)))
 
+    @pytest.mark.parametrize(
+        ("refusal", "says"),
+        [
+            (Status(400, json.dumps({"message": "field is too long"})), r"HTTP 400.*field is too long"),
+            (WrongShape({"event_ids": []}), r"confirmed 0 of \d+ events"),
+        ],
+        ids=["refused", "not confirmed"],
+    )
+    def test_an_event_that_the_intake_refuses_holds_back_no_other(
+        self, rig: Rig, refusal: Fault, says: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Its batch was sent in vain round after round, and no event behind it ever arrived."""
+        odd = rig.console.ids[17]
+        rig.console.change(odd, details="odd")
+        wanted = rig.console.record(odd)["id"]
+        rig.platform.fault(
+            refusal, match=lambda call: call.endpoint == "intake" and b"odd" in call.get_data(), times=None
+        )
+        connector = rig.start()
+        for left in (35, 1):
+            with pytest.raises(ConnectorError, match=rf"{says}.*All else is delivered; what was refused \({left}\)"):
+                rig.cycle(connector)
+            self.assert_cursor_not_ahead(rig)
+            assert len(self.undelivered(rig)) == left
+        with pytest.raises(ConnectorError, match=rf"{says}.*It is about the \w+ id {wanted}\."):
+            rig.cycle(connector)
+        self.assert_cursor_not_ahead(rig)
+        assert connector.counts.skipped == 0
+        rig.console.change(rig.console.ids[3], details="changed")
+        time.sleep(1.1)
+        rig.cycle(connector)
+        skipped = [record.message for record in caplog.records if record.message.startswith("Skipped")]
+        assert len(skipped) == connector.counts.skipped == 1
+        assert re.search(rf"\(id {wanted}\): refused by the platform: .*{says}", skipped[0])
+        [(missing, stamp)] = self.undelivered(rig)
+        assert missing == wanted
+        assert (epoch(rig.cursor) or 0) > (stamp or 0), "the position moved on"
+        rig.platform.forget_calls()
+        rig.cycle(connector)
+        rig.cycle()  # of a new process
+        assert not rig.platform.calls_to("intake")
+        assert set(self.deliveries(rig).values()) == {1}
+
+    def test_an_event_that_was_refused_for_a_while_is_delivered(self, rig: Rig) -> None:
+        """Whatever the intake had against it is forgotten once it takes it, and a restart begins the search anew."""
+        connector = rig.start()
+        for _ in range(2):
+            rig.platform.fault(Status(422), match="intake")
+            with pytest.raises(UnexpectedReply):
+                rig.cycle(connector)
+            self.assert_cursor_not_ahead(rig)
+        rig.cycle()
+        assert not self.undelivered(rig)
+        assert set(self.deliveries(rig).values()) == {1}
+
+    def test_an_intake_that_refuses_everything_is_left_alone_and_makes_none_skipped(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rig.platform.fault(Status(400), match="intake", times=None)
+        connector = rig.start()
+        for _ in range(6):
+            rig.platform.forget_calls()
+            with pytest.raises(UnexpectedReply):
+                rig.cycle(connector)
+            assert len(rig.platform.calls_to("intake")) <= 35
+            self.assert_cursor_not_ahead(rig)
+        assert not [record for record in caplog.records if record.message.startswith("Skipped")]
+        rig.platform.clear_faults()
+        rig.cycle(connector)
+        assert not self.undelivered(rig)
+
+    def test_a_proxy_that_lets_no_long_body_pass_gets_shorter_ones(self, rig: Rig) -> None:
+        """It answers 413 to what the intake itself would take."""
+        rig.platform.fault(
+            Status(413), match=lambda call: call.endpoint == "intake" and len(call.get_data()) > 5_000, times=None
+        )
+        connector = rig.start()
+        with pytest.raises(UnexpectedReply, match=r"413.*All else is delivered"):
+            rig.cycle(connector)
+        rig.cycle(connector)
+        assert not self.undelivered(rig)
+        assert set(self.deliveries(rig).values()) == {1}
+
+    def test_what_was_refused_is_said_when_something_else_ends_the_round(self, rig: Rig) -> None:
+        rig.platform.fault(Status(400), match="intake")
+        rig.console.fault(Status(503), match=self.list_route, skip=4, times=None)
+        self._touch_all(rig, timedelta(hours=9), timedelta(hours=3))
+        with pytest.raises(TryAgain, match=r"503.*Apart from that: .*400"):
+            rig.cycle(hours_ago=12)
+        self.assert_cursor_not_ahead(rig)
+        rig.console.clear_faults()
+        rig.cycle()
+        assert not self.undelivered(rig)
+
     def test_a_client_error_of_the_intake_is_not_retried_in_the_round(self, rig: Rig) -> None:
         """Each status was retried for an hour."""
         for status in (400, 401, 403, 404, 413):

@@ -106,10 +106,10 @@ def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 def position_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
     deliver = EventConnector._deliver
 
-    def broken(self: Any, rows: list[Any]) -> None:
+    def broken(self: Any, rows: list[Any], window: Any) -> None:
         self._cursor = max((int(at) for _, at, _ in rows), default=self._cursor)
         self._store()
-        deliver(self, rows)
+        deliver(self, rows, window)
 
     monkeypatch.setattr(EventConnector, "_deliver", broken)
 
@@ -117,10 +117,10 @@ def position_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
 def event_known_before_it_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     deliver = EventConnector._deliver
 
-    def broken(self: Any, rows: list[Any]) -> None:
+    def broken(self: Any, rows: list[Any], window: Any) -> None:
         self._known.add({key: at for key, at, _ in rows})
         self._store()
-        deliver(self, rows)
+        deliver(self, rows, window)
 
     monkeypatch.setattr(EventConnector, "_deliver", broken)
 
