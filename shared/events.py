@@ -291,7 +291,7 @@ class EventConnector(Service, Connector):
     # --- the intake
 
     def _connected_intake(self) -> Intake:
-        key = self.configuration.intake_key
+        key, report = self.configuration.intake_key, "Report this with the log of this module."
         session = ApiSession(
             "Sekoia.io",
             self._intake_server,
@@ -303,7 +303,7 @@ class EventConnector(Service, Connector):
                 401: "Check the intake key of this connector: its intake may have been deleted.",
                 403: "Check the intake key of this connector: its intake may have been deleted or disabled.",
                 404: "Check the intake server: it must be that of your region.",
-                413: "Report this with the log of this module.",
+                **dict.fromkeys((400, 413, 422), report),
             },
             secrets=[key.get_secret_value()],
         )

@@ -179,6 +179,7 @@ class EventConnectorConformance(ConnectorConformance):
         skipped = [record.message for record in caplog.records if record.message.startswith("Skipped")]
         assert len(skipped) == connector.counts.skipped == 1
         assert re.search(rf"\(id {wanted}\): refused by the platform: .*{says}", skipped[0])
+        assert not re.search("again|later", skipped[0]), "it is not tried again"
         [(missing, stamp)] = self.undelivered(rig)
         assert missing == wanted
         assert (epoch(rig.cursor) or 0) > (stamp or 0), "the position moved on"
