@@ -93,7 +93,7 @@ def test_a_module_shows_no_secret_on_good_and_bad_paths(
             tmp_path / "data",
             log=tmp_path / "module.log",
             command=command,
-            environment={"CONNECTOR_WAIT_SCALE": "0.01", "SENTRY_DSN": sentry.dsn, "ENVIRONMENT": "test"},
+            environment={"CONNECTOR_WAIT_SCALE": "0.001", "SENTRY_DSN": sentry.dsn, "ENVIRONMENT": "test"},
         )
         with process:
             process.wait_for_rounds(7)
