@@ -16,7 +16,6 @@ from shared.errors import ConnectorError, SkipRecord
 from shared.fingerprints import Fingerprints, key_of
 from shared.mapping import Mapper, Record
 from shared.pages import Page
-from shared.refusals import Refusals
 
 _OWN_CLOCK_DOUBT = 300.0  # seconds our clock may run ahead of a vendor's that does not tell its own
 
@@ -96,7 +95,8 @@ class Round:
         self._move_cursor = move_cursor
         self._skip = skip
         self._batch = Batch(most=batch_size)
-        self._refusals = Refusals(fingerprints.refused, "device")
+        self._refusals = fingerprints.refusals
+        self._refusals.begin()
         self._waiting_at: dict[int, float | None] = {}  # places of what was refused before
         self._under_way: dict[int, int] = {}  # fingerprints sent and not yet confirmed
         self._ceiling = time.time() - _OWN_CLOCK_DOUBT
@@ -170,8 +170,11 @@ class Round:
         ocsf.validate(event)
         most = self._batch_size
         if key in self._refusals:
+            if key not in self._refusals.keys:
+                self._waiting_at[key] = self._place(record)
             most = self._refusals.most(key, uid)
-            self._waiting_at[key] = self._place(record)
+            if most == 0:
+                return
         if most != self._batch.most:
             self._send()
             self._batch = Batch(most=most)

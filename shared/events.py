@@ -62,8 +62,7 @@ class EventConnector(Service, Connector):
         self._file = JsonFile(self.data_path / "context.json")
         self._known = Known()
         self._cursor = 0
-        self._refused: dict[str, int] = {}  # what `shared.refusals` keeps between two rounds
-        self._refusals = Refusals(self._refused, self.noun, for_good=True)
+        self._refusals: Refusals[str] = Refusals(self.noun, for_good=True)
         self._aside: dict[str, tuple[float, int]] = {}  # refused in this round: key → place, begin of its window
         self._client: Any = None
         self._intake: Intake | None = None
@@ -112,7 +111,8 @@ class EventConnector(Service, Connector):
         """Read and deliver every window that is due, one by one."""
         began, clock = time.time(), time.monotonic()
         self.counts = Counts()
-        self._refusals, self._aside = Refusals(self._refused, self.noun, for_good=True), {}
+        self._refusals.begin()
+        self._aside = {}
         self.last_heartbeat_threshold = max(_SILENT, 3 * self.frequency)
         self._recall(int(began))
         if self._client is None:
@@ -147,10 +147,11 @@ class EventConnector(Service, Connector):
         reading = read_window(self.module.name, window, partial(self.pages, self._client), self._key)
         window = reading.window
         rows = [(key, self._place(record, window), record) for key, record in reading.rows.items()]
-        fresh = sorted((row for row in rows if row[0] not in self._known), key=lambda row: row[1])
+        new = [row for row in rows if row[0] not in self._known]
+        fresh = sorted((row for row in new if row[0] not in self._aside), key=lambda row: row[1])
         self.counts.pages += reading.pages
         self.counts.read += len(rows)
-        self.counts.unchanged += len(rows) - len(fresh)
+        self.counts.unchanged += len(rows) - len(new)
         if fresh:
             self._store()  # a storage that takes nothing is found out here: what is sent could not be written down
         self._deliver(fresh, window)
@@ -169,7 +170,7 @@ class EventConnector(Service, Connector):
 
     def _deliver(self, rows: list[Row], window: Window) -> None:
         intake = self._intake = self._intake or self._connected_intake()
-        for batch, texts in intake.batches(self._events(rows), self._most_with):
+        for batch, texts in intake.batches(self._events(rows, window), self._most_with):
             if not self.running:
                 return
             places = {key: at for key, at, _ in batch}
@@ -196,13 +197,16 @@ class EventConnector(Service, Connector):
         return self._refusals.most(key, self._name(record)) if key in self._refusals else math.inf
 
     def _settle(self) -> None:
-        """At the end of a round: skip and name those that the intake refuses alone, so that the position may move on."""
-        for key, name, reason in self._refusals.settled():
-            self._skip(key, self._aside[key][0], name, reason)
-        if self._aside:
-            self._aside = {}
-            self._known.forget_before(self._position)
-            self._store()
+        """At the end of a round: skip and name those that the intake is certain to refuse, so that the position may move
+        on; raises what was refused besides."""
+        refused = len(self._aside)
+        try:
+            for key, name, reason in self._refusals.settled():
+                self._skip(key, self._aside.pop(key)[0], name, reason)
+        finally:
+            if len(self._aside) < refused:
+                self._known.forget_before(self._position)
+                self._store()
 
     def _skip(self, key: str, at: float, name: str, reason: SkipRecord) -> None:
         self._known.add({key: at})
@@ -210,10 +214,13 @@ class EventConnector(Service, Connector):
         self.put_discarded_events(self._label, 1)
         self.log(f"Skipped an {self.noun} ({name}): {reason}", level="warning")
 
-    def _events(self, rows: list[Row]) -> Iterator[tuple[Row, str]]:
+    def _events(self, rows: list[Row], window: Window) -> Iterator[tuple[Row, str]]:
         """Each row with the text it is sent as; one that gives none is skipped and named."""
         for row in rows:
             key, at, record = row
+            if self._most_with(row) == 0:
+                self._aside[key] = at, window.start
+                continue
             try:
                 yield row, self._text(record)
             except SkipRecord as reason:
@@ -291,7 +298,7 @@ class EventConnector(Service, Connector):
     # --- the intake
 
     def _connected_intake(self) -> Intake:
-        key, report = self.configuration.intake_key, "Report this with the log of this module."
+        key, report = self.configuration.intake_key, "If this persists, report it with the log of this module."
         session = ApiSession(
             "Sekoia.io",
             self._intake_server,
@@ -303,7 +310,8 @@ class EventConnector(Service, Connector):
                 401: "Check the intake key of this connector: its intake may have been deleted.",
                 403: "Check the intake key of this connector: its intake may have been deleted or disabled.",
                 404: "Check the intake server: it must be that of your region.",
-                **dict.fromkeys((400, 413, 422), report),
+                **dict.fromkeys((400, 422), report),
+                413: f"A proxy in between may limit the length of a call: check that. {report}",
             },
             secrets=[key.get_secret_value()],
         )

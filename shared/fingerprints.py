@@ -12,6 +12,7 @@ from zlib import crc32
 import orjson
 
 from shared.ocsf import VOLATILE
+from shared.refusals import Refusals
 from shared.state import append_bytes, is_local, read_bytes, write_bytes
 
 _HEAD = Struct("<II")  # entries, CRC-32 of what follows
@@ -49,12 +50,12 @@ class Fingerprints:
 
     On an object storage the newest entries are an object of their own, small enough to be replaced at each delivery.
     `lost` tells that nothing is stored, or not all of it could be read, for more than a torn end. `width`: bytes of a
-    value. `refused`: what `shared.refusals` keeps of the devices between two rounds; not stored.
+    value. `refusals`: what the platform does not take of the devices; not stored.
     """
 
     def __init__(self, path: Path, width: int = 8) -> None:
         self.lost = False
-        self.refused: dict[int, int] = {}
+        self.refusals: Refusals[int] = Refusals("device")
         self._path = path
         self._width = width
         self._entry = Struct(f"<Q{width}s")

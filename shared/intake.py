@@ -68,7 +68,7 @@ class Intake:
         accepted = len(ids) if isinstance(ids, list) else 0
         if accepted < len(texts):
             error = TryAgain(
-                f"{self._session.who} confirmed {accepted} of {len(texts)} events of a batch; the others are not delivered."
+                f"{self._session.who} confirmed {accepted} of {len(texts)} events of a batch, which do not count as sent."
             )
             error.of_contents = isinstance(ids, list)
             raise error

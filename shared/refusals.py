@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.errors import ConnectorError, SkipRecord
 
 Key = TypeVar("Key", bound=Hashable)
 _NARROWER = 32  # times as small are the batches in which those of a refused one come again
-_MOST_REFUSED = 10  # whole batches in a row, or so many times 32 small ones: then it is not what they hold
+_MOST_WHOLE = 10  # batches refused in a row: then it is not what they hold
+_MOST_NARROWER = _MOST_WHOLE * _NARROWER
+
+
+@dataclass(slots=True)
+class _Refused:
+    """`size` of the smallest batch it was refused in. `alone`: how often it was refused alone, others having been
+    delivered since the time before; `since`: how many batches were delivered then."""
+
+    size: int
+    since: int | None = None
+    alone: int = 0
 
 
 class Refusals(Generic[Key]):
-    """What is refused in one round. A batch that is refused holds back no other; it comes again, in smaller ones.
+    """What is refused and not delivered since, round after round; `noun`: what it is, in messages.
 
-    `sizes` outlives the round: key → how many were in the smallest batch that it was refused in, 0 when it was refused
-    alone while others were taken. `noun`: what a batch holds, in messages. `for_good`: what is settled is never sent
-    again, so that it has to be refused alone in two rounds.
+    A batch that is refused holds back no other; it comes again, in smaller ones. `for_good`: what is settled is never
+    sent again, so that it has to be refused alone three times.
     """
 
-    def __init__(self, sizes: dict[Key, int], noun: str, *, for_good: bool = False) -> None:
-        self._sizes = sizes
+    def __init__(self, noun: str, *, for_good: bool = False) -> None:
         self._noun = noun
         self._for_good = for_good
-        self._errors: dict[Key, ConnectorError] = {}  # why, of those that are not delivered since
+        self._refused: dict[Key, _Refused] = {}
+        self._delivered = 0  # batches
+        self.begin()
+
+    def begin(self) -> None:
+        """A round begins."""
+        self._errors: dict[Key, ConnectorError] = {}  # why, of those refused in this round and not delivered since
         self._suspects: dict[Key, str] = {}  # refused in another round: key → name
-        self._alone: set[Key] = set()  # suspects that were refused in a batch of their own
-        self._in_a_row = 0.0
-        self._accepted = False
+        self._whole = self._narrower = 0  # batches refused in a row
+        self._ended = False  # for there were too many
 
     def __contains__(self, key: Key) -> bool:
         """Whether it was refused, in this round or another, and not delivered since."""
-        return key in self._sizes
+        return key in self._refused
 
     @property
     def keys(self) -> Collection[Key]:
@@ -40,52 +55,69 @@ class Refusals(Generic[Key]):
         return self._errors.keys()
 
     def most(self, key: Key, name: str) -> int:
-        """How many a batch may hold with this one, that was refused before."""
+        """How many a batch may hold with this one, that was refused before; 0 when it has to wait for the next round."""
         if key not in self._errors:
             self._suspects[key] = name
-        return max(1, self._sizes[key] // _NARROWER)
+        if self._narrower >= _MOST_NARROWER and not self._certain(key):
+            self._errors.setdefault(key, next(reversed(self._errors.values())))
+            return 0
+        return max(1, self._refused[key].size // _NARROWER)
 
     def delivered(self, keys: Collection[Key]) -> None:
         """A batch of these was delivered."""
-        self._accepted, self._in_a_row = True, 0
+        self._delivered += 1
+        self._whole = self._narrower = 0
         for key in keys:
             self._errors.pop(key, None)
-            self._sizes.pop(key, None)
+            self._refused.pop(key, None)
 
     def add(self, keys: Collection[Key], error: ConnectorError) -> None:
         """Put a batch aside, so that the others go on; raises where so many are refused that it is not what they hold."""
-        weight = 1.0
+        if suspects := [key for key in keys if key in self._suspects]:
+            self._narrower += not all(map(self._certain, suspects))
+        else:
+            self._whole += 1
         for key in keys:
-            if key in self._suspects:
-                weight = 1 / _NARROWER if self._sizes.get(key) else 0
-                if len(keys) == 1 and (self._sizes.get(key, 0) <= 1 or not self._for_good):
-                    self._alone.add(key)
-            self._sizes[key] = min(len(keys), self._sizes.get(key, len(keys)))
+            known = self._refused.setdefault(key, _Refused(len(keys)))
+            known.size = min(known.size, len(keys))
+            if known.since is None:
+                known.since = self._delivered if len(keys) == 1 or not self._for_good else None
+            elif key in self._suspects and len(keys) == 1 and known.since < self._delivered:
+                known.since, known.alone = self._delivered, known.alone + 1
             self._errors[key] = error
-        self._in_a_row += weight
-        if self._in_a_row >= _MOST_REFUSED:
-            error.everywhere = True
-            raise error
+        if self._whole >= _MOST_WHOLE:
+            self._ended = True
+            raise self._too_many(error)
 
     def beside(self, error: ConnectorError) -> ConnectorError:
         """What ended the round, and what was refused besides; something was."""
         first, *_ = self._errors.values()
-        if error in self._errors.values():
-            return error.adding("So many were refused in a row that the rest waits for the next round.")
-        return error.adding(f"Apart from that: {first}")
+        return error if self._ended else error.adding(f"Apart from that: {first}")
 
     def settled(self) -> Iterator[tuple[Key, str, SkipRecord]]:
-        """At the end: key, name and reason of those that are refused alone while others are taken; raises before the first
-        where that is not certain of all."""
-        for key, error in self._errors.items():
-            if key not in self._alone:
-                raise error.adding(
-                    f"All else is delivered; what was refused ({len(self._errors)}) comes again, in smaller batches."
-                )
-            if self._sizes[key] and not self._accepted:
-                raise error.adding(f"It is about the {self._noun} {self._suspects[key][:100]}.")
-        for key in self._sizes.keys() - self._errors.keys():  # it is there no more, or as it was delivered
-            del self._sizes[key]
-        for key, error in self._errors.items():
-            self._sizes[key] = 0
-            yield key, self._suspects[key], SkipRecord("refused by the platform", str(error))
+        """At the end: key, name and reason of those that are certain to be refused; raises if others were refused.
+
+        Where that is not for good, and so comes each round, they are not told of before the others are certain too.
+        """
+        for key in self._refused.keys() - self._errors.keys():  # it is there no more, or as it was delivered
+            del self._refused[key]
+        left = [key for key in self._errors if not self._certain(key)]
+        if self._for_good or not left:
+            for key in [*filter(self._certain, self._errors)]:
+                yield key, self._suspects[key], SkipRecord("refused by the platform", str(self._errors[key]))
+        if not left:
+            return
+        error = self._errors[left[0]]
+        if self._narrower >= _MOST_NARROWER:
+            raise self._too_many(error)
+        if len(left) == 1 and self._refused[left[0]].size == 1 and left[0] in self._suspects:
+            raise error.adding(f"It is about the {self._noun} {self._suspects[left[0]][:100]}.")
+        raise error.adding(f"All else is delivered; what was refused ({len(left)}) comes again, in smaller batches.")
+
+    def _certain(self, key: Key) -> bool:
+        return self._refused[key].alone >= (2 if self._for_good else 1)
+
+    def _too_many(self, error: ConnectorError) -> ConnectorError:
+        told = error.adding("So many were refused in a row that the rest waits for the next round.")
+        told.everywhere = True
+        return told

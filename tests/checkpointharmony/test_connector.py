@@ -18,7 +18,7 @@ from lab.consoles.checkpoint import SimulatedHarmonyMobile, moment
 from lab.faults import Status
 from lab.modules import MODULES
 from lab.platform import LocalPlatform
-from shared.errors import TryAgain
+from shared.errors import TryAgain, UnexpectedReply
 from shared.times import epoch, iso
 from tests.faults.matrix import failing_disk
 from tests.rig import Rig, signal_handlers_kept
@@ -94,6 +94,24 @@ def test_with_hours_ago_0_the_first_round_reads_nothing_and_the_second_goes_on_f
     time.sleep(1.1)
     rig.cycle(connector)
     assert len(arrived(rig)) == 1
+
+
+def test_a_refused_alert_that_two_windows_share_is_tried_once_a_round(rig: Rig) -> None:
+    """It was refused alone twice, and almost given up, within a moment."""
+    began = datetime.now(UTC) - timedelta(hours=2)
+    rig.console.has([stamped(began + timedelta(hours=1), 1, details="odd"), stamped(began + timedelta(hours=1.1), 2)])
+    remember(rig, began)
+    rig.platform.fault(
+        Status(400), match=lambda call: call.endpoint == "intake" and b"odd" in call.get_data(), times=None
+    )
+    connector = rig.start()
+    for calls, unchanged in ((2, 0), (1, 1), (1, 1)):
+        rig.platform.forget_calls()
+        with pytest.raises(UnexpectedReply):
+            rig.cycle(connector)
+        assert len(windows(rig)) >= 2
+        assert len(rig.platform.calls_to("intake")) == calls
+        assert connector.counts.unchanged == unchanged
 
 
 def test_what_is_younger_than_the_settling_time_waits(rig: Rig) -> None:
