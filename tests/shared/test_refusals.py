@@ -174,3 +174,34 @@ def test_what_was_delivered_since_is_refused_no_more() -> None:
     assert 1 not in refusals
     assert 2 in refusals
     assert list(refusals.keys) == [2]
+
+
+def test_refused_batches_count_only_in_a_row() -> None:
+    refusals: Refusals[int] = Refusals("number")
+    for number in range(30):
+        refusals.add([number], UnexpectedReply("no."))
+        if number % 9 == 8:
+            refusals.delivered([1000 + number])
+    with pytest.raises(UnexpectedReply, match="So many"):
+        for number in range(30, 40):
+            refusals.add([number], UnexpectedReply("no."))
+
+
+def test_one_that_is_known_to_be_refused_is_tried_in_each_round() -> None:
+    """Perhaps it is taken now; it costs one call."""
+    refusals: Refusals[int] = Refusals("number")
+    refusals.add([0], UnexpectedReply("no."))
+    refusals.delivered([1000])
+    for numbers in (range(1), range(331)):
+        refusals.begin()
+        for number in reversed(numbers):
+            if number in refusals and not refusals.most(number, str(number)):
+                continue
+            with suppress(UnexpectedReply):
+                refusals.add([number], UnexpectedReply("no."))
+    refusals.begin()
+    assert all(refusals.most(number, str(number)) for number in range(1, 321))
+    for number in range(1, 321):
+        refusals.add([number], UnexpectedReply("no."))
+    assert refusals.most(321, "321") == 0
+    assert refusals.most(0, "0") == 1
