@@ -170,16 +170,17 @@ class Round:
         ocsf.validate(event)
         most = self._batch_size
         if key in self._refusals:
-            if key not in self._refusals.keys:
-                self._waiting_at[key] = self._place(record)
-            most = self._refusals.most(key, uid)
+            at = self._place(record)
+            before = self._waiting_at.get(key, at)
+            self._waiting_at[key] = None if at is None or before is None else min(at, before)
+            most = min(most, self._refusals.most(key, uid))
             if most == 0:
                 return
         if most != self._batch.most:
             self._send()
             self._batch = Batch(most=most)
-        before = self._under_way.get(key, self._fingerprints.known(key))
-        self._batch.add(self._delivery.form(event, written, before, value), key, value)
+        known = self._under_way.get(key, self._fingerprints.known(key))
+        self._batch.add(self._delivery.form(event, written, known, value), key, value)
         self._under_way[key] = value
 
     def _pass_by(self, record: Any) -> None:

@@ -17,7 +17,7 @@ _MOST_NARROWER = _MOST_WHOLE * _NARROWER
 @dataclass(slots=True)
 class _Refused:
     """`size` of the smallest batch it was refused in. `alone`: how often it was refused alone, others having been
-    delivered since the time before; `since`: how many batches were delivered then."""
+    delivered since the time before; `since`: how many batches were delivered by then."""
 
     size: int
     since: int | None = None
@@ -42,8 +42,10 @@ class Refusals(Generic[Key]):
         """A round begins."""
         self._errors: dict[Key, ConnectorError] = {}  # why, of those refused in this round and not delivered since
         self._suspects: dict[Key, str] = {}  # refused in another round: key → name
+        self._postponed: set[Key] = set()  # suspects that wait for the next round
+        self._began = self._delivered
         self._whole = self._narrower = 0  # batches refused in a row
-        self._ended = False  # for there were too many
+        self._ended: ConnectorError | None = None  # said that there were too many
 
     def __contains__(self, key: Key) -> bool:
         """Whether it was refused, in this round or another, and not delivered since."""
@@ -60,7 +62,9 @@ class Refusals(Generic[Key]):
             self._suspects[key] = name
         if self._narrower >= _MOST_NARROWER and not self._certain(key):
             self._errors.setdefault(key, next(reversed(self._errors.values())))
+            self._postponed.add(key)
             return 0
+        self._postponed.discard(key)
         return max(1, self._refused[key].size // _NARROWER)
 
     def delivered(self, keys: Collection[Key]) -> None:
@@ -68,8 +72,9 @@ class Refusals(Generic[Key]):
         self._delivered += 1
         self._whole = self._narrower = 0
         for key in keys:
-            self._errors.pop(key, None)
-            self._refused.pop(key, None)
+            if key not in self._postponed:  # else it was another version of it
+                for known in (self._errors, self._refused, self._suspects):
+                    known.pop(key, None)
 
     def add(self, keys: Collection[Key], error: ConnectorError) -> None:
         """Put a batch aside, so that the others go on; raises where so many are refused that it is not what they hold."""
@@ -81,43 +86,44 @@ class Refusals(Generic[Key]):
             known = self._refused.setdefault(key, _Refused(len(keys)))
             known.size = min(known.size, len(keys))
             if known.since is None:
-                known.since = self._delivered if len(keys) == 1 or not self._for_good else None
+                if not self._for_good:
+                    known.since = self._began
+                elif len(keys) == 1:
+                    known.since = self._delivered
             elif key in self._suspects and len(keys) == 1 and known.since < self._delivered:
                 known.since, known.alone = self._delivered, known.alone + 1
             self._errors[key] = error
-        if self._whole >= _MOST_WHOLE:
-            self._ended = True
-            raise self._too_many(error)
+        if self._whole >= _MOST_WHOLE and self._ended is None:
+            self._ended = _too_many(error)
+            self._ended.everywhere = True
+            raise self._ended
 
     def beside(self, error: ConnectorError) -> ConnectorError:
         """What ended the round, and what was refused besides; something was."""
         first, *_ = self._errors.values()
-        return error if self._ended else error.adding(f"Apart from that: {first}")
+        return error if error is self._ended else error.adding(f"Apart from that: {first}")
 
     def settled(self) -> Iterator[tuple[Key, str, SkipRecord]]:
-        """At the end: key, name and reason of those that are certain to be refused; raises if others were refused.
-
-        Where that is not for good, and so comes each round, they are not told of before the others are certain too.
-        """
+        """At the end: key, name and reason of those that are certain to be refused; then raises if others were refused."""
         for key in self._refused.keys() - self._errors.keys():  # it is there no more, or as it was delivered
             del self._refused[key]
         left = [key for key in self._errors if not self._certain(key)]
-        if self._for_good or not left:
-            for key in [*filter(self._certain, self._errors)]:
-                yield key, self._suspects[key], SkipRecord("refused by the platform", str(self._errors[key]))
+        for key in [*filter(self._certain, self._errors)]:
+            yield key, self._suspects[key], SkipRecord("refused by the platform", str(self._errors[key]))
         if not left:
             return
-        error = self._errors[left[0]]
-        if self._narrower >= _MOST_NARROWER:
-            raise self._too_many(error)
-        if len(left) == 1 and self._refused[left[0]].size == 1 and left[0] in self._suspects:
-            raise error.adding(f"It is about the {self._noun} {self._suspects[left[0]][:100]}.")
-        raise error.adding(f"All else is delivered; what was refused ({len(left)}) comes again, in smaller batches.")
+        first, *others = left
+        if self._postponed:
+            raise _too_many(self._errors[first])
+        if not others and first in self._suspects and self._refused[first].size == 1:
+            raise self._errors[first].adding(f"It is about the {self._noun} {self._suspects[first][:100]}.")
+        raise self._errors[first].adding(
+            f"All else is delivered; what was refused ({len(left)}) comes again, in small batches."
+        )
 
     def _certain(self, key: Key) -> bool:
         return self._refused[key].alone >= (2 if self._for_good else 1)
 
-    def _too_many(self, error: ConnectorError) -> ConnectorError:
-        told = error.adding("So many were refused in a row that the rest waits for the next round.")
-        told.everywhere = True
-        return told
+
+def _too_many(error: ConnectorError) -> ConnectorError:
+    return error.adding("So many were refused in a row that the rest waits for the next round.")

@@ -259,7 +259,7 @@ def test_a_device_that_is_taken_later_in_the_walk_was_not_refused(bench: Any) ->
 def test_one_that_comes_twice_in_a_walk_is_not_named_in_its_first_round(bench: Any) -> None:
     going = bench(batch_size=1)
     going.deliveries.refused = {"a"}
-    with pytest.raises(UnexpectedReply, match="in smaller batches"):
+    with pytest.raises(UnexpectedReply, match="in small batches"):
         going.run([device("a", 1), device("a", 1), device("b", 1)])
     assert going.skipped == []
 
@@ -294,14 +294,14 @@ def test_many_that_are_known_to_be_refused_do_not_hold_back_the_rest(bench: Any)
     going.deliveries.refused = {str(n) for n in range(50, 350)}
     rounds = 0
     while True:
-        rounds += 1
+        rounds, named = rounds + 1, len(going.skipped)
         try:
             assert going.run([*fleet])
             break
         except UnexpectedReply:
             assert rounds < 10
     assert [going.knows(record) for record in fleet] == [n not in range(50, 350) for n in range(400)]
-    assert len(going.skipped) == 300
+    assert len(going.skipped) - named == 300
 
 
 def test_a_stop_passes_over_nothing(bench: Any) -> None:
