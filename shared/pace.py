@@ -43,5 +43,6 @@ class Pace:
         for rate in self._rates:
             used, more_in = bucket.inspect_expired_items(time.monotonic() - rate.interval)
             if used > rate.limit * _FREE:
-                pause = max(pause, more_in / (rate.limit - used + 1))
+                left = max(0, rate.limit - used)  # the limiter rounds times: it may have let one through too early
+                pause = max(pause, more_in / (left + 1))
         return pause

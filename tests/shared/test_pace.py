@@ -71,5 +71,26 @@ def test_several_limits_are_all_kept(clock: Clock) -> None:
     assert most_within(left, 3600) > 900
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_clock_that_goes_on_while_it_is_looked_at_upsets_nothing(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """The limiter rounds to milliseconds. Within one of them a call too many was counted, and the round ended with a
+    ZeroDivisionError."""
+    chance, clock = random.Random(seed), Clock(monkeypatch)
+
+    def look() -> float:
+        clock.now += chance.choice([1e-6, 1e-5, 5e-5, 1e-4])
+        return clock.now
+
+    monkeypatch.setattr(module.time, "monotonic", look)
+    monkeypatch.setattr("pyrate_limiter.limiter.monotonic", look)
+    pace, left = Pace([RequestRate(10, 1), RequestRate(100, 60)]), []
+    for _ in range(80):
+        while wait := pace.claim():
+            clock.now += wait + chance.choice([0, 1e-4, 5e-4, 2e-3])
+        left.append(clock.now)
+        clock.now += chance.choice([1e-4, 1e-3, 3e-3])
+    assert most_within(left, 1) <= 10
+
+
 def test_without_rates_nothing_waits(clock: Clock) -> None:
     assert clock.calls(Pace([]), 1000, takes=0.0)[-1] == 1000.0
