@@ -30,16 +30,15 @@ from shared.http import ApiSession, Patience
 from shared.intake import Intake, as_text, fitting
 from shared.mapping import Field, Mapper, Record, readable
 from shared.pages import Page
+from shared.position import Position
 from shared.refusals import Refusals
 from shared.service import Service
 from shared.settings import EventConnectorConfiguration
-from shared.state import JsonFile
 from shared.tokens import Anonymous
-from shared.windows import Known, Window, next_window, read_window
+from shared.windows import Window, next_window, read_window
 
 _OWN_CLOCK_DOUBT = 300  # seconds our clock may run ahead of a vendor's that does not tell its own
 _SILENT = 6 * 3600  # seconds without a round that ended well after which `/health` says so
-_KNOWN = "known"
 
 Row = tuple[str, float, Any]  # key, place in time, record
 
@@ -59,11 +58,8 @@ class EventConnector(Service, Connector):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._executor.shutdown(wait=False)  # the SDK's stop waits for its threads: it must find none
-        self._file = JsonFile(self.data_path / "context.json")
-        self._known = Known()
-        self._cursor = 0
+        self._position = Position(self.data_path / "context.json", self.cursor_key)
         self._refusals: Refusals[str] = Refusals(self.noun, for_good=True)
-        self._aside: dict[str, tuple[float, int]] = {}  # refused in this round: key → place, begin of its window
         self._client: Any = None
         self._intake: Intake | None = None
 
@@ -112,7 +108,6 @@ class EventConnector(Service, Connector):
         began, clock = time.time(), time.monotonic()
         self.counts = Counts()
         self._refusals.begin()
-        self._aside = {}
         self.last_heartbeat_threshold = max(_SILENT, 3 * self.frequency)
         self._recall(int(began))
         if self._client is None:
@@ -121,9 +116,9 @@ class EventConnector(Service, Connector):
                 settings, self.configuration, stop=self._stop_event, patience=self.patience, page_size=size
             )
         until = int(began) - self._settling
-        self.log(f"Reading {self.noun}s updated since {times.iso(self._cursor)}", level="info")
+        self.log(f"Reading {self.noun}s updated since {times.iso(self._position.cursor)}", level="info")
         try:
-            while self.running and (window := next_window(self._cursor, until, self.longest_window)):
+            while self.running and (window := next_window(self._position.cursor, until, self.longest_window)):
                 if not self._collect(window):
                     break
         except ConnectorError as error:
@@ -147,24 +142,22 @@ class EventConnector(Service, Connector):
         reading = read_window(self.module.name, window, partial(self.pages, self._client), self._key)
         window = reading.window
         rows = [(key, self._place(record, window), record) for key, record in reading.rows.items()]
-        new = [row for row in rows if row[0] not in self._known]
-        fresh = sorted((row for row in new if row[0] not in self._aside), key=lambda row: row[1])
+        new = [row for row in rows if row[0] not in self._position.known]
+        fresh = sorted((row for row in new if not self._position.is_aside(row[0])), key=lambda row: row[1])
         self.counts.pages += reading.pages
         self.counts.read += len(rows)
         self.counts.unchanged += len(rows) - len(new)
         if fresh:
-            self._store()  # a storage that takes nothing is found out here: what is sent could not be written down
+            self._position.store()  # a storage that takes nothing is found out here: what is sent could not be written down
         self._deliver(fresh, window)
         if not self.running:
             return False
         # Never past what has settled on the source's own clock: what it touches next must be asked for again.
         settled = began - _OWN_CLOCK_DOUBT if reading.date is None else reading.date - self._settling
         reached = min(window.end, int(settled))
-        if reached <= self._cursor:
+        if reached <= self._position.cursor:
             return False
-        self._cursor = reached
-        self._known.forget_before(self._position)
-        self._store()
+        self._position.move(reached)
         self.heartbeat()
         return True
 
@@ -179,12 +172,12 @@ class EventConnector(Service, Connector):
             except ConnectorError as error:
                 if not error.of_contents:
                     raise
-                self._aside |= {key: (at, window.start) for key, at in places.items()}
+                self._position.put_aside(places, window.start)
                 self._refusals.add(places, error.with_traceback(None))  # its frames hold what was sent
                 continue
             self._refusals.delivered(places)
-            self._known.add(places)
-            self._store()
+            self._position.known.add(places)
+            self._position.store()
             self.counts.batches += 1
             self.counts.sent += len(batch)
             self._error_count = 0
@@ -199,17 +192,16 @@ class EventConnector(Service, Connector):
     def _settle(self) -> None:
         """At the end of a round: skip and name those that the intake is certain to refuse, so that the position may move
         on; raises what was refused besides."""
-        refused = len(self._aside)
+        skipped = self.counts.skipped
         try:
             for key, name, reason in self._refusals.settled():
-                self._skip(key, self._aside.pop(key)[0], name, reason)
+                self._position.take_back(key)
+                self._skip(name, reason)
         finally:
-            if len(self._aside) < refused:
-                self._known.forget_before(self._position)
-                self._store()
+            if self.counts.skipped > skipped:
+                self._position.store()
 
-    def _skip(self, key: str, at: float, name: str, reason: SkipRecord) -> None:
-        self._known.add({key: at})
+    def _skip(self, name: str, reason: SkipRecord) -> None:
         self.counts.skipped += 1
         self.put_discarded_events(self._label, 1)
         self.log(f"Skipped an {self.noun} ({name}): {reason}", level="warning")
@@ -219,12 +211,13 @@ class EventConnector(Service, Connector):
         for row in rows:
             key, at, record = row
             if self._most_with(row) == 0:
-                self._aside[key] = at, window.start
+                self._position.put_aside({key: at}, window.start)
                 continue
             try:
                 yield row, self._text(record)
             except SkipRecord as reason:
-                self._skip(key, at, self._name(record), reason)
+                self._position.known.add({key: at})
+                self._skip(self._name(record), reason)
 
     def _text(self, record: Any) -> str:
         """The event's JSON; a warning tells of one that had to be shortened."""
@@ -264,36 +257,26 @@ class EventConnector(Service, Connector):
 
     def _recall(self, now: int) -> None:
         """Read the position; where there is none, the first run begins `hours_ago` back, and keeps that beginning."""
-        stored = self._file.read()
-        cursor = times.epoch(stored.get(self.cursor_key))
-        self._known = Known(stored.get(_KNOWN))
-        if self._file.damaged:
-            so = "its copy from before is used" if cursor is not None else "the collection begins anew"
+        position = self._position
+        stored = position.recall()
+        if position.damaged:
+            so = "its copy from before is used" if stored else "the collection begins anew"
             self.log(f"The stored position was damaged; {so}, and some {self.noun}s may be sent again", level="warning")
-        if cursor is not None:
-            self._cursor = int(cursor)
-            if self._cursor > now + _OWN_CLOCK_DOUBT:
+        if stored:
+            if position.cursor > now + _OWN_CLOCK_DOUBT:
                 self.log(
-                    f"The stored position, {times.iso(cursor)}, is in the future; nothing is read until then. Check the "
+                    f"The stored position, {times.iso(position.cursor)}, is in the future; nothing is read until then. Check the "
                     "clock of this machine.",
                     level="warning",
                 )
             return
-        self._cursor = max(0, now - self.configuration.hours_ago * 3600)
+        position.cursor = max(0, now - self.configuration.hours_ago * 3600)
         self.log(
-            f"No stored position: {self.noun}s last updated before {times.iso(self._cursor)} are not collected "
+            f"No stored position: {self.noun}s last updated before {times.iso(position.cursor)} are not collected "
             f"(hours_ago is {self.configuration.hours_ago})",
             level="info",
         )
-        self._store()
-
-    def _store(self) -> None:
-        self._file.write({self.cursor_key: times.iso(self._position), _KNOWN: self._known.stored()})
-
-    @property
-    def _position(self) -> int:
-        """From where the next round reads: what was refused in this one has to come again."""
-        return min((start for _, start in self._aside.values()), default=self._cursor)
+        position.store()
 
     # --- the intake
 

@@ -107,8 +107,7 @@ def position_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
     deliver = EventConnector._deliver
 
     def broken(self: Any, rows: list[Any], window: Any) -> None:
-        self._cursor = max((int(at) for _, at, _ in rows), default=self._cursor)
-        self._store()
+        self._position.move(max((int(at) for _, at, _ in rows), default=self._position.cursor))
         deliver(self, rows, window)
 
     monkeypatch.setattr(EventConnector, "_deliver", broken)
@@ -118,8 +117,8 @@ def event_known_before_it_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     deliver = EventConnector._deliver
 
     def broken(self: Any, rows: list[Any], window: Any) -> None:
-        self._known.add({key: at for key, at, _ in rows})
-        self._store()
+        self._position.known.add({key: at for key, at, _ in rows})
+        self._position.store()
         deliver(self, rows, window)
 
     monkeypatch.setattr(EventConnector, "_deliver", broken)
