@@ -15,7 +15,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from shared.errors import ActionNeeded, ConnectorError, UnexpectedReply
-from shared.mapping import count, text
+from shared.values import count, text
 
 if TYPE_CHECKING:
     from shared.http import ApiSession, Reply

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.intake import as_text
-from shared.mapping import Field, Record, const, first_time, record, text
+from shared.mapping import Field, Record, const, first_time, record
 from shared.times import epoch
+from shared.values import text
 
 DATES = ("event_timestamp", "backend_last_updated")
 

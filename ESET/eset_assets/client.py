@@ -18,11 +18,11 @@ from shared.body import Parse, parse
 from shared.deferred import call_deferred
 from shared.errors import ConnectorError
 from shared.http import ApiSession, Reply
-from shared.mapping import text
 from shared.pages import Page, Pages, follow, next_position, records_of
 from shared.selection import selection
 from shared.state import JsonFile
 from shared.tokens import FetchedToken, PasswordGrant, granted
+from shared.values import text
 
 PARENT_GROUP = "parentGroupUuid → deviceGroups"  # put into the devices; no key of ESET's looks like this
 HEADERS = {"3rd-integration": "Sekoia.io"}  # the integrations that ESET sanctions name themselves so, on every call
@@ -110,8 +110,8 @@ def named_groups(groups: Iterable[Any]) -> dict[str, str]:
 
 
 def with_group(device: Any, groups: Mapping[str, str]) -> Any:
-    """The same device, with its parent group (`uuid`, `displayName`) under `PARENT_GROUP` if that group is known."""
+    """The same device, with its parent group (`id`, `name`) in a list under `PARENT_GROUP` if that group is known."""
     uuid = text(device.get("parentGroupUuid")) if isinstance(device, dict) else None
     if uuid and (name := groups.get(uuid)) is not None:
-        device[PARENT_GROUP] = {"uuid": uuid, "displayName": name}
+        device[PARENT_GROUP] = [{"id": uuid, "name": name}]
     return device

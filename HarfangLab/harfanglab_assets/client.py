@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from shared.errors import TryAgain, UnexpectedReply
 from shared.http import ApiSession, Reply
-from shared.mapping import text
 from shared.pages import Page, Pages, follow, next_position, records_of
 from shared.selection import selection
+from shared.values import text
 
 AGENTS = "/api/data/endpoint/Agent/"  # without the slash at its end the manager redirects
 ADVICE = {

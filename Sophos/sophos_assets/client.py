@@ -11,10 +11,10 @@ from pyrate_limiter import RequestRate
 from shared.errors import ActionNeeded, UnexpectedReply
 from shared.hosts import sibling
 from shared.http import ApiSession, Reply
-from shared.mapping import count, part, text
 from shared.pages import Page, Pages, follow, next_position, paging_of, records_of
 from shared.selection import selection
 from shared.times import iso
+from shared.values import count, part, text
 
 TENANT_NAME = "tenantName"  # put into the endpoints of a named tenant; Sophos uses no such key
 ENDPOINTS = "/endpoint/v1/endpoints"

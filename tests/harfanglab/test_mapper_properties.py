@@ -16,6 +16,7 @@ from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 from shared.errors import SkipRecord
 from shared.fingerprints import fingerprint, key_of
 from shared.mapping import Mapper
+from shared.values import text
 from tests.json_values import numbers
 from tests.json_values import scalars as json_scalars
 from tests.ocsf import assert_is_ocsf
@@ -105,7 +106,7 @@ def test_an_agent_with_any_type_in_any_field_is_mapped_or_skipped(agent: dict[st
 def test_an_agent_that_tells_its_id_is_never_skipped(agent: dict[str, Any], uid: Any) -> None:
     event = check({**agent, "id": f"a-{uid}"})
     assert event is not None
-    assert event["device"]["uid"] == f"a-{uid}".strip()
+    assert event["device"]["uid"] == text(f"a-{uid}")
 
 
 @slow

@@ -18,9 +18,10 @@ from shared.cycle import Counts, Round, Walk
 from shared.delivery import MOST_WEIGHT, Batch
 from shared.errors import SkipRecord, TryAgain, UnexpectedReply
 from shared.fingerprints import Fingerprints, fingerprint, key_of
-from shared.mapping import Field, Mapper, const, count
+from shared.mapping import Field, Mapper, const
 from shared.ocsf import DEVICE_INVENTORY
 from shared.pages import Page
+from shared.values import count
 
 TABLE = (
     *DEVICE_INVENTORY,
