@@ -20,7 +20,11 @@ from lab.kinds import DEVICES
 from lab.library import CATEGORIES
 from lab.modules import MODULES, ROOT, LabModule, device_modules
 from lab.results import trigger_file
-from shared.settings import DeviceChangesConfiguration, DeviceConnectorConfiguration, EventConnectorConfiguration
+from shared.runtime.settings import (
+    DeviceChangesConfiguration,
+    DeviceConnectorConfiguration,
+    EventConnectorConfiguration,
+)
 
 VENDOR_PACKAGES = {module.package for module in MODULES.values()}
 

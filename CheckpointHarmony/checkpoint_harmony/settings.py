@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from shared.service import ConnectorModule
-from shared.settings import (
+from shared.runtime.service import ConnectorModule
+from shared.runtime.settings import (
     EventConnectorConfiguration,
     HttpsUrl,
     ModuleSettings,

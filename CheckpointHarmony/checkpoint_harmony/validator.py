@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.validator import EventAccountValidator
+from shared.runtime.connection_test import EventAccountValidator
 
 from .connector import HarmonyMobileConnector
 

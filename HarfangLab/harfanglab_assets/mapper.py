@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.interfaces import UNKNOWN, WIRED, classify, clean_ip, typed
-from shared.mapping import MOST_ENTRIES, Field, Record, boolean, const, count, first, first_time, part, record, text
-from shared.ocsf import (
+from shared.mapping.ocsf import (
     DEVICE_INVENTORY,
     Coded,
     coded,
@@ -19,6 +18,19 @@ from shared.ocsf import (
     event_time,
     os_named,
     os_type,
+)
+from shared.mapping.table import (
+    MOST_ENTRIES,
+    Field,
+    Record,
+    boolean,
+    const,
+    count,
+    first,
+    first_time,
+    part,
+    record,
+    text,
 )
 from shared.times import epoch
 

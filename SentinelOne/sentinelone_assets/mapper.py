@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.interfaces import UNKNOWN, classify, clean_ip, clean_mac, typed
-from shared.mapping import Field, Record, boolean, const, count, entries, first, listed, lowered, named, record, text
-from shared.ocsf import (
+from shared.mapping.ocsf import (
     DEVICE_INVENTORY,
     Coded,
     coded,
@@ -19,6 +18,20 @@ from shared.ocsf import (
     event_time,
     os_type,
     risk_level,
+)
+from shared.mapping.table import (
+    Field,
+    Record,
+    boolean,
+    const,
+    count,
+    entries,
+    first,
+    listed,
+    lowered,
+    named,
+    record,
+    text,
 )
 from shared.times import epoch
 

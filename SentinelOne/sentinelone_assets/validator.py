@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.validator import DeviceAccountValidator
+from shared.runtime.connection_test import DeviceAccountValidator
 
 from .connector import SentinelOneDeviceConnector
 
