@@ -14,7 +14,7 @@ from shared.alerts.connector import EventConnector
 from shared.http.pages import Page
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous, FetchedToken, header_value
-from shared.mapping.table import Record
+from shared.mapping.conversions import Record
 from shared.times import epoch
 
 from .client import ADVICE, LOGIN_ADVICE, Bearer, HarmonyMobileClient, fetch_token

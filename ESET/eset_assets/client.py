@@ -17,11 +17,12 @@ from pyrate_limiter import Duration, RequestRate
 from shared.errors import ConnectorError
 from shared.http.body import Parse, parse
 from shared.http.deferred import call_deferred
+from shared.http.oauth import PasswordGrant, granted
 from shared.http.pages import Page, Pages, follow, next_position, records_of
 from shared.http.selection import selection
 from shared.http.session import ApiSession, Reply
-from shared.http.tokens import FetchedToken, PasswordGrant, granted
-from shared.mapping.table import text
+from shared.http.tokens import FetchedToken
+from shared.mapping.conversions import text
 from shared.state.storage import JsonFile
 
 PARENT_GROUP = "parentGroupUuid → deviceGroups"  # put into the devices; no key of ESET's looks like this

@@ -1,7 +1,5 @@
 """ESET devices, as Sekoia.io device assets and as starts of playbooks."""
 
-from __future__ import annotations
-
 from functools import partial
 from threading import Event
 

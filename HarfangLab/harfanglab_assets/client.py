@@ -10,7 +10,7 @@ from shared.errors import TryAgain, UnexpectedReply
 from shared.http.pages import Page, Pages, follow, next_position, records_of
 from shared.http.selection import selection
 from shared.http.session import ApiSession, Reply
-from shared.mapping.table import text
+from shared.mapping.conversions import text
 
 AGENTS = "/api/data/endpoint/Agent/"  # without the slash at its end the manager redirects
 ADVICE = {

@@ -10,7 +10,7 @@ from shared.devices.polling import DevicePolling, Scope
 from shared.devices.round import Walk
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import FixedToken
-from shared.mapping.table import Record
+from shared.mapping.conversions import Record
 from shared.times import epoch
 
 from .client import ADVICE, RATES, SentinelOneClient

@@ -1,8 +1,6 @@
 """SentinelOne's "Test connector"."""
 
-from __future__ import annotations
-
-from shared.runtime.connection_test import DeviceAccountValidator
+from shared.devices.validator import DeviceAccountValidator
 
 from .connector import SentinelOneDeviceConnector
 

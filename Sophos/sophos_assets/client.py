@@ -13,7 +13,7 @@ from shared.http.pages import Page, Pages, follow, next_position, paging_of, rec
 from shared.http.selection import selection
 from shared.http.session import ApiSession, Reply
 from shared.http.urls import sibling
-from shared.mapping.table import count, part, text
+from shared.mapping.conversions import count, part, text
 from shared.times import iso
 
 TENANT_NAME = "tenantName"  # put into the endpoints of a named tenant; Sophos uses no such key

@@ -10,8 +10,9 @@ from shared.devices.inventory import DeviceConnector
 from shared.devices.playbooks import DeviceChanges
 from shared.devices.polling import WHOLE, DevicePolling, Scope
 from shared.devices.round import Walk
+from shared.http.oauth import client_credentials
 from shared.http.session import ApiSession, Patience
-from shared.http.tokens import Anonymous, FetchedToken, client_credentials, header_value
+from shared.http.tokens import Anonymous, FetchedToken, header_value
 from shared.times import epoch
 
 from .client import ADVICE, RATES, SophosClient, Tenant

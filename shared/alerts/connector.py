@@ -28,12 +28,13 @@ from shared.alerts.intake import Intake, as_text, fitting
 from shared.alerts.position import Position
 from shared.alerts.windows import Window, next_window, read_window
 from shared.devices.refusals import Refusals
-from shared.devices.round import Counts
 from shared.errors import ConnectorError, SkipRecord
 from shared.http.pages import Page
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous
-from shared.mapping.table import Field, Mapper, Record, readable
+from shared.mapping.conversions import Record
+from shared.mapping.table import Field, Mapper, readable
+from shared.runtime.metrics import Counts
 from shared.runtime.service import Service
 from shared.runtime.settings import EventConnectorConfiguration
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import orjson
 
-from shared.mapping.ocsf import VOLATILE
 from shared.mapping.table import Field
-from shared.state.fingerprints import FRESH, MARKS, SEEN, Fingerprints
+from shared.state.fingerprints import FRESH, MARKS, SEEN, VOLATILE, Fingerprints
 
 _BYTES = 5  # of a field's hash: a change is overlooked once in 10¹²
 _NOT_TOLD = bytes(_BYTES)

@@ -19,10 +19,12 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import BaseModel
 
 from shared import times
-from shared.devices.round import Counts, Delivery, Round, Walk
+from shared.devices.refusals import Refusals
+from shared.devices.round import Delivery, Round, Walk
 from shared.errors import ConnectorError, SkipRecord, TryAgain
 from shared.http.session import Patience
 from shared.mapping.table import Field, Mapper, paths_of
+from shared.runtime.metrics import Counts
 from shared.runtime.service import Service
 from shared.state.fingerprints import Fingerprints
 from shared.state.storage import JsonFile
@@ -66,6 +68,7 @@ class DevicePolling(Service):
         self._context: dict[str, Any] = {}
         self._client: Any = None
         self._fingerprints: dict[str, Fingerprints] = {}
+        self._refusals: dict[str, Refusals[int]] = {}  # by the scope's key
         self._moved_at: float | None = None  # when the round last got on, monotonic; None between rounds
         self._behind: set[str] = set()  # scopes the last round did not collect
         self._due = 0.0  # when the next round over all scopes begins, whatever failed in the last
@@ -192,6 +195,7 @@ class DevicePolling(Service):
             self.walk(self._client, since, scope),
             self.mapper(),
             fingerprints,
+            self._refusals.setdefault(scope.key, Refusals("device")),
             self.delivery(place),
             self.counts,
             since=since,

@@ -11,10 +11,13 @@ from typing import Any, Protocol
 import orjson
 
 from shared.devices.delivery import MOST_WEIGHT, Batch
+from shared.devices.refusals import Refusals
 from shared.errors import ConnectorError, SkipRecord
 from shared.http.pages import Page
 from shared.mapping import ocsf
-from shared.mapping.table import Mapper, Record
+from shared.mapping.conversions import Record
+from shared.mapping.table import Mapper
+from shared.runtime.metrics import Counts
 from shared.state.fingerprints import Fingerprints, key_of
 
 _OWN_CLOCK_DOUBT = 300.0  # seconds our clock may run ahead of a vendor's that does not tell its own
@@ -31,20 +34,6 @@ class Walk:
     pages: Generator[Page, None, None]
     cursor_of: Callable[[Record], float | None] | None = None
     sorted_by_cursor: bool = False
-
-
-@dataclass
-class Counts:
-    """What a round did: pages, devices, batches, and the seconds it took."""
-
-    pages: int = 0
-    read: int = 0
-    sent: int = 0
-    unchanged: int = 0
-    learned: int = 0  # remembered without being sent
-    skipped: int = 0
-    batches: int = 0
-    seconds: float = 0.0
 
 
 class Delivery(Protocol):
@@ -73,6 +62,7 @@ class Round:
         walk: Walk,
         mapper: Mapper,
         fingerprints: Fingerprints,
+        refusals: Refusals[int],
         delivery: Delivery,
         counts: Counts,
         *,
@@ -95,7 +85,7 @@ class Round:
         self._move_cursor = move_cursor
         self._skip = skip
         self._batch = Batch(most=batch_size)
-        self._refusals = fingerprints.refusals
+        self._refusals = refusals
         self._refusals.begin()
         self._waiting_at: dict[int, float | None] = {}  # places of what was refused before
         self._under_way: dict[int, int] = {}  # fingerprints sent and not yet confirmed

@@ -10,17 +10,17 @@ import random
 import ssl
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from threading import Event
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from prometheus_client import Counter
 from pyrate_limiter import RequestRate
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event
 from urllib3.exceptions import HTTPError
-from urllib3.util import parse_url
 
 from shared import times
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
@@ -29,10 +29,14 @@ from shared.http import replies
 from shared.http.pace import Pace
 from shared.http.tokens import FetchedToken
 from shared.http.trust import TrustingAdapter
-from shared.runtime.metrics import CALLS
+from shared.http.urls import origin
 
+CALLS = Counter(
+    "sekoia_connector_http_calls",
+    "Calls made, by the name of the other side and the status it answered; none where no answer came",
+    ["to", "status"],
+)
 _REDIRECTS = 3
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -259,14 +263,3 @@ class _GivingUp:
             self._first_ended = ended
         late = ended - self._first_ended + state.upcoming_sleep > self._patience.budget
         return late or state.attempt_number >= self._patience.attempts or self._stop.is_set()
-
-
-@lru_cache(maxsize=64)
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port: what two URLs must share for a token to go to both; ValueError when it is no URL.
-
-    Read as `requests` reads it: `urlsplit` sees the host `here` in `https://there\\@here/`, the call goes to `there`.
-    """
-    parts = parse_url(url)
-    scheme = parts.scheme or ""
-    return scheme, (parts.host or "").rstrip("."), parts.port or _PORTS.get(scheme)

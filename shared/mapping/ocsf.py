@@ -26,9 +26,6 @@ from sekoia_automation.asset_connector.models.ocsf.risk_level import RiskLevelId
 from shared.errors import SkipRecord
 from shared.mapping.table import Field, Source, const, first_time, record
 
-VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: no change of the device
-
-
 _SYSTEMS = re.compile(  # whole words; the first in the text counts
     r"\b(?:(?P<windows>windows)|(?P<macos>mac ?os(?: ?x)?|os ?x)|(?P<ipados>ipad ?os)|(?P<ios>ios|iphone os)"
     r"|(?P<android>android)|(?P<linux>linux|gnu|ubuntu|debian|red ?hat|rhel|centos|fedora|opensuse|suse|sles|sled"

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from concurrent.futures import Future
-from contextlib import suppress
 from threading import Event, Thread
-from typing import Any, ClassVar
 
 from sekoia_automation.account_validator import AccountValidator
 from sekoia_automation.exceptions import ModuleConfigurationError
 
-from shared.alerts.connector import EventConnector
-from shared.devices.inventory import DeviceConnector
 from shared.errors import ConnectorError
 from shared.http.pages import Page
 from shared.http.session import Patience
 from shared.runtime.settings import configuration_error
 
-_PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
+PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
 _MOST = 15.0  # seconds: a person waits for the answer, 20 at the most, and the process has to start first
-_MOST_SCOPES = 3
 
 
 class ConnectionTest(AccountValidator):
@@ -69,31 +63,3 @@ class ConnectionTest(AccountValidator):
             self.error(f"Internal error ({type(error).__name__}). Report it with the log of this module.")
             success = False
         self.send_results(success)
-
-
-class DeviceAccountValidator(ConnectionTest):
-    """Reads one device."""
-
-    connector: ClassVar[type[DeviceConnector]]
-
-    def read_one(self, stop: Event) -> Page:
-        """The first page, of one device; of several scopes, of the first that can be read."""
-        settings: Any = self.module.configuration
-        client = self.connector.connect(settings, stop=stop, patience=_PATIENCE, page_size=1)
-        *others, last = [scope for scope in self.connector.scopes(client) if not scope.closed][:_MOST_SCOPES]
-        for scope in others:
-            with suppress(ConnectorError):
-                return next(self.connector.walk(client, None, scope).pages)
-        return next(self.connector.walk(client, None, last).pages)
-
-
-class EventAccountValidator(ConnectionTest):
-    """Reads one event of the last day."""
-
-    connector: ClassVar[type[EventConnector]]
-
-    def read_one(self, stop: Event) -> Page:
-        settings: Any = self.module.configuration
-        client = self.connector.connect(settings, stop=stop, patience=_PATIENCE, page_size=1)
-        now = int(time.time())
-        return next(self.connector.pages(client, now - 86_400, now))

@@ -7,20 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from prometheus_client import Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-if TYPE_CHECKING:
-    from shared.devices.round import Counts
-
-CALLS = Counter(
-    "sekoia_connector_http_calls",
-    "Calls made, by the name of the other side and the status it answered; none where no answer came",
-    ["to", "status"],
-)
 _COUNTED = {
     "pages": "Pages read from the vendor",
     "read": "Records read from the vendor",
@@ -29,6 +21,20 @@ _COUNTED = {
     "learned": "Devices a trigger took note of without starting a playbook",
     "skipped": "Records that could not be mapped",
 }
+
+
+@dataclass
+class Counts:
+    """What a round did: pages, devices, batches, and the seconds it took."""
+
+    pages: int = 0
+    read: int = 0
+    sent: int = 0
+    unchanged: int = 0
+    learned: int = 0  # remembered without being sent
+    skipped: int = 0
+    batches: int = 0
+    seconds: float = 0.0
 
 
 class Rounds(Collector):

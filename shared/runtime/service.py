@@ -7,12 +7,11 @@ a platform that does not answer, poll without pause after an error and cannot be
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from abc import abstractmethod
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -23,29 +22,15 @@ from sekoia_automation.exceptions import ModuleConfigurationError, TriggerConfig
 from sekoia_automation.module import Module
 from sekoia_automation.trigger import LivenessHandler, Trigger
 
-from shared.devices.round import Counts
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http.session import Patience
-from shared.runtime.metrics import Rounds
+from shared.runtime.backoff import Backoff
+from shared.runtime.metrics import Counts, Rounds
 from shared.runtime.settings import configuration_error
 
 _LEAVE_AFTER = 1.5  # seconds from a signal to the end, whatever call is still under way: a stop may take 2 s
 _MOST_LOGS = 5_000  # lines kept while the platform takes none
 _CONFIGURATION_ERRORS = (ModuleConfigurationError, TriggerConfigurationError, MissingConfigurationError)
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """Waits between failed cycles, in seconds: `first`, doubling to `most`, give or take `jitter`."""
-
-    first: float = 30.0
-    most: float = 900.0
-    jitter: float = 0.2
-
-    def wait(self, failures: int) -> float:
-        """After the n-th failure in a row, n from 1."""
-        wait = min(self.most, self.first * 2.0 ** min(failures - 1, 30))
-        return wait * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - spreads load, protects nothing
 
 
 class ConnectorModule(Module):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,43 +18,9 @@ from sekoia_automation.asset_connector.models.connector import DefaultAssetConne
 from sekoia_automation.connector import DefaultConnectorConfiguration
 from sekoia_automation.exceptions import AutomationSDKError
 
+from shared.http.urls import https_url, origin_url
+
 _CONFIG = ConfigDict(hide_input_in_errors=True, validate_assignment=True, extra="ignore")
-
-
-def https_url(value: str) -> str:
-    """An https URL without a trailing slash, query or credentials; http only for this very machine."""
-    value = value.strip().rstrip("/")
-    try:
-        parts = urlsplit(value)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    misplaced = parts.netloc.find("[") > 0  # `https:[::1]`, put behind `https://`, is read as the host ::1
-    if parts.scheme not in ("http", "https") or not host or misplaced or any(letter.isspace() for letter in value):
-        raise ValueError("is not a URL; enter it as https://host")
-    if "@" in parts.netloc or "?" in value or "#" in value:  # an empty query would swallow the path put after it
-        raise ValueError("must hold no user name, query or fragment; enter it as https://host")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("must begin with https://, so that the credentials are not sent in clear")
-    return value
-
-
-def origin_url(value: object) -> object:
-    """A bare host, or the address of any page as copied from a browser → the https origin: scheme, host and port."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    scheme, separator, rest = text.partition("://")
-    url = f"{scheme}://{rest.split('/', 1)[0]}" if separator else f"https://{text.split('/', 1)[0]}"
-    return https_url(url)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this very machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 HttpsUrl = Annotated[str, AfterValidator(https_url)]

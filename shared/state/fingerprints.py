@@ -11,10 +11,9 @@ from zlib import crc32
 
 import orjson
 
-from shared.devices.refusals import Refusals
-from shared.mapping.ocsf import VOLATILE
 from shared.state.storage import append_bytes, is_local, read_bytes, write_bytes
 
+VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: no change of the device
 _HEAD = Struct("<II")  # entries, CRC-32 of what follows
 FRESH = 1  # delivered since the last full walk ended
 SEEN = 2  # met in the full walk that is going on
@@ -50,12 +49,11 @@ class Fingerprints:
 
     On an object storage the newest entries are an object of their own, small enough to be replaced at each delivery.
     `lost` tells that nothing is stored, or not all of it could be read, for more than a torn end. `width`: bytes of a
-    value. `refusals`: what the platform does not take of the devices; not stored.
+    value.
     """
 
     def __init__(self, path: Path, width: int = 8) -> None:
         self.lost = False
-        self.refusals: Refusals[int] = Refusals("device")
         self._path = path
         self._width = width
         self._entry = Struct(f"<Q{width}s")

@@ -38,10 +38,11 @@ with atheris.instrument_imports(include=["shared", *VENDORS]):
     from shared.devices.polling import WHOLE
     from shared.errors import ConnectorError
     from shared.http import body
+    from shared.http.oauth import token_of
     from shared.http.pages import Page
     from shared.http.selection import selection
     from shared.http.session import ApiSession, Reply
-    from shared.http.tokens import Anonymous, FetchedToken, Token, token_of
+    from shared.http.tokens import Anonymous, FetchedToken, Token
     from shared.mapping import ocsf
     from shared.mapping.table import readable
     from shared.state.fingerprints import fingerprint, key_of

@@ -15,11 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.devices.delivery import MOST_WEIGHT, Batch
-from shared.devices.round import Counts, Round, Walk
+from shared.devices.refusals import Refusals
+from shared.devices.round import Round, Walk
 from shared.errors import SkipRecord, TryAgain, UnexpectedReply
 from shared.http.pages import Page
+from shared.mapping.conversions import count
 from shared.mapping.ocsf import DEVICE_INVENTORY
-from shared.mapping.table import Field, Mapper, const, count
+from shared.mapping.table import Field, Mapper, const
+from shared.runtime.metrics import Counts
 from shared.state.fingerprints import Fingerprints, fingerprint, key_of
 
 TABLE = (
@@ -101,6 +104,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.deliveries = Deliveries(self.log)
         self.fingerprints = Fingerprints(self.path)
+        self.refusals: Refusals[int] = Refusals("device")
 
     def run(self, *pages: Any, date: float | None = NOW) -> bool:
         """Each page is a list of records, a ready `Page`, or what reading it raises."""
@@ -116,6 +120,7 @@ class Bench:
             Walk(read(), cursor_of, sorted_by_cursor=self.in_order),
             Mapper(TABLE),
             self.fingerprints,
+            self.refusals,
             self.deliveries,
             self.counts,
             since=self.since,
@@ -204,7 +209,7 @@ def test_a_device_refused_alone_is_passed_over_only_where_others_are_taken(bench
     going.deliveries.refused = {"b"}
     assert going.run([*fleet])
     assert going.knows(fleet[0])
-    assert key_of("b") in going.fingerprints.refusals
+    assert key_of("b") in going.refusals
     assert going.counts.skipped == len(going.skipped) == 5
 
 
@@ -253,7 +258,7 @@ def test_a_device_that_is_taken_later_in_the_walk_was_not_refused(bench: Any) ->
     assert going.run([device("a", 2, 1), device("b", 3), device("a", 4, 2)])
     assert going.skipped == []
     assert going.cursors[-1] == 4
-    assert key_of("a") not in going.fingerprints.refusals
+    assert key_of("a") not in going.refusals
 
 
 def test_one_that_comes_twice_in_a_walk_is_not_named_in_its_first_round(bench: Any) -> None:

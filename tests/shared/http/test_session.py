@@ -18,8 +18,9 @@ from pyrate_limiter import RequestRate
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http import body
-from shared.http.session import ApiSession, Patience, origin
+from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous, FetchedToken, FixedToken, Token
+from shared.http.urls import origin
 from tests.shared.loopback import Exchange, Loopback, Received
 
 SECRET = "s3cr3t-t0k3n"

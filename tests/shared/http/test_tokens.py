@@ -14,17 +14,9 @@ from pydantic import SecretStr
 
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
 from shared.http import tokens
+from shared.http.oauth import PasswordGrant, client_credentials, token_of
 from shared.http.session import ApiSession
-from shared.http.tokens import (
-    Anonymous,
-    FetchedToken,
-    FixedToken,
-    PasswordGrant,
-    Token,
-    client_credentials,
-    header_value,
-    token_of,
-)
+from shared.http.tokens import Anonymous, FetchedToken, FixedToken, Token, header_value
 
 SECRET = "s3cr3t-t0k3n"
 

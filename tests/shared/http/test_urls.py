@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from requests import Request
 
 from shared.errors import UnexpectedReply
-from shared.http.session import origin
-from shared.http.urls import sibling
+from shared.http.urls import origin, sibling
 
 HOME = "https://api.central.example.com"
 

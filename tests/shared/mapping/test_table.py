@@ -11,24 +11,8 @@ from hypothesis import strategies as st
 
 from shared.errors import SkipRecord
 from shared.http.body import BrokenObject
-from shared.mapping.table import (
-    MOST_ENTRIES,
-    Field,
-    Mapper,
-    boolean,
-    const,
-    count,
-    document,
-    entries,
-    first,
-    first_time,
-    mapped_fields,
-    named,
-    part,
-    record,
-    text,
-    texts,
-)
+from shared.mapping.conversions import MOST_ENTRIES, boolean, count, entries, named, part, text, texts
+from shared.mapping.table import Field, Mapper, const, document, first, first_time, mapped_fields, record
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64) | st.floats(allow_nan=False) | st.text(),

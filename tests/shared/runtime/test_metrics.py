@@ -11,13 +11,12 @@ import pytest
 import requests_mock
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
-from shared.devices.round import Counts
 from shared.errors import ConnectorError
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous
-from shared.runtime.metrics import Rounds
+from shared.runtime.metrics import Counts, Rounds
 
-PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
+PAGE = Path(__file__).parents[3] / "docs" / "operating.md"
 
 
 class Connector:

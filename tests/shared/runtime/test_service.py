@@ -22,7 +22,8 @@ from sekoia_automation.module import Module
 from sekoia_automation.trigger import LivenessHandler
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
-from shared.runtime.service import Backoff, Service, _QuietLivenessHandler
+from shared.runtime.backoff import Backoff
+from shared.runtime.service import Service, _QuietLivenessHandler
 from shared.runtime.settings import HttpsUrl, ModuleSettings, Secret
 from tests.shared.loopback import until
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from sekoia_automation.exceptions import ModuleConfigurationError, TriggerConfigurationError
 
+from shared.http.urls import https_url, origin_url
 from shared.runtime.settings import (
     DeviceConnectorConfiguration,
     HttpsUrl,
@@ -17,8 +18,6 @@ from shared.runtime.settings import (
     Secret,
     configuration_error,
     default,
-    https_url,
-    origin_url,
 )
 
 SECRET = "s3cr3t-t0k3n"
