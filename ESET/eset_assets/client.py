@@ -75,7 +75,7 @@ class EsetClient:
         try:
             self._read_groups()
         except ConnectorError as error:
-            if error.everywhere or error.status in (401, 429):  # the devices would be refused too
+            if error.ends_round or error.status in (401, 429):  # the devices would be refused too
                 raise
             self._warn(f"The device groups could not be read; those known so far stand in. {error}")
         if self._file and self._file.read() != dict(self._groups):

@@ -125,7 +125,7 @@ class AssetDelivery:
             else:
                 self._failed = True
                 if isinstance(error, ActionNeeded | TryAgain):  # not the batch, the way to the platform
-                    error.everywhere = True
+                    error.ends_round = True
                 settled.set_exception(error)
         else:
             if task and self._follow_tasks:

@@ -102,7 +102,7 @@ class ChangeDelivery:
             self._tell(_name(event), event)
         except ConnectorError as error:
             self._failure = error
-            error.everywhere = True  # not this device, the way to the platform
+            error.ends_round = True  # not this device, the way to the platform
             raise
 
     def _say_how_many(self) -> None:

@@ -173,7 +173,7 @@ class DevicePolling(Service):
                     self._collect(scope)
                 self._behind.discard(scope.key)
             except ConnectorError as error:
-                if scope == WHOLE or error.everywhere or error.status == 429:  # a rate is the credential's
+                if scope == WHOLE or error.ends_round or error.status == 429:  # a rate is the credential's
                     raise
                 failures.append(scope.name)
                 self.log(f"{scope.name}: {error} The others go on.", level="error")

@@ -95,7 +95,7 @@ class Refusals(Generic[Key]):
             self._errors[key] = error
         if self._whole >= _MOST_WHOLE and self._ended is None:
             self._ended = _too_many(error)
-            self._ended.everywhere = True
+            self._ended.ends_round = True
             raise self._ended
 
     def beside(self, error: ConnectorError) -> ConnectorError:

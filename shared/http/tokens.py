@@ -75,7 +75,7 @@ class FetchedToken(AuthBase):
                 try:
                     token = self._fetch()
                 except ConnectorError as error:
-                    error.everywhere = True  # every call needs it
+                    error.ends_round = True  # every call needs it
                     raise
                 self._cache["token"] = token
         return token

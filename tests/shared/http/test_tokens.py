@@ -227,4 +227,4 @@ def test_a_failed_fetch_fails_all_there_is_to_read() -> None:
 
     with pytest.raises(ActionNeeded) as caught:
         FetchedToken(fetch).token()
-    assert caught.value.everywhere
+    assert caught.value.ends_round
