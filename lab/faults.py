@@ -59,13 +59,17 @@ class Html(Fault):
 
 @dataclass(frozen=True)
 class RateLimited(Fault):
-    """429; `retry_after` is seconds, an HTTP date, or None for no header. As a gateway's HTML unless `html` is off."""
+    """429; `retry_after` is seconds, an epoch, an HTTP date, or None for no such header; `reset` is a rate limit's header with
+    its value. As a gateway's HTML unless `html` is off.
+    """
 
     retry_after: int | str | None = None
     html: bool = True
+    reset: tuple[str, str] | None = None
 
     def answer(self) -> Response:
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        headers.update([self.reset] if self.reset else [])
         if self.html:
             return Response(_PAGE.format(title="429 Too Many Requests"), 429, headers, content_type="text/html")
         return Response('{"error":"too many requests"}', 429, headers, content_type="application/json")

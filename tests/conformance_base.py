@@ -104,10 +104,17 @@ class ConnectorConformance:
                 rig.cycle()
             assert not elsewhere.calls
 
-    @pytest.mark.parametrize("form", ["seconds", "date"])
+    @pytest.mark.parametrize("form", ["seconds", "date", "epoch", "reset", "reset as an epoch"])
     def test_a_429_waits_what_was_asked(self, rig: Rig, form: str) -> None:
-        asked = 2 if form == "seconds" else format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
-        rig.console.fault(RateLimited(asked), match=self.list_route, skip=1)
+        soon = datetime.now(UTC) + timedelta(seconds=3)
+        limited = {
+            "seconds": RateLimited(2),
+            "date": RateLimited(format_datetime(soon, usegmt=True)),
+            "epoch": RateLimited(int(soon.timestamp())),
+            "reset": RateLimited(reset=("X-Rate-Limit-Reset", "2")),
+            "reset as an epoch": RateLimited(reset=("X-RateLimit-Reset", str(int(soon.timestamp())))),
+        }
+        rig.console.fault(limited[form], match=self.list_route, skip=1)
         rig.cycle()
         first, second = [call.at for call in rig.console.calls_to(self.list_route)][1:3]
         assert 1.0 <= second - first < 6
