@@ -135,6 +135,16 @@ class WrongShape(Fault):
 
 
 @dataclass(frozen=True)
+class Made(Fault):
+    """A 200 with JSON that is made anew for each call: the pages of a list without an end, for example."""
+
+    make: Callable[[], Any]
+
+    def answer(self) -> Response:
+        return Response(orjson.dumps(self.make()), 200, content_type="application/json")
+
+
+@dataclass(frozen=True)
 class Redirect(Fault):
     """302 to another place, perhaps on another host."""
 
@@ -196,6 +206,16 @@ class Faults:
                 if striking.times <= 0:
                     self._armed.remove(striking)
             return striking
+
+
+def long_pages(route: str, records: int) -> Match:
+    """The calls to a route that ask for a page of more records than this: those that a console may be too weak to serve."""
+
+    def concerned(call: Request) -> bool:
+        asked = call.args.get("limit") or call.args.get("pageSize") or "0"
+        return call.endpoint == route and int(asked) > records
+
+    return concerned
 
 
 def _cut(how: str) -> Response:

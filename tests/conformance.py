@@ -21,7 +21,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from lab.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated, WrongShape
 from lab.platform import LocalPlatform
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
-from shared.http import pages
 from shared.mapping.table import paths_of
 from shared.times import epoch
 from tests.conformance_base import ConnectorConformance, until
@@ -84,18 +83,6 @@ class DeviceConformance(ConnectorConformance):
         assert len(rig.console.calls_to(self.list_route)) == math.ceil(35 / rig.page_size)
         assert set(rig.platform.deliveries.values()) == {1}
         assert not rig.platform.refused
-
-    def test_the_next_page_is_asked_for_before_a_long_one_is_parsed(
-        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A walk took the parsing of each page longer; a wrong guess would take a call more."""
-        guesses, guess = [], pages._guess
-        monkeypatch.setattr(pages, "_LONG", 0)
-        monkeypatch.setattr(pages, "_guess", lambda *told: guesses.append(guess(*told)) or guesses[-1])
-        rig.cycle()
-        asked = len(rig.console.calls_to(self.list_route))
-        assert asked == math.ceil(35 / rig.page_size)
-        assert sum(position is not None for position in guesses) == asked - 1
 
     def test_the_table_names_all_that_it_reads(self, rig: Rig) -> None:
         """What nothing names is not parsed: it would be missing in every event, and in no test of the mapper."""

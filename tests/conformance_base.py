@@ -15,7 +15,20 @@ from typing import Any, ClassVar
 
 import pytest
 
-from lab.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated
+from lab.faults import (
+    Empty,
+    Fault,
+    Hang,
+    Html,
+    Made,
+    RateLimited,
+    Redirect,
+    Reset,
+    Status,
+    Truncated,
+    WrongShape,
+    long_pages,
+)
 from lab.modules import LabModule
 from lab.platform import LocalPlatform
 from lab.preview import read_devices
@@ -126,6 +139,36 @@ class ConnectorConformance:
             rig.cycle()
         assert caught.value.retry_after == 120
         assert len(rig.console.calls_to(self.list_route)) == 1
+
+    @pytest.mark.parametrize("page", [0, 1])
+    def test_an_error_in_a_200_is_not_an_empty_list(self, rig: Rig, page: int) -> None:
+        """`{"errors": [...], "data": []}` counted as "0 devices, all well"."""
+        failed = {**self.page_without_end, "errors": [{"message": "shard 3 is down"}]}
+        rig.console.fault(WrongShape(failed), match=self.list_route, skip=page)
+        with pytest.raises(UnexpectedReply, match=r"reported an error.*\(shard 3 is down\)"):
+            rig.cycle()
+        self.assert_cursor_not_ahead(rig)
+        rig.cycle()
+        assert not self.undelivered(rig)
+
+    @pytest.mark.parametrize("fault", [Status(504), Reset(), Truncated(), "a body over the bound"], ids=repr)
+    def test_a_page_too_heavy_to_serve_is_read_in_smaller_ones(
+        self, rig: Rig, fault: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It was asked for at the same size forever."""
+        rig.page_size = 40
+        too_long = long_pages(self.list_route, 10)
+        if isinstance(fault, Fault):
+            rig.console.fault(fault, match=too_long, times=None)
+        else:
+            rig.console.fault(Made(lambda: "x" * 1_000_000), match=too_long, times=None)
+            monkeypatch.setattr("shared.http.body.MAX_BYTES", 500_000)
+        rig.cycle()
+        assert not self.undelivered(rig)
+        asked = [
+            call.query.get("limit") or call.query.get("pageSize") for call in rig.console.calls_to(self.list_route)
+        ]
+        assert {"40", "20", "10"} <= set(asked)
 
     @pytest.mark.parametrize("fault", HEALED, ids=repr)
     @pytest.mark.parametrize("page", [0, 1, 3])
