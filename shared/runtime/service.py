@@ -24,6 +24,7 @@ from sekoia_automation.trigger import LivenessHandler, Trigger
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http.session import Patience
+from shared.runtime import sdk
 from shared.runtime.backoff import Backoff
 from shared.runtime.metrics import Counts, Rounds
 from shared.runtime.settings import configuration_error
@@ -38,6 +39,11 @@ class ConnectorModule(Module):
 
     if TYPE_CHECKING:
         configuration: Any  # a subclass annotates it with its settings, and the SDK validates into that type
+
+    def register(self, item: Any, name: str = "") -> None:
+        for registered in (type(self), item):
+            sdk.require(registered)
+        super().register(item, name)
 
     def init_sentry(self) -> None:
         super().init_sentry()
