@@ -22,6 +22,7 @@ from lab.kinds import DEVICES
 from lab.library import CATEGORIES
 from lab.modules import MODULES, ROOT, LabModule, device_modules
 from lab.results import trigger_file
+from shared.assets import DeviceConnector
 from shared.settings import DeviceChangesConfiguration, DeviceConnectorConfiguration, EventConnectorConfiguration
 
 VENDOR_PACKAGES = {module.package for module in MODULES.values()}
@@ -183,6 +184,14 @@ def test_main_registers_the_command_and_the_validator(module: LabModule) -> None
     assert [(name.id, command.value) for name, command in zip(items, items, strict=True)] == expected
     [validator] = registered["module.register_account_validator"]
     assert validator.id == module.validator.__name__
+
+
+@each_module
+def test_the_lab_maps_with_the_connectors_table_and_knows_its_kind(module: LabModule) -> None:
+    assert module.table() is module.connector.fields
+    assert (module.kind is DEVICES) == issubclass(module.connector, DeviceConnector)
+    assert module.folder == ROOT / module.name
+    assert {one.__module__.partition(".")[0] for one in module.classes() if one} == {module.package}
 
 
 @each_module
