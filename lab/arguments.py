@@ -70,7 +70,7 @@ def configured(module: LabModule, config: Path, people: Console) -> Any:
     from pydantic import ValidationError
     from sekoia_automation.exceptions import ModuleConfigurationError
 
-    from shared.settings import configuration_error
+    from shared.runtime.settings import configuration_error
 
     settings = json_object(config)
     try:

@@ -46,7 +46,7 @@ def compliance(event: Event) -> str:
 
 
 def _check_device(event: Event) -> None:
-    from shared import ocsf  # the SDK's models, which only those need who check an event
+    from shared.mapping import ocsf  # the SDK's models, which only those need who check an event
 
     ocsf.validate(event)
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from sekoia_automation.module import Module
 
     from lab.server import LocalServer
-    from shared.assets import DeviceConnector
-    from shared.changes import DeviceChanges
-    from shared.events import EventConnector
-    from shared.mapping import Field, Mapper
-    from shared.validator import ConnectionTest
+    from shared.alerts.connector import EventConnector
+    from shared.devices.inventory import DeviceConnector
+    from shared.devices.playbooks import DeviceChanges
+    from shared.mapping.table import Field, Mapper
+    from shared.runtime.connection_test import ConnectionTest
 
 
 class Console(Protocol):
@@ -83,7 +83,7 @@ class LabModule:
 
     def mapper(self) -> Mapper:
         """The vendor's table, ready to run; nothing of the connector is imported for it."""
-        from shared.mapping import Mapper
+        from shared.mapping.table import Mapper
 
         return Mapper(self.table())
 

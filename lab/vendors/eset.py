@@ -10,7 +10,7 @@ from lab.registration import Classes, LabModule
 
 if TYPE_CHECKING:
     from lab.consoles.eset import SimulatedEset
-    from shared.mapping import Field
+    from shared.mapping.table import Field
 
 
 def _classes() -> Classes:

@@ -8,7 +8,7 @@ from lab.registration import Classes, LabModule
 
 if TYPE_CHECKING:
     from lab.consoles.harfanglab import SimulatedHarfangLab
-    from shared.mapping import Field
+    from shared.mapping.table import Field
 
 
 def _classes() -> Classes:
