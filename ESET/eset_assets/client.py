@@ -15,7 +15,6 @@ from pydantic import SecretStr
 from pyrate_limiter import Duration, RequestRate
 
 from shared.errors import ConnectorError
-from shared.http.body import Parse, parse
 from shared.http.deferred import call_deferred
 from shared.http.oauth import PasswordGrant, granted
 from shared.http.pages import Listing, Pages, PageSize, collect, follow
@@ -62,7 +61,7 @@ class EsetClient:
     PAGE_SIZE = 1000  # the documented maximum
 
     def __init__(self, session: ApiSession, page_size: int | None = None, *, paths: Iterable[str] = ()) -> None:
-        self._session = session
+        self._session, self._call = session, partial(_call, session)
         self._parse = selection(paths, "parentGroupUuid")
         self._size, self._group_size = PageSize(page_size or self.PAGE_SIZE), PageSize(self.PAGE_SIZE)
         self._groups: dict[str, str] = {}  # name by uuid
@@ -88,20 +87,14 @@ class EsetClient:
             self._warn(f"The device groups could not be read; those known so far stand in. {error}")
         if self._file and self._file.read() != self._groups:
             self._file.write(self._groups)
-        yield from self._list(DEVICES, self._size, self._parse, partial(with_group, groups=self._groups))
+        with_its_group = partial(with_group, groups=self._groups)
+        yield from follow(
+            self._session, DEVICES, {}, self._size, call=self._call, parse=self._parse, complete=with_its_group
+        )
 
     def _read_groups(self) -> None:
-        self._groups = collect(self._session.who, self._list(GROUPS, self._group_size), named_group)
-
-    def _list(
-        self,
-        listing: Listing,
-        size: PageSize,
-        parse: Parse = parse,
-        complete: Callable[[Any], object] | None = None,
-    ) -> Pages:
-        call = partial(_call, self._session)
-        return follow(self._session, listing, {}, size, call=call, parse=parse, complete=complete)
+        pages = follow(self._session, GROUPS, {}, self._group_size, call=self._call)
+        self._groups = collect(self._session.who, pages, named_group)
 
 
 def named_group(group: Any) -> tuple[str, str] | None:
