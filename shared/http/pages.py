@@ -42,9 +42,10 @@ Pages = Generator[Page, None, None]
 class Listing:
     """A list of a vendor: `GET path`, with the maximum of records a page as the parameter `size`.
 
-    `records`: the key of the records. `total`, `max_size`: paths of the number of rows and of the longest page, where they are reported. `any_size`: the
-    query of a next page stays good with another page size. `absent_is_empty`: protobuf's JSON leaves an empty list out.
-    `bare`: some servers answer with the records alone, all of them. `held`: pages are kept in memory together.
+    `records`: the key of the records. `total`, `max_size`: paths of the number of rows and of the longest page, where they
+    are reported. `any_size`: the query of a next page stays good with another page size. `absent_is_empty`: protobuf's JSON
+    leaves an empty list out. `bare`: some servers answer with the records alone, all of them. `held`: pages are kept in
+    memory together.
     """
 
     path: str
@@ -62,34 +63,32 @@ class Listing:
         self, reply: Reply, *, first: bool, anew: bool = False, complete: Callable[[Any], object] | None = None
     ) -> Page:
         """The reply's page; UnexpectedReply when it holds no records and reports an error, or has no list of them."""
-        body = reply.json
-        records = (
-            body
-            if self.bare and isinstance(body, list)
-            else body.get(self.records, ...)
-            if isinstance(body, dict)
-            else ...
-        )
-        if not records or not isinstance(records, list):
-            if isinstance(body, dict) and body.get("errors"):
-                raise UnexpectedReply(
-                    f"{reply.who} reported an error instead of records{reply.reason}; nothing is concluded from it."
-                )
-            if records is ... and self.absent_is_empty and isinstance(body, dict) and not reply.reason:
-                records = []
-        if not isinstance(records, list):
-            raise UnexpectedReply(
-                f"{reply.who} sent a page without the list {self.records!r}{reply.reason}; nothing is concluded from it."
-            )
+        records = self._records_of(reply)
         total = value_at(reply, self.total, optional=True) if self.total else None
-        if (
-            type(total) is not int or total < len(records) or not (total or first)
-        ):  # 0 on a later page: not counted again
+        if type(total) is not int or total < len(records) or (total == 0 and not first):  # only the first page counts
             total = None
         if complete:
             for record in records:
                 complete(record)
         return Page(records, reply.date, total, reply.memory if self.held else 0, anew)
+
+    def _records_of(self, reply: Reply) -> list[Any]:
+        body = reply.json
+        if self.bare and isinstance(body, list):
+            return body
+        fields = body if isinstance(body, dict) else {}
+        records = fields.get(self.records)
+        if fields.get("errors") and not records:
+            raise UnexpectedReply(
+                f"{reply.who} reported an error instead of records{reply.reason}; nothing is concluded from it."
+            )
+        if self.absent_is_empty and isinstance(body, dict) and self.records not in body and not reply.reason:
+            return []
+        if not isinstance(records, list):
+            raise UnexpectedReply(
+                f"{reply.who} sent a page without the list {self.records!r}{reply.reason}; nothing is concluded from it."
+            )
+        return records
 
 
 class PageSize:
