@@ -71,8 +71,9 @@ class Storage:
         self._server.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service() -> Iterator[Storage]:
+    """One a process: what moto stores is kept when its server stops."""
     service = Storage()
     yield service
     service.stop()
