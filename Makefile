@@ -32,7 +32,7 @@ test: venv ## Run the tests that guard the promises (some minutes)
 test-all: venv ## Run the tests that make test leaves out: more forms and full length (some minutes more)
 	@$(PYTEST) $(WORKERS) -m "slow and not timing"
 
-timing: venv ## Run the tests whose subject is seconds, one at a time, on a quiet machine (two minutes)
+timing: venv ## Run the tests whose subject is seconds, one at a time, on a quiet machine (four minutes)
 	@$(PYTEST) -m timing
 
 faults: venv ## Run the whole fault matrix, all crashes and all hostile consoles (half an hour)
