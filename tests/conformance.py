@@ -322,7 +322,7 @@ class DeviceConformance(ConnectorConformance):
 
     def test_health_tells_of_a_round_that_hangs(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         """It answered 200 for ever."""
-        monkeypatch.setattr("shared.devices.polling._HUNG", 0.3)
+        monkeypatch.setattr("shared.runtime.service.HUNG", 0.3)
         rig.console.fault(Hang(1.5), match=self.list_route, skip=1)
         with rig.running() as connector:
             assert connector.is_alive()

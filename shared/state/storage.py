@@ -15,11 +15,28 @@ from typing import Any
 import orjson
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
+from sekoia_automation import storage
+from tenacity import stop_after_attempt
 
 from shared.errors import TryAgain
 
 _STORAGE_ERRORS = (OSError, BotoCoreError, ClientError, Boto3Error)
 _UNREAD = b"(never read)"
+
+
+storage.get_s3_data_path.__wrapped__.retry.stop = stop_after_attempt(1)  # type: ignore[attr-defined] # not ten, deaf to a stop
+
+
+def opened_data_path() -> Path:
+    """The folder or bucket that the platform gives the module for its state; TryAgain when it cannot be opened."""
+    try:
+        return storage.get_data_path()
+    except (*_STORAGE_ERRORS, ValueError) as error:
+        why = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        why = str(error).rstrip(".") if isinstance(error, ValueError) else why
+        raise TryAgain(
+            f"The connector cannot open its storage: {why}. Check the object storage: reachability, credentials, bucket."
+        ) from None
 
 
 def is_local(path: Path) -> bool:

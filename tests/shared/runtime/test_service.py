@@ -10,21 +10,23 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import HTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import requests
 import requests_mock
 from sekoia_automation.module import Module
-from sekoia_automation.trigger import LivenessHandler
 
+from lab.process import claimed_port
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.runtime.backoff import Backoff
-from shared.runtime.service import Service, _QuietLivenessHandler
+from shared.runtime.ports import HealthHandler, Port
+from shared.runtime.service import Service
 from shared.runtime.settings import HttpsUrl, ModuleSettings, Secret
+from tests.clock import Clock
 from tests.shared.loopback import until
 
 PLATFORM = "https://platform.example"
@@ -108,10 +110,10 @@ def logged(platform: requests_mock.Mocker) -> list[tuple[str, str]]:
 class Running(ExitStack):
     """A service's method in a thread, stopped and joined at the end."""
 
-    def __init__(self, service: SomeService, method: str = "run") -> None:
+    def __init__(self, service: SomeService) -> None:
         super().__init__()
         self.service = service
-        self.thread = Thread(target=getattr(service, method))
+        self.thread = Thread(target=service.execute)
         self.thread.start()
         self.callback(self.end)
 
@@ -203,8 +205,8 @@ def test_no_failure_ends_the_loop_and_each_is_told(
     service.rounds = [error, error]
     with Running(service):
         until(lambda: service.cycles == 3)
-    said = str(error) if isinstance(error, ConnectorError) else "Internal error: KeyError."
-    assert any(level == "error" and line.startswith(f"{said} Next try in ") for level, line in logged(platform))
+    said = f"{error if isinstance(error, ConnectorError) else 'Internal error: KeyError.'} Next try in "
+    until(lambda: any(level == "error" and line.startswith(said) for level, line in logged(platform)))
     assert service.last_error is None
 
 
@@ -245,7 +247,7 @@ def test_the_secrets_are_there_before_the_first_round(make: Callable[..., SomeSe
     service = make()
     seen: list[str] = []
     service.rounds = [lambda: seen.append(service.module.configuration.api_token.get_secret_value())]
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: seen)
     assert seen == [SECRET]
 
@@ -264,7 +266,7 @@ def test_a_start_without_secrets_is_said_and_tried_again(
     good = {"json": {"value": {"api_token": SECRET}}}
     platform.get(f"{PLATFORM}/secrets", [failure, failure, good])
     service = make()
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: service.at)
     assert any("did not hand out the module's secrets" in line for _, line in logged(platform))
     assert all(SECRET not in line and "platform-token" not in line for _, line in logged(platform))
@@ -276,7 +278,7 @@ def test_secrets_that_are_null_leave_the_configuration_as_it_is(
 ) -> None:
     platform.get(f"{PLATFORM}/secrets", json=answer)
     service = make()
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: service.at)
     assert service.module.configuration.api_token.get_secret_value() == ""
     assert logged(platform) == []
@@ -286,7 +288,7 @@ def test_a_wrong_configuration_is_said_in_words_and_looked_at_again(
     make: Callable[..., SomeService], platform: requests_mock.Mocker
 ) -> None:
     service = make({"url": f"http://{SECRET}.example", "api_token": SECRET})
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: service.cycles >= 2)
     assert service.at == []
     assert service.last_error is not None
@@ -299,7 +301,7 @@ def test_a_stop_ends_the_wait_for_a_start(make: Callable[..., SomeService], plat
     platform.get(f"{PLATFORM}/secrets", status_code=503)
     service = make()
     service.backoff = Backoff()
-    with Running(service, "execute") as running:
+    with Running(service) as running:
         until(lambda: service.last_error)
         assert running.end() < 1
 
@@ -329,20 +331,19 @@ def test_a_port_that_is_taken_is_what_is_said(
         {"text": "<html>", "status_code": 404},
     ],
 )
-def test_a_platform_that_takes_no_logs_stops_nothing_and_gets_them_later(
+def test_lines_that_the_platform_did_not_accept_arrive_with_the_last_ones(
     make: Callable[..., SomeService], platform: requests_mock.Mocker, failure: dict[str, Any]
 ) -> None:
     """The SDK tries ten times while the work waits, and then raises into it."""
-    platform.post(f"{PLATFORM}/logs", [failure, failure, {"json": {}}])
+    platform.post(f"{PLATFORM}/logs", [failure, {"json": {}}])
     service = make()
-    began = time.monotonic()
-    service.log("first", level="error")
-    service.log("second", level="error")
-    service.log("third", level="error")
-    assert time.monotonic() - began < 0.5
-    last = platform.request_history[-1].json()["logs"]
-    assert [line["message"] for line in last] == ["first", "second", "third"]
-    assert service._logs == []
+    service.rounds = [lambda: [service.log(line, level="error") for line in ("first", "second", "third")]]
+    with Running(service):
+        until(lambda: service.cycles == 1)
+        until(lambda: logged(platform))
+    refused, *accepted = [[line["message"] for line in call.json()["logs"]] for call in platform.request_history[1:]]
+    assert sorted(line for lines in accepted for line in lines) == ["first", "second", "third"]
+    assert set(refused) <= {"first", "second", "third"}
 
 
 def test_logging_without_an_address_for_logs_raises_nothing(
@@ -350,39 +351,102 @@ def test_logging_without_an_address_for_logs_raises_nothing(
 ) -> None:
     service = make()
     monkeypatch.delenv("URL_LOGS")
-    service.log("a line", level="error")
+    monkeypatch.delenv("URL_CALLBACK")
+    service.rounds = [lambda: service.log("a line", level="error")]
+    with Running(service):
+        until(lambda: service.cycles == 1)
+    assert service.last_error is None
 
 
-def test_lines_nobody_takes_are_kept_up_to_a_bound(
+def test_nothing_is_posted_when_nothing_was_logged(
     make: Callable[..., SomeService], platform: requests_mock.Mocker
 ) -> None:
-    """A platform that is down for a week must not fill the memory."""
-    platform.post(f"{PLATFORM}/logs", status_code=503)
     service = make()
-    service._logs = [{"message": str(n)} for n in range(20_000)]
-    service._send_logs_to_api()
-    assert len(service._logs) == 5_000
-    assert service._logs[-1] == {"message": "19999"}
+    with Running(service):
+        until(lambda: service.cycles == 1)
+    assert logged(platform) == []
 
 
-def test_nothing_to_say_is_not_posted(make: Callable[..., SomeService], platform: requests_mock.Mocker) -> None:
-    make()._send_logs_to_api()
-    assert platform.call_count == 0
+# --- the ports
+
+
+@pytest.fixture
+def ports(make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+    """A service's ports, open: `/health` and metrics."""
+    with ExitStack() as claims:
+        numbers = [claimed_port(claims) for _ in range(2)]
+        for name, number in zip(("LIVENESS_PORT", "METRICS_PORT"), numbers, strict=True):
+            monkeypatch.setenv(name, str(number))
+        service = make()
+        service.start_monitoring()
+        yield [("127.0.0.1", number) for number in numbers]
+        service.stop_monitoring()
+
+
+@pytest.mark.parametrize(("which", "path", "expected"), [(0, "health", "cycles"), (1, "metrics", "sekoia_connector")])
+def test_a_port_answers_although_other_clients_are_connected_and_send_nothing(
+    ports: list[tuple[str, int]], which: int, path: str, expected: str
+) -> None:
+    """One idle connection made every probe time out: the SDK's servers serve one client after the other."""
+    with ExitStack() as idle:
+        for _ in range(20):
+            idle.enter_context(socket.create_connection(ports[which]))
+        host, number = ports[which]
+        with urlopen(f"http://{host}:{number}/{path}", timeout=5) as answer:
+            assert expected in answer.read().decode()
+
+
+def test_an_idle_connection_is_closed_after_a_while(
+    ports: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would keep a thread."""
+    monkeypatch.setattr("shared.runtime.ports.IDLE", 0.1)
+    with socket.create_connection(ports[0]) as idle:
+        idle.settimeout(10)
+        assert idle.recv(1) == b""
+
+
+def test_a_port_looks_up_no_name(ports: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPServer looks up the name of the machine, which can hang, while the main thread waits."""
+
+    def hang(*_: Any) -> None:
+        raise AssertionError("a name was looked up")
+
+    monkeypatch.setattr(socket, "getfqdn", hang)
+    Port(("", 0), HealthHandler).server_close()
 
 
 def test_a_probe_that_does_not_wait_for_its_answer_leaves_no_traceback(
-    make: Callable[..., SomeService], capfd: pytest.CaptureFixture[str]
+    ports: list[tuple[str, int]], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """socketserver wrote one for each, while the process was busy with a large page."""
-    LivenessHandler.trigger = make()
-    with HTTPServer(("127.0.0.1", 0), _QuietLivenessHandler) as server:
-        for _ in range(3):
-            with socket.create_connection(server.server_address) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
-            server.handle_request()
-        with socket.create_connection(server.server_address) as probe:
+    for _ in range(3):
+        with socket.create_connection(ports[0]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
-            server.handle_request()
-            assert b"cycles" in probe.recv(4096)
+    with socket.create_connection(ports[0]) as probe:
+        probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
+        assert b"cycles" in b"".join(iter(lambda: probe.recv(4096), b""))
     assert capfd.readouterr().err == ""
+
+
+# --- alive
+
+
+def test_a_round_is_alive_while_it_gets_on_and_not_once_it_hangs(
+    make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, clock = make(), Clock(monkeypatch)
+    seen: list[bool] = []
+
+    def hang() -> None:
+        for pause in (7_000.0, 7_000.0, 7_300.0):
+            service.moving()
+            clock.now += pause
+            seen.append(service.is_alive())
+
+    service.rounds = [hang]
+    with Running(service):
+        until(lambda: service.cycles == 1)
+    assert seen == [True, True, False]
+    assert service.is_alive(), "between rounds nothing hangs"
