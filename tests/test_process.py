@@ -175,7 +175,9 @@ def test_a_process_whose_object_storage_is_away_at_the_start_says_so_and_starts_
         away = claimed_port(claims)
         rig.environment |= {**storage.environment, "AWS_S3_ENDPOINT_URL": f"http://127.0.0.1:{away}"}
         with rig.process() as process:
-            until(lambda: lines(rig, "The connector cannot open its storage: EndpointConnectionError."), 30)
+            until(
+                lambda: lines(rig, "The connector cannot open its storage: Could not connect to the endpoint URL"), 30
+            )
             assert "cannot open its storage" in (process.health() or {})["last_error"]
             back = Storage(away)
             try:

@@ -13,27 +13,21 @@ from types import TracebackType
 from typing import Any
 
 import orjson
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
-from sekoia_automation import storage
-from tenacity import stop_after_attempt
 
 from shared.errors import TryAgain
 
-_STORAGE_ERRORS = (OSError, BotoCoreError, ClientError, Boto3Error)
 _UNREAD = b"(never read)"
-
-
-storage.get_s3_data_path.__wrapped__.retry.stop = stop_after_attempt(1)  # type: ignore[attr-defined] # not ten, deaf to a stop
 
 
 def opened_data_path() -> Path:
     """The folder or bucket that the platform gives the module for its state; TryAgain when it cannot be opened."""
+    from sekoia_automation import storage  # noqa: PLC0415 - imports boto3
+
+    storage.get_s3_data_path.__wrapped__.retry.stop = lambda _: True  # type: ignore[attr-defined] # one try: the SDK's ten take a minute
     try:
         return storage.get_data_path()
-    except (*_STORAGE_ERRORS, ValueError) as error:
-        why = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-        why = str(error).rstrip(".") if isinstance(error, ValueError) else why
+    except _storage_errors(ValueError) as error:  # the SDK raises it for a bucket that does not exist
+        why = str(error)[:200].rstrip(".")
         raise TryAgain(
             f"The connector cannot open its storage: {why}. Check the object storage: reachability, credentials, bucket."
         ) from None
@@ -52,7 +46,7 @@ def read_bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("read", path, error) from None
 
 
@@ -76,7 +70,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("write", path, error) from None
 
 
@@ -88,7 +82,7 @@ def append_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("write", path, error) from None
 
 
@@ -160,6 +154,14 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _storage_errors(*further: type[Exception]) -> tuple[type[Exception], ...]:
+    """What a failed read or write raises. Called only then: a client that names a file should not import boto3 for it."""
+    from boto3.exceptions import Boto3Error  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    return OSError, BotoCoreError, ClientError, Boto3Error, *further
 
 
 def _failed(verb: str, path: Path, error: Exception) -> TryAgain:
