@@ -17,7 +17,7 @@ from shared.http.session import ApiSession, Reply
 Entry = TypeVar("Entry")
 _SMALLEST = 10  # records: a page of so few shows whether the server works
 _IDLE_PAGES = 5  # in a row, without anything new: the list has no end
-_MAX_COLLECTED = 256 * 1024 * 1024  # bytes that the records of a list may take which is collected
+MAX_COLLECTED = 256 * 1024 * 1024  # bytes that the records of a list may take which is collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +223,8 @@ def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | N
             idle, memory = 0 if len(met) > before else idle + 1, memory + page.memory
             if idle == _IDLE_PAGES:
                 raise UnexpectedReply(f"{who} sent {idle} pages in a row without anything new; the list has no end.")
-            if memory > _MAX_COLLECTED:
-                most = _MAX_COLLECTED // (1024 * 1024)
+            if memory > MAX_COLLECTED:
+                most = MAX_COLLECTED // (1024 * 1024)
                 raise UnexpectedReply(
                     f"{who} sent a list that fills more than {most} MiB of memory; it was not read on."
                 )

@@ -16,7 +16,7 @@ INSIDE = {
         "register",
     },
     f"{_SDK}.module.ModuleItem": {
-        "_data_path", "_headers", "_send_request", "callback_url", "data_path", "execute", "log", "module",
+        "_data_path", "_ensure_data_path_set", "_headers", "_send_request", "callback_url", "data_path", "execute", "log", "module",
         "start_monitoring", "stop_monitoring", "token",
     },
     f"{_SDK}.trigger.Trigger": {

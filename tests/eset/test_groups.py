@@ -154,7 +154,7 @@ def test_groups_without_an_end_are_given_up_and_the_known_ones_stand_in(
     """They filled the memory: 2.5 GiB at page 18."""
     connector = rig.cycle()
     if new:
-        monkeypatch.setattr("shared.http.pages._MAX_COLLECTED", 100_000)
+        monkeypatch.setattr("shared.http.pages.MAX_COLLECTED", 100_000)
     numbers = itertools.count()
 
     def page() -> dict[str, Any]:

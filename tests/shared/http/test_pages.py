@@ -471,7 +471,7 @@ def test_a_list_whose_pages_bring_nothing_new_is_found_endless(records: list[Any
 
 def test_a_list_that_never_ends_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """ESET's groups took 2.5 GiB at page 18."""
-    monkeypatch.setattr(pages, "_MAX_COLLECTED", 1000)
+    monkeypatch.setattr(pages, "MAX_COLLECTED", 1000)
     number = 0
 
     def endless() -> Pages:

@@ -7,25 +7,27 @@ import json
 import signal
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import HTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import requests
 import requests_mock
 from sekoia_automation.module import Module
-from sekoia_automation.trigger import LivenessHandler
 
+from lab.process import claimed_port
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.runtime.backoff import Backoff
-from shared.runtime.service import Service, _QuietLivenessHandler
+from shared.runtime.ports import HealthHandler, Port
+from shared.runtime.service import Service
 from shared.runtime.settings import HttpsUrl, ModuleSettings, Secret
-from tests.shared.loopback import until
+from tests.clock import Clock
+from tests.waiting import HANGS, StopEvent, until
 
 PLATFORM = "https://platform.example"
 SECRET = "s3cr3t-t0k3n"
@@ -52,9 +54,17 @@ class SomeService(Service):
         super().__init__(module, data_path)
         self.rounds: list[Any] = []
         self.at: list[float] = []
+        self.stop_event: Any = self._stop_event
+
+    def keep_time(self, waits: int) -> None:
+        """From now on time passes in waits and where a round `takes` some; the stop comes in the wait of this number."""
+        self.stop_event = self._stop_event = StopEvent(after=waits)
+
+    def takes(self, seconds: float) -> None:
+        self.stop_event.now += seconds
 
     def cycle(self) -> None:
-        self.at.append(time.monotonic())
+        self.at.append(getattr(self.stop_event, "now", 0.0))
         act = self.rounds.pop(0) if self.rounds else None
         if isinstance(act, Exception):
             raise act
@@ -99,29 +109,39 @@ def make(
         signal.signal(number, handler)
 
 
+@pytest.fixture
+def timed(make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch) -> Callable[..., SomeService]:
+    """Makes a service in whose loop time passes as the test says; it is stopped in the wait of that number."""
+
+    def start(waits: int) -> SomeService:
+        service = make()
+        service.keep_time(waits)
+        monkeypatch.setattr("shared.runtime.service.time", SimpleNamespace(monotonic=lambda: service.stop_event.now))
+        return service
+
+    return start
+
+
 def logged(platform: requests_mock.Mocker) -> list[tuple[str, str]]:
     """What reached the platform, as (level, message)."""
-    posts = [call for call in platform.request_history if call.url == f"{PLATFORM}/logs"]
-    return [(line["level"], line["message"]) for call in posts for line in call.json()["logs"]]
+    calls = [call for call in platform.request_history if call.url == f"{PLATFORM}/logs"]
+    return [(line["level"], line["message"]) for call in calls for line in call.json()["logs"]]
 
 
 class Running(ExitStack):
     """A service's method in a thread, stopped and joined at the end."""
 
-    def __init__(self, service: SomeService, method: str = "run") -> None:
+    def __init__(self, service: SomeService) -> None:
         super().__init__()
         self.service = service
-        self.thread = Thread(target=getattr(service, method))
+        self.thread = Thread(target=service.execute)
         self.thread.start()
         self.callback(self.end)
 
-    def end(self) -> float:
-        """→ the seconds it took."""
-        began = time.monotonic()
+    def end(self) -> None:
         self.service.stop()
-        self.thread.join(5)
-        assert not self.thread.is_alive()
-        return time.monotonic() - began
+        self.thread.join(HANGS)
+        assert not self.thread.is_alive(), f"the service still runs {HANGS:.0f} s after the stop"
 
 
 # --- waiting after failures
@@ -155,42 +175,41 @@ def test_the_waits_of_a_whole_process_can_be_scaled_from_outside(
 # --- the loop
 
 
-def test_rounds_begin_a_frequency_apart_whatever_they_take(make: Callable[..., SomeService]) -> None:
-    service = make()
-    service.frequency = 0.2
-    service.rounds = [lambda: time.sleep(0.1)] * 3
-    with Running(service):
-        until(lambda: len(service.at) >= 4)
-    gaps = [later - earlier for earlier, later in zip(service.at, service.at[1:4], strict=False)]
-    assert gaps == pytest.approx([0.2] * len(gaps), abs=0.08)
+def test_rounds_begin_a_frequency_apart_whatever_they_take(timed: Callable[..., SomeService]) -> None:
+    service = timed(waits=3)
+    service.frequency = 60
+    service.rounds = [lambda: service.takes(20)] * 3
+    service.execute()
+    assert service.at == [0, 60, 120]
+    assert service.stop_event.waits == [40, 40, 40]
 
 
 def test_a_round_longer_than_the_frequency_is_followed_by_a_pause_all_the_same(
-    make: Callable[..., SomeService],
+    timed: Callable[..., SomeService],
 ) -> None:
-    service = make()
-    service.frequency = 0.01
-    service.rounds = [lambda: time.sleep(0.05)] * 2
-    with Running(service):
-        until(lambda: len(service.at) >= 3)
-    assert service.at[1] - service.at[0] >= 0.09
+    service = timed(waits=2)
+    service.frequency = 10
+    service.rounds = [lambda: service.takes(50)] * 2
+    service.execute()
+    assert service.stop_event.waits == [0.05, 0.05]
 
 
 def test_a_stop_ends_the_wait_for_the_next_round(make: Callable[..., SomeService]) -> None:
     service = make()
     with Running(service) as running:
         until(lambda: service.cycles == 1)
-        assert running.end() < 0.5
+        running.end()
     assert len(service.at) == 1
 
 
 def test_a_stop_ends_the_wait_after_a_failure(make: Callable[..., SomeService]) -> None:
     service = make()
-    service.backoff = Backoff()
+    service.backoff = Backoff(first=3600, most=3600)
     service.rounds = [TryAgain("down")]
     with Running(service) as running:
         until(lambda: service.last_error)
-        assert running.end() < 0.5
+        running.end()
+    assert len(service.at) == 1
 
 
 @pytest.mark.parametrize(
@@ -203,28 +222,25 @@ def test_no_failure_ends_the_loop_and_each_is_told(
     service.rounds = [error, error]
     with Running(service):
         until(lambda: service.cycles == 3)
-    said = str(error) if isinstance(error, ConnectorError) else "Internal error: KeyError."
-    assert any(level == "error" and line.startswith(f"{said} Next try in ") for level, line in logged(platform))
+    said = f"{error if isinstance(error, ConnectorError) else 'Internal error: KeyError.'} Next try in "
+    until(lambda: any(level == "error" and line.startswith(said) for level, line in logged(platform)))
     assert service.last_error is None
 
 
-def test_failures_in_a_row_wait_longer_and_a_good_round_begins_anew(make: Callable[..., SomeService]) -> None:
-    service = make()
-    service.backoff = Backoff(first=0.04, most=10, jitter=0)
-    service.frequency = 0.01
+def test_failures_in_a_row_wait_longer_and_a_good_round_begins_anew(timed: Callable[..., SomeService]) -> None:
+    service = timed(waits=5)
+    service.backoff = Backoff(first=30, most=900, jitter=0)
+    service.frequency = 100
     service.rounds = [TryAgain("1"), TryAgain("2"), TryAgain("3"), None, TryAgain("1 again")]
-    with Running(service):
-        until(lambda: len(service.at) >= 6)
-    gaps = [later - earlier for earlier, later in zip(service.at, service.at[1:], strict=False)]
-    assert gaps[:5] == pytest.approx([0.04, 0.08, 0.16, 0.05, 0.04], abs=0.03)
+    service.execute()
+    assert service.stop_event.waits == [30, 60, 120, 100, 30]
 
 
-def test_what_the_other_side_asked_to_wait_is_waited(make: Callable[..., SomeService]) -> None:
-    service = make()
-    service.rounds = [TryAgain("slow down", retry_after=0.3)]
-    with Running(service):
-        until(lambda: len(service.at) >= 2)
-    assert service.at[1] - service.at[0] >= 0.3
+def test_what_the_other_side_asked_to_wait_is_waited(timed: Callable[..., SomeService]) -> None:
+    service = timed(waits=1)
+    service.rounds = [TryAgain("slow down", retry_after=300)]
+    service.execute()
+    assert service.stop_event.waits == [300]
 
 
 def test_health_tells_the_rounds_and_the_last_error(make: Callable[..., SomeService]) -> None:
@@ -245,7 +261,7 @@ def test_the_secrets_are_there_before_the_first_round(make: Callable[..., SomeSe
     service = make()
     seen: list[str] = []
     service.rounds = [lambda: seen.append(service.module.configuration.api_token.get_secret_value())]
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: seen)
     assert seen == [SECRET]
 
@@ -264,7 +280,7 @@ def test_a_start_without_secrets_is_said_and_tried_again(
     good = {"json": {"value": {"api_token": SECRET}}}
     platform.get(f"{PLATFORM}/secrets", [failure, failure, good])
     service = make()
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: service.at)
     assert any("did not hand out the module's secrets" in line for _, line in logged(platform))
     assert all(SECRET not in line and "platform-token" not in line for _, line in logged(platform))
@@ -276,7 +292,7 @@ def test_secrets_that_are_null_leave_the_configuration_as_it_is(
 ) -> None:
     platform.get(f"{PLATFORM}/secrets", json=answer)
     service = make()
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: service.at)
     assert service.module.configuration.api_token.get_secret_value() == ""
     assert logged(platform) == []
@@ -286,7 +302,7 @@ def test_a_wrong_configuration_is_said_in_words_and_looked_at_again(
     make: Callable[..., SomeService], platform: requests_mock.Mocker
 ) -> None:
     service = make({"url": f"http://{SECRET}.example", "api_token": SECRET})
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: service.cycles >= 2)
     assert service.at == []
     assert service.last_error is not None
@@ -298,10 +314,11 @@ def test_a_wrong_configuration_is_said_in_words_and_looked_at_again(
 def test_a_stop_ends_the_wait_for_a_start(make: Callable[..., SomeService], platform: requests_mock.Mocker) -> None:
     platform.get(f"{PLATFORM}/secrets", status_code=503)
     service = make()
-    service.backoff = Backoff()
-    with Running(service, "execute") as running:
+    service.backoff = Backoff(first=3600, most=3600)
+    with Running(service) as running:
         until(lambda: service.last_error)
-        assert running.end() < 1
+        running.end()
+    assert service.at == []
 
 
 def test_a_port_that_is_taken_is_what_is_said(
@@ -329,20 +346,19 @@ def test_a_port_that_is_taken_is_what_is_said(
         {"text": "<html>", "status_code": 404},
     ],
 )
-def test_a_platform_that_takes_no_logs_stops_nothing_and_gets_them_later(
+def test_lines_that_the_platform_did_not_accept_arrive_with_the_last_ones(
     make: Callable[..., SomeService], platform: requests_mock.Mocker, failure: dict[str, Any]
 ) -> None:
     """The SDK tries ten times while the work waits, and then raises into it."""
-    platform.post(f"{PLATFORM}/logs", [failure, failure, {"json": {}}])
+    platform.post(f"{PLATFORM}/logs", [failure, {"json": {}}])
     service = make()
-    began = time.monotonic()
-    service.log("first", level="error")
-    service.log("second", level="error")
-    service.log("third", level="error")
-    assert time.monotonic() - began < 0.5
-    last = platform.request_history[-1].json()["logs"]
-    assert [line["message"] for line in last] == ["first", "second", "third"]
-    assert service._logs == []
+    service.rounds = [lambda: [service.log(line, level="error") for line in ("first", "second", "third")]]
+    with Running(service):
+        until(lambda: service.cycles == 1)
+        until(lambda: logged(platform))
+    refused, *accepted = [[line["message"] for line in call.json()["logs"]] for call in platform.request_history[1:]]
+    assert sorted(line for lines in accepted for line in lines) == ["first", "second", "third"]
+    assert set(refused) <= {"first", "second", "third"}
 
 
 def test_logging_without_an_address_for_logs_raises_nothing(
@@ -350,39 +366,102 @@ def test_logging_without_an_address_for_logs_raises_nothing(
 ) -> None:
     service = make()
     monkeypatch.delenv("URL_LOGS")
-    service.log("a line", level="error")
+    monkeypatch.delenv("URL_CALLBACK")
+    service.rounds = [lambda: service.log("a line", level="error")]
+    with Running(service):
+        until(lambda: service.cycles == 1)
+    assert service.last_error is None
 
 
-def test_lines_nobody_takes_are_kept_up_to_a_bound(
+def test_nothing_is_posted_when_nothing_was_logged(
     make: Callable[..., SomeService], platform: requests_mock.Mocker
 ) -> None:
-    """A platform that is down for a week must not fill the memory."""
-    platform.post(f"{PLATFORM}/logs", status_code=503)
     service = make()
-    service._logs = [{"message": str(n)} for n in range(20_000)]
-    service._send_logs_to_api()
-    assert len(service._logs) == 5_000
-    assert service._logs[-1] == {"message": "19999"}
+    with Running(service):
+        until(lambda: service.cycles == 1)
+    assert logged(platform) == []
 
 
-def test_nothing_to_say_is_not_posted(make: Callable[..., SomeService], platform: requests_mock.Mocker) -> None:
-    make()._send_logs_to_api()
-    assert platform.call_count == 0
+# --- the ports
+
+
+@pytest.fixture
+def ports(make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+    """A service's ports, open: `/health` and metrics."""
+    with ExitStack() as claims:
+        numbers = [claimed_port(claims) for _ in range(2)]
+        for name, number in zip(("LIVENESS_PORT", "METRICS_PORT"), numbers, strict=True):
+            monkeypatch.setenv(name, str(number))
+        service = make()
+        service.start_monitoring()
+        yield [("127.0.0.1", number) for number in numbers]
+        service.stop_monitoring()
+
+
+@pytest.mark.parametrize(("which", "path", "expected"), [(0, "health", "cycles"), (1, "metrics", "sekoia_connector")])
+def test_a_port_answers_although_other_clients_are_connected_and_send_nothing(
+    ports: list[tuple[str, int]], which: int, path: str, expected: str
+) -> None:
+    """One idle connection made every probe time out: the SDK's servers serve one client after the other."""
+    with ExitStack() as idle:
+        for _ in range(20):
+            idle.enter_context(socket.create_connection(ports[which]))
+        host, number = ports[which]
+        with urlopen(f"http://{host}:{number}/{path}", timeout=5) as answer:
+            assert expected in answer.read().decode()
+
+
+def test_an_idle_connection_is_closed_after_a_while(
+    ports: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would keep a thread."""
+    monkeypatch.setattr("shared.runtime.ports.IDLE", 0.1)
+    with socket.create_connection(ports[0]) as idle:
+        idle.settimeout(10)
+        assert idle.recv(1) == b""
+
+
+def test_a_port_looks_up_no_name(ports: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPServer looks up the name of the machine, which can hang, while the main thread waits."""
+
+    def hang(*_: Any) -> None:
+        raise AssertionError("a name was looked up")
+
+    monkeypatch.setattr(socket, "getfqdn", hang)
+    Port(("", 0), HealthHandler).server_close()
 
 
 def test_a_probe_that_does_not_wait_for_its_answer_leaves_no_traceback(
-    make: Callable[..., SomeService], capfd: pytest.CaptureFixture[str]
+    ports: list[tuple[str, int]], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """socketserver wrote one for each, while the process was busy with a large page."""
-    LivenessHandler.trigger = make()
-    with HTTPServer(("127.0.0.1", 0), _QuietLivenessHandler) as server:
-        for _ in range(3):
-            with socket.create_connection(server.server_address) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
-            server.handle_request()
-        with socket.create_connection(server.server_address) as probe:
+    for _ in range(3):
+        with socket.create_connection(ports[0]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
-            server.handle_request()
-            assert b"cycles" in probe.recv(4096)
+    with socket.create_connection(ports[0]) as probe:
+        probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
+        assert b"cycles" in b"".join(iter(lambda: probe.recv(4096), b""))
     assert capfd.readouterr().err == ""
+
+
+# --- alive
+
+
+def test_a_round_is_alive_while_it_gets_on_and_not_once_it_hangs(
+    make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, clock = make(), Clock(monkeypatch)
+    seen: list[bool] = []
+
+    def hang() -> None:
+        for pause in (7_000.0, 7_000.0, 7_300.0):
+            service.moving()
+            clock.now += pause
+            seen.append(service.is_alive())
+
+    service.rounds = [hang]
+    with Running(service):
+        until(lambda: service.cycles == 1)
+    assert seen == [True, True, False]
+    assert service.is_alive(), "between rounds nothing hangs"
