@@ -15,12 +15,12 @@ from typing import Any
 from pydantic import ValidationError
 from sekoia_automation.asset_connector import AssetConnector
 from sekoia_automation.asset_connector.models.connector import DefaultAssetConnectorConfiguration
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 from sekoia_automation.storage import PersistentJSON
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from lab.modules import MODULES
 from shared.errors import SkipRecord
-from shared.http import Patience
+from shared.http.session import Patience
 
 VENDOR: Any = MODULES[sys.argv[1]] if __name__ == "__main__" else None
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
-from shared.contents import changing_paths
-from shared.mapping import Field
+from shared.devices.contents import changing_paths
+from shared.mapping.table import Field
 
 Schema = dict[str, Any]
 _CHANGE: Schema = {

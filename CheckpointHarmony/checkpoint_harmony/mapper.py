@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.intake import as_text
-from shared.mapping import Field, Record, const, first_time, record
+from shared.alerts.intake import as_text
+from shared.mapping.conversions import Record, text
+from shared.mapping.table import Field, const, first_time, record
 from shared.times import epoch
-from shared.values import text
 
 DATES = ("event_timestamp", "backend_last_updated")
 

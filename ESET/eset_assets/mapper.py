@@ -10,11 +10,11 @@ import re
 from itertools import chain
 from typing import Any
 
-from shared import ocsf
 from shared.interfaces import UNKNOWN, WIRED, clean_ip, clean_ips, clean_mac, interfaces_of, typed
-from shared.mapping import Field, Record, const, first, record
+from shared.mapping import ocsf
+from shared.mapping.conversions import Record, boolean, described, entries, named_objects, part, text
+from shared.mapping.table import Field, const, first, record
 from shared.times import epoch
-from shared.values import boolean, described, entries, named_objects, part, text
 
 from .client import PARENT_GROUP
 

@@ -8,11 +8,21 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from shared import ocsf
 from shared.interfaces import WIRED, clean_ip, clean_mask, typed
-from shared.mapping import Field, Record, const, first, first_time, record
+from shared.mapping import ocsf
+from shared.mapping.conversions import (
+    MOST_ENTRIES,
+    Record,
+    boolean,
+    count,
+    described,
+    named_object,
+    named_objects,
+    part,
+    text,
+)
+from shared.mapping.table import Field, const, first, first_time, record
 from shared.times import epoch
-from shared.values import MOST_ENTRIES, boolean, count, described, named_object, named_objects, part, text
 
 _SERVERS = ("server", "dc", "domain controller", "domain_controller", "domaincontroller")
 _FIREWALL = "windows_self_protection_feature_firewall"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from shared import ocsf
 from shared.interfaces import clean_ip, clean_ips, clean_mac, interfaces_of, is_link_local, typed
-from shared.mapping import Field, Record, const, first, record
+from shared.mapping import ocsf
+from shared.mapping.conversions import Record, boolean, count, described, entries, lowered, named, text
+from shared.mapping.table import Field, const, first, record
 from shared.times import epoch
-from shared.values import boolean, count, described, entries, lowered, named, text
 
 _OTHER = ocsf.device_type("Other")
 _MACHINE_TYPES = {

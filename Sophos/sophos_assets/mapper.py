@@ -7,11 +7,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared import ocsf
 from shared.interfaces import clean_ips, clean_mac, preferred_ip
-from shared.mapping import Field, Record, const, first, record
+from shared.mapping import ocsf
+from shared.mapping.conversions import (
+    Record,
+    boolean,
+    described,
+    entries,
+    listed,
+    lowered,
+    named,
+    named_objects,
+    part,
+    text,
+)
+from shared.mapping.table import Field, const, first, record
 from shared.times import epoch
-from shared.values import boolean, described, entries, listed, lowered, named, named_objects, part, text
 
 from .client import TENANT_NAME
 
@@ -27,8 +38,7 @@ def machine(endpoint: Record) -> ocsf.Coded:
 
 def system(endpoint: Record) -> ocsf.Coded:
     """windows, linux, macos or android, in any case; any other → unknown; missing → by the system's name, else unknown."""
-    told = part(endpoint, "os")
-    return ocsf.system_of(told.get("platform"), told.get("name"), other="unknown")
+    return ocsf.system_of((told := part(endpoint, "os")).get("platform"), told.get("name"), other="unknown")
 
 
 def address(endpoint: Record) -> str | None:
@@ -37,10 +47,7 @@ def address(endpoint: Record) -> str | None:
 
 
 def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
-    """The n-th IPv4 address with the n-th MAC, then IPv6 addresses, then the further MACs; named eth0, eth1 … here.
-
-    Sophos lists addresses and MACs apart. An entry that is no address keeps its place, so that it moves no other's MAC.
-    """
+    """eth0, eth1 …: the n-th IPv4 address with the n-th MAC (what is left out keeps its place), IPv6 addresses, further MACs."""
     ipv4 = [ip for one in listed(endpoint.get("ipv4Addresses")) for ip in clean_ips(one) or (None,)]
     macs = [*map(clean_mac, listed(endpoint.get("macAddresses"))), *([None] * len(ipv4))]
     pairs = [*zip(ipv4, macs, strict=False), *((ip, None) for ip in clean_ips(endpoint.get("ipv6Addresses")))]
@@ -60,8 +67,8 @@ def groups(told: Any) -> list[dict[str, str]] | None:
 
 def organization(endpoint: Record) -> dict[str, str] | None:
     """The tenant; partners and organizations see its name, else it is named by its id."""
-    tenant = part(endpoint, "tenant")
-    return named(text(endpoint.get(TENANT_NAME)) or tenant.get("name"), tenant.get("id"))
+    told = part(endpoint, "tenant").get
+    return named(text(endpoint.get(TENANT_NAME)) or told("name"), told("id"))
 
 
 def compliant(overall: Any) -> bool | None:

@@ -11,12 +11,12 @@ from eset_assets.client import PARENT_GROUP, with_group
 from eset_assets.mapper import ESET_TO_DEVICE
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from lab.fleet.eset import eset_devices, eset_groups
 from shared.errors import SkipRecord
-from shared.fingerprints import fingerprint
-from shared.mapping import Mapper
+from shared.mapping.table import Mapper
+from shared.state.fingerprints import fingerprint
 from tests.json_values import scalars as json_scalars
 from tests.ocsf import assert_is_ocsf
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sentinelone_assets.mapper import AGENT_TO_DEVICE
 
-from shared.mapping import Mapper
+from shared.mapping.table import Mapper
 
 MAPPER = Mapper(AGENT_TO_DEVICE)
 

@@ -9,14 +9,14 @@ from typing import Any
 import orjson
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 from sentinelone_assets.connector import _updated_at
 from sentinelone_assets.mapper import AGENT_TO_DEVICE
 
 from shared.errors import SkipRecord
-from shared.fingerprints import fingerprint, key_of
-from shared.mapping import Mapper
-from shared.values import text
+from shared.mapping.conversions import text
+from shared.mapping.table import Mapper
+from shared.state.fingerprints import fingerprint, key_of
 from tests.json_values import numbers
 from tests.json_values import scalars as json_scalars
 

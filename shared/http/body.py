@@ -1,0 +1,141 @@
+"""The body of a reply: read within a bound, parsed, and its unreadable records marked."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import requests
+
+MAX_BYTES = 32 * 1024 * 1024  # decompressed
+MAX_SECONDS = 300.0  # a server that drips a byte a minute never trips the read timeout
+MAX_MEMORY = 480 * 1024 * 1024  # of its objects, as `memory_of` tells: twice what 32 MiB of devices take
+Parse = Callable[[bytes | bytearray], Any]  # a body → its JSON; raises ValueError when it is none
+_CHUNK = 256 * 1024
+MAX_PER_BYTE = 120  # bytes that one of a body takes: of `{},{},` the most
+_OBJECT, _ENTRY = 256, 96  # bytes that one takes at most, measured: an object with its first keys; each further value
+_NO_PUNCTUATION = bytes(set(range(256)) - set(b"{[,"))
+_MOST_NAMED = 100  # letters of what is told of a place
+
+
+class TooLarge(ValueError):
+    """The body goes beyond `MAX_BYTES`; what was read of it is dropped."""
+
+
+class TooSlow(ValueError):
+    """The body did not end within `MAX_SECONDS`."""
+
+
+class BrokenObject(dict[str, Any]):
+    """A JSON object holding what cannot be sent on (NaN, half of a surrogate pair). `field` is where, `reason` what."""
+
+    __slots__ = ("field", "reason")
+    field: str
+    reason: str
+
+
+def read(response: requests.Response) -> bytearray:
+    """The whole body, decompressed; raises TooLarge or TooSlow as soon as that is known, else what urllib3 raises.
+
+    Read as it arrives: a read that waits for a full chunk would wait as long as the server likes to drip.
+    """
+    started = time.monotonic()
+    body = bytearray()
+    while part := response.raw.read1(_CHUNK, decode_content=True):
+        body += part
+        if len(body) > MAX_BYTES:
+            raise TooLarge
+        if time.monotonic() - started > MAX_SECONDS:
+            raise TooSlow
+    return body
+
+
+def memory_of(body: bytes | bytearray) -> int:
+    """Bytes that a body takes when parsed, at most, told by its punctuation: `{"":0}` takes 40 times its length."""
+    punctuation = body.translate(None, _NO_PUNCTUATION)  # a value each
+    return len(body) + (_OBJECT - _ENTRY) * punctuation.count(b"{") + _ENTRY * len(punctuation)
+
+
+def fits(body: bytes | bytearray) -> bool:
+    """Whether its objects stay within `MAX_MEMORY`; those of a short body do, whatever it holds."""
+    return len(body) * MAX_PER_BYTE <= MAX_MEMORY or memory_of(body) <= MAX_MEMORY
+
+
+def parse(body: bytes | bytearray) -> Any:
+    """JSON → Python; raises ValueError when it is none.
+
+    What orjson refuses but `json` reads (NaN, Infinity, 1e999, a lone surrogate) must not cost a page: such a body is
+    read once more, and each object that holds such a value, at any depth, comes as a `BrokenObject`, which mapping
+    skips.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return _marked(json.loads(body, parse_constant=_not_a_number, parse_float=_finite, parse_int=_whole))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+class _NotANumber(str):
+    """Stands for NaN, Infinity or a number beyond a double's range until its object is marked."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, said: str) -> None:
+        self.reason = f"{said} is not a JSON number"
+
+
+_not_a_number = lru_cache(_NotANumber)
+
+
+def _finite(digits: str) -> float | _NotANumber:
+    number = float(digits)
+    return number if math.isfinite(number) else _not_a_number(digits[:20])
+
+
+def _whole(digits: str) -> float | _NotANumber:
+    """As orjson: what 64 bits do not hold is a float. `int` alone raises beyond 4,300 digits."""
+    return int(digits) if len(digits) <= 20 else _finite(digits)
+
+
+def _marked(value: Any) -> Any:
+    """`value` with each object that holds something unreadable replaced by a `BrokenObject`. In place: a copy would
+    take its memory twice."""
+    if isinstance(value, list):
+        for place, item in enumerate(value):
+            value[place] = _marked(item)
+    if not isinstance(value, dict):
+        return value
+    for key, item in value.items():
+        value[key] = _marked(item)
+    found = next(((key, why) for key, item in value.items() if (why := _why(key) or _why(item))), None)
+    if found is None:
+        return value
+    broken = BrokenObject(value)
+    broken.field, broken.reason = _printable(found[0]), found[1]
+    return broken
+
+
+def _why(value: Any) -> str:
+    """Why a marked value cannot be sent, or ""."""
+    if isinstance(value, _NotANumber):
+        return value.reason
+    if isinstance(value, BrokenObject):
+        return value.reason if ": " in value.reason else f"{value.field}: {value.reason}"
+    if isinstance(value, list):
+        return next((why for item in value if (why := _why(item))), "")
+    try:
+        return "" if not isinstance(value, str) else value.encode()[:0].decode()
+    except UnicodeEncodeError:
+        return "holds half of a surrogate pair, which is no text"
+
+
+def _printable(key: str) -> str:
+    return key[:_MOST_NAMED] if key.isascii() else key[:_MOST_NAMED].encode("ascii", "replace").decode()

@@ -1,0 +1,266 @@
+"""Reading a vendor's list page by page to its end, the next page prefetched, in smaller pages where they are too heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from shared.errors import ConnectorError, UnexpectedReply
+from shared.http import body as bodies
+from shared.http.paging import NextPage, Query, value_at
+from shared.http.session import ApiSession, Reply
+
+Entry = TypeVar("Entry")
+_SMALLEST = 10  # records: a page of so few shows whether the server works
+_IDLE_PAGES = 5  # in a row, without anything new: the list has no end
+MAX_COLLECTED = 256 * 1024 * 1024  # bytes that the records of a list may take which is collected
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of raw records, in the vendor's order. `date`: the vendor's clock when it answered, epoch seconds.
+
+    `total`: rows of the complete list, as reported with this page; None when it was not. `memory`: the bytes that the
+    records take at most, for lists that are `held`. `anew`: the walk begins again with this page, and records come again.
+    """
+
+    records: list[Any]
+    date: float | None = None
+    total: int | None = None
+    memory: int = 0
+    anew: bool = False
+
+
+Pages = Generator[Page, None, None]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list of a vendor: `GET path`, with the maximum of records a page as the parameter `size`.
+
+    `records`: the key of the records. `total`, `max_size`: paths of the number of rows and of the longest page, where they
+    are reported. `any_size`: the query of a next page stays good with another page size. `absent_is_empty`: protobuf's JSON
+    leaves an empty list out. `bare`: some servers answer with the records alone, all of them. `held`: pages are kept in
+    memory together.
+    """
+
+    path: str
+    records: str
+    next_page: NextPage
+    size: str
+    total: str = ""
+    max_size: str = ""
+    any_size: bool = False
+    absent_is_empty: bool = False
+    bare: bool = False
+    held: bool = False
+
+    def read(
+        self, reply: Reply, *, first: bool, anew: bool = False, complete: Callable[[Any], object] | None = None
+    ) -> Page:
+        """The reply's page; UnexpectedReply when it holds no records and reports an error, or has no list of them."""
+        records = self._records_of(reply)
+        total = value_at(reply, self.total, optional=True) if self.total else None
+        if type(total) is not int or total < len(records) or (total == 0 and not first):  # only the first page counts
+            total = None
+        if complete:
+            for record in records:
+                complete(record)
+        return Page(records, reply.date, total, reply.memory if self.held else 0, anew)
+
+    def _records_of(self, reply: Reply) -> list[Any]:
+        body = reply.json
+        if self.bare and isinstance(body, list):
+            return body
+        fields = body if isinstance(body, dict) else {}
+        records = fields.get(self.records)
+        if fields.get("errors") and not records:
+            raise UnexpectedReply(
+                f"{reply.who} reported an error instead of records{reply.reason}; nothing is concluded from it."
+            )
+        if self.absent_is_empty and isinstance(body, dict) and self.records not in body and not reply.reason:
+            return []
+        if not isinstance(records, list):
+            raise UnexpectedReply(
+                f"{reply.who} sent a page without the list {self.records!r}{reply.reason}; nothing is concluded from it."
+            )
+        return records
+
+
+class PageSize:
+    """Records to ask for in a page: fewer once a page was too heavy to serve, then doubled with each walk up to the maximum.
+
+    `longest`: the maximum where the server reports that a page may be so long, unless it then refuses one.
+    """
+
+    def __init__(self, maximum: int, longest: int = 0) -> None:
+        self.now = self._maximum = self._safe = maximum
+        self._longest = longest
+
+    def begin_walk(self) -> None:
+        self.now = min(self.now * 2, self._maximum)
+
+    def halve(self) -> None:
+        self.now = max(_SMALLEST, self.now // 2)
+
+    def allow(self, reported: Any) -> None:
+        """Longer pages, where the server reports that it serves them."""
+        longest = min(reported, self._longest) if type(reported) is int else 0
+        if self.now == self._maximum < longest:
+            self.now = self._maximum = longest
+
+    def withdraw(self) -> bool:
+        """Whether pages were longer because the server reported it; then they are no more."""
+        longer = self.now > self._safe
+        if longer:
+            self.now, self._maximum, self._longest = self._safe, self._safe, 0
+        return longer
+
+
+def follow(
+    session: ApiSession,
+    listing: Listing,
+    query: Query,
+    size: PageSize,
+    *,
+    call: Callable[..., Reply] | None = None,
+    parse: bodies.Parse = bodies.parse,
+    complete: Callable[[Any], object] | None = None,
+) -> Pages:
+    """All pages of a list. Where the session's patience says `ahead`, the next is asked for while the caller works on one.
+
+    `call` stands in for `session.call`, `parse` may leave out of the records what is not read, `complete` adds to each
+    record what is known of it. A page is parsed when the caller has released the one before.
+
+    After an error that may be about the size, a page of 10 records is asked for. If it comes, the page is asked for again
+    with half of the size; else the server is down, and the error is raised. A walk whose queries are for one size only
+    begins again.
+    """
+
+    def sized(asked: Query) -> Query:
+        return {**asked, listing.size: size.now}
+
+    size.begin_walk()
+    asked, first, given, guard = sized(query), True, False, _Guard()
+    with _Caller(partial(call or session.call, "GET", listing.path, parse=parse), session.patience.ahead) as caller:
+        while True:
+            try:
+                reply = caller.answer(asked)
+                page = listing.read(reply, first=first, anew=first and given, complete=complete)
+                following = None if isinstance(reply.json, list) else listing.next_page(reply, asked, len(page.records))
+                size.allow(value_at(reply, listing.max_size, optional=True) if listing.max_size else 0)
+                del reply
+            except ConnectorError as error:
+                again = asked if listing.any_size else query
+                if error.may_be_size and size.now > _SMALLEST and caller.serves({**again, listing.size: _SMALLEST}):
+                    size.halve()
+                elif not (error.status == 400 and size.withdraw()):
+                    raise
+                asked, first = sized(again), first or not listing.any_size
+                continue
+            endless = guard.endless(session.who, page, following)
+            if following is not None and not endless:
+                caller.prefetch(asked := sized(following))
+            yield page
+            del page  # before the next one is parsed
+            if following is None:
+                return
+            if endless:
+                raise endless
+            first, given = False, True
+
+
+class _Guard:
+    """Finds a walk without an end: a page token met twice, or a hundred pages in a row that begin with the same record."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._idle = 0
+        self._head: Any = None
+
+    def endless(self, who: str, page: Page, following: Query | None) -> UnexpectedReply | None:
+        if page.anew:
+            self._seen.clear()
+        head = page.records[0] if page.records else None
+        head = (
+            {key: value for key, value in head.items() if not isinstance(value, dict | list)}
+            if isinstance(head, dict)
+            else head
+        )
+        self._idle = self._idle + 1 if not page.records or head == self._head else 0
+        self._head = head if page.records else self._head
+        token = hash(repr(following))
+        if following is not None and token in self._seen:
+            return UnexpectedReply(f"{who} gave the same page position twice; the list cannot be read to its end.")
+        self._seen.add(token)
+        if self._idle >= 100:
+            return UnexpectedReply(
+                f"{who} gave {self._idle} pages in a row without anything new and still names a next one."
+            )
+        return None
+
+
+def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | None]) -> dict[str, Entry]:
+    """Reads a list of `held` pages into a dict of its entries; `entry` makes key and value of a record, None to ignore it.
+
+    UnexpectedReply when the list takes too much memory, or five pages in a row bring no new key.
+    """
+    found: dict[str, Entry] = {}
+    met: set[str] = set()  # in this pass
+    idle = memory = 0
+    with closing(pages):
+        for page in pages:
+            if page.anew:
+                met.clear()
+            before = len(met)
+            for key, value in filter(None, map(entry, page.records)):
+                found[key] = value
+                met.add(key)
+            idle, memory = 0 if len(met) > before else idle + 1, memory + page.memory
+            if idle == _IDLE_PAGES:
+                raise UnexpectedReply(f"{who} sent {idle} pages in a row without anything new; the list has no end.")
+            if memory > MAX_COLLECTED:
+                most = MAX_COLLECTED // (1024 * 1024)
+                raise UnexpectedReply(
+                    f"{who} sent a list that fills more than {most} MiB of memory; it was not read on."
+                )
+            del page
+    return found
+
+
+class _Caller:
+    """Makes one call at a time, in a thread where it is to prefetch."""
+
+    def __init__(self, call: Callable[..., Reply], ahead: bool) -> None:
+        self._call = call
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prefetch") if ahead else None
+        self._in_flight: tuple[Query, Future[Reply]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread:
+            self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def prefetch(self, query: Query) -> None:
+        """Begin the call, where that is done."""
+        if self._thread:
+            self._in_flight = query, self._thread.submit(self._call, params=query)
+
+    def answer(self, query: Query) -> Reply:
+        """The reply, prefetched or not; raises what the call raised."""
+        in_flight, self._in_flight = self._in_flight, None
+        return in_flight[1].result() if in_flight and in_flight[0] == query else self._call(params=query)
+
+    def serves(self, query: Query) -> bool:
+        """Whether the server answers a query with JSON."""
+        try:
+            _ = self.answer(query).json
+        except ConnectorError:
+            return False
+        return True
