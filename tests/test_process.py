@@ -19,10 +19,11 @@ from lab.cli import app
 from lab.faults import Hang, Status
 from lab.platform import LocalPlatform
 from lab.process import ModuleProcess, claimed_port
-from tests.conformance_base import ConnectorConformance, until
+from tests.conformance_base import ConnectorConformance
 from tests.rig import Rig
 from tests.suites import SUITES
 from tests.test_storage import Storage
+from tests.waiting import until
 
 STOP = 2.0  # seconds: what the platform may expect
 HANGING_HOST = "lookup-hangs.example"

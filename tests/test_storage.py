@@ -24,7 +24,7 @@ from shared.errors import TryAgain
 from tests.conformance_base import ConnectorConformance
 from tests.faults.matrix import INTAKE_LIMIT
 from tests.rig import Rig, impatient, signal_handlers_kept
-from tests.suites import SUITES
+from tests.suites import SUITES, slow_but_for
 
 BUCKET = "connector-state"
 
@@ -73,8 +73,9 @@ class Storage:
         self._server.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service() -> Iterator[Storage]:
+    """One a process: what moto stores is kept when its server stops."""
     service = Storage()
     yield service
     service.stop()
@@ -92,7 +93,7 @@ def bucket(service: Storage, monkeypatch: pytest.MonkeyPatch) -> Storage:
     return service
 
 
-@pytest.fixture(params=SUITES)
+@pytest.fixture(params=slow_but_for(SUITES, "SentinelOne", "CheckpointHarmony"))
 def suite(request: pytest.FixtureRequest) -> ConnectorConformance:
     return SUITES[request.param]()
 
@@ -108,12 +109,13 @@ def rig(suite: ConnectorConformance, bucket: Storage, tmp_path: Path, monkeypatc
 def test_state_survives_in_the_object_storage_as_the_platform_configures_it(
     suite: ConnectorConformance, rig: Rig, bucket: Storage
 ) -> None:
+    """Two processes: the SDK finds the storage by the environment, once in each."""
     for _ in range(2):
         with rig.process() as process:
             health = process.wait_for_rounds(1)
         assert health["last_error"] is None
         assert health["round"]["unchanged"] + health["round"]["sent"] == health["round"]["read"]
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     assert set(suite.deliveries(rig).values()) == {1}
     assert health["round"]["sent"] == 0
     assert suite.state_files <= set(bucket.names())
@@ -136,7 +138,7 @@ def test_an_object_storage_that_goes_away_in_mid_round_loses_nothing(
         away.setattr(S3Path, "write_bytes", fail)
         connector.cycle()
     connector.cycle()
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     sent = suite.deliveries(rig)
     rig.cycle()
     assert suite.deliveries(rig) == sent
@@ -177,7 +179,7 @@ def test_a_stale_second_writer_is_found_out(suite: ConnectorConformance, rig: Ri
     with pytest.raises(TryAgain, match="Only one connector may use this storage"):
         first.cycle()
     first.cycle()
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
 
 
 def test_a_damaged_object_is_said_and_costs_at_most_a_second_delivery(
@@ -189,7 +191,7 @@ def test_a_damaged_object_is_said_and_costs_at_most_a_second_delivery(
     rig.cycle()
     assert any("damaged" in record.message for record in caplog.records)
     assert set(suite.deliveries(rig).values()) <= {1, 2}
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     assert json.loads(bucket.read("context.json"))
 
 
@@ -221,7 +223,7 @@ def test_a_damaged_position_of_events_is_said_and_the_last_good_one_used(
     """The copy lacks the one batch that was accepted last; without a copy all of `hours_ago` is sent again."""
     suite.deliver_all(rig)
     suite.change_all(rig)
-    monkeypatch.setattr("shared.alerts.intake.Intake.__init__.__defaults__", (INTAKE_LIMIT,))
+    monkeypatch.setattr("shared.alerts.intake.Intake.limit", INTAKE_LIMIT)
     rig.platform.fault(Status(503), match="intake", skip=2, times=3)
     with pytest.raises(TryAgain):
         rig.cycle()
@@ -230,6 +232,6 @@ def test_a_damaged_position_of_events_is_said_and_the_last_good_one_used(
         bucket.damage(name)
     rig.cycle()
     assert any(says in record.message for record in caplog.records)
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     again, of_two_batches = suite.deliveries(rig).total() - 2 * 35, accepted - 35
     assert again == of_two_batches if "context.json.bak" in damaged else 0 < again < of_two_batches

@@ -32,6 +32,7 @@ from sekoia_automation.trigger import Trigger
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import FixedToken
+from shared.runtime import sdk
 from shared.runtime.backoff import Backoff
 from shared.runtime.logs import Line, LogPoster
 from shared.runtime.metrics import Counts, Rounds
@@ -50,6 +51,11 @@ class ConnectorModule(Module):
     if TYPE_CHECKING:
         configuration: Any  # a subclass annotates it with its settings, and the SDK validates into that type
 
+    def register(self, item: Any, name: str = "") -> None:
+        for registered in (type(self), item):
+            sdk.require(registered)
+        super().register(item, name)
+
     def init_sentry(self) -> None:
         super().init_sentry()
         sentry_sdk.get_client().options["include_local_variables"] = False
@@ -58,6 +64,7 @@ class ConnectorModule(Module):
 class Service(Trigger):
     """What the five modules' triggers share as processes. A subclass does one round in `cycle`."""
 
+    hung_after = HUNG
     backoff = Backoff()
     patience = Patience()
     rate = 10  # events a second that start playbooks: a change of policy can touch a whole fleet
@@ -224,7 +231,7 @@ class Service(Trigger):
 
     def _post_lines(self, lines: Sequence[Line]) -> None:
         try:
-            self._log_service.ask("POST", self._log_service.base_url, json={"logs": lines})
+            self._log_service.call("POST", self._log_service.base_url, json={"logs": lines})
         except MissingConfigurationError as error:
             raise ActionNeeded(configuration_error(error)) from None
 
@@ -239,9 +246,9 @@ class Service(Trigger):
         """False when a round has hung, for `/health`: whoever runs the container starts it again."""
         moved_at = self._moved_at
         since = 0.0 if moved_at is None else time.monotonic() - moved_at
-        if since > HUNG:
+        if since > self.hung_after:
             self.log(f"This round has not got on for {since:.0f} s: the container has to be restarted.", level="error")
-        return since <= HUNG
+        return since <= self.hung_after
 
     def liveness_context(self) -> dict[str, Any]:
         """What `/health` answers, with what the connector is doing: the lab's progress bars read it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import replace
 from threading import Event
@@ -11,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from eset_assets.client import EsetClient
+from eset_assets.client import PARENT_GROUP, EsetClient
 from eset_assets.connector import EsetDeviceConnector
 from eset_assets.settings import EsetSettings
 from pydantic import ValidationError
@@ -22,6 +21,7 @@ from lab.faults import Html, Reset, Status, WrongShape
 from lab.modules import MODULES
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from tests.rig import QUICK
+from tests.waiting import StopEvent
 
 USER = {"username": "api@example.com", "password": "p"}
 
@@ -214,14 +214,12 @@ def test_a_token_that_ends_while_an_answer_is_prepared_is_renewed(console: Simul
 
 def test_a_stop_ends_the_wait_for_an_answer(console: SimulatedEset) -> None:
     console.defer("devices", 1000)
-    stop = Event()
     told = EsetSettings.model_validate(MODULES["ESET"].settings_for(console))
+    stop = StopEvent(after=1)
     client = EsetDeviceConnector.connect(told, stop=stop, patience=replace(QUICK, first_wait=30))
-    threading.Timer(0.3, stop.set).start()
-    began = time.monotonic()
     with pytest.raises(TryAgain):
         devices(client)
-    assert time.monotonic() - began < 2
+    assert stop.waits == [30]
 
 
 def test_a_202_without_an_id_is_asked_again_from_scratch(console: SimulatedEset) -> None:
@@ -251,11 +249,29 @@ def test_an_account_without_devices_is_read_to_its_end(console: SimulatedEset, n
     assert devices(client_of(console)) == []
 
 
-@pytest.mark.parametrize("page", [{}, {"nextPageToken": ""}, {"devices": None}, {"error": "?"}, [], None])
-def test_a_later_page_without_its_list_is_not_the_end_of_the_fleet(console: SimulatedEset, page: Any) -> None:
+@pytest.mark.parametrize("page", [{}, {"nextPageToken": ""}, {"nextPageToken": None, "totalSize": 10}])
+def test_a_later_page_without_its_list_is_an_empty_one(console: SimulatedEset, page: Any) -> None:
+    """It was an error in each round, forever."""
+    console.fault(WrongShape(page), match="devices", skip=1)
+    assert len(devices(client_of(console))) == 10
+
+
+@pytest.mark.parametrize("page", [{"devices": None}, {"error": "?"}, {"code": 13, "message": "internal"}, [], None])
+def test_a_later_page_that_is_none_is_not_the_end_of_the_fleet(console: SimulatedEset, page: Any) -> None:
     console.fault(WrongShape(page), match="devices", skip=1)
     with pytest.raises(UnexpectedReply):
         devices(client_of(console))
+
+
+def test_empty_lists_that_are_left_out_cost_no_device_its_group(console: SimulatedEset) -> None:
+    """A page of groups that was `{}` left all devices without their groups."""
+    console.leaves_empty_lists_out = True
+    console.empty_page_last = True
+    found = devices(client_of(console))
+    assert len(found) == 35
+    assert all(PARENT_GROUP in device for device in found if device.get("parentGroupUuid"))
+    assert len(console.calls_to("groups")) == 2
+    assert len(console.calls_to("devices")) == 5
 
 
 def test_a_next_page_that_is_no_text_is_not_the_end_of_the_fleet(console: SimulatedEset) -> None:

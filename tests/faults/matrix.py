@@ -20,11 +20,11 @@ from typing import Any
 
 import pytest
 
-from lab.faults import WrongShape
+from lab.faults import Status, WrongShape, long_pages
 from shared.errors import ConnectorError
 from shared.state.storage import JsonFile
 from tests.conformance_base import ConnectorConformance
-from tests.faults.cases import DISK_FAULTS, HTTP_FAULTS, Case
+from tests.faults.cases import DISK_FAULTS, ERRORS_IN_A_200, HTTP_FAULTS, TOO_HEAVY, Case
 from tests.rig import Rig, impatient
 
 ROUNDS = 6  # in which the fault must have used itself up and everything have arrived
@@ -39,18 +39,19 @@ def run(
 
     No cursor passes the second in which a walk began: changes older than that (`settle`) are what it may run ahead of.
     """
-    monkeypatch.setattr("shared.alerts.intake.Intake.__init__.__defaults__", (INTAKE_LIMIT,))
+    monkeypatch.setattr("shared.alerts.intake.Intake.limit", INTAKE_LIMIT)
     suite.deliver_all(rig)
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     suite.change_all(rig)
     time.sleep(settle)
-    impatient(rig, read=0.4)
+    if case.fault == "timeout":
+        impatient(rig, read=1.0)
     rig.console.forget_calls()
     rig.platform.forget_calls()
     with _watched_cursor(suite, rig, monkeypatch), _armed(case, suite, rig) as still_armed:
         errors = _rounds(rig, still_armed)
     _assert_said(case, errors, suite)
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     suite.assert_cursor_not_ahead(rig)
     most = PAGES * 2 + 6
     for server, route, a_round in (
@@ -58,7 +59,8 @@ def run(
         (rig.platform, suite.delivered_by, max(most, suite.pushes)),
     ):
         calls = len(server.calls_to(route))
-        assert calls <= (len(errors) + 2) * a_round, f"{calls} calls"
+        bound = (len(errors) + 2) * a_round
+        assert calls <= bound, f"{calls} calls to {route} in {len(errors) + 2} rounds, {bound} would do"
 
 
 def _rounds(rig: Rig, still_armed: Callable[[], bool]) -> list[ConnectorError]:
@@ -75,7 +77,7 @@ def _rounds(rig: Rig, still_armed: Callable[[], bool]) -> list[ConnectorError]:
             if not still_armed():
                 return errors
             connector = rig.start(full_sync_interval=1)
-    raise AssertionError(f"no round ended well in {ROUNDS}: {errors}")
+    raise AssertionError(f"no round succeeded within {ROUNDS} after the fault: {errors}")
 
 
 @contextmanager
@@ -107,13 +109,19 @@ def _armed(case: Case, suite: ConnectorConformance, rig: Rig) -> Iterator[Callab
     routes = {"push": suite.delivered_by, "task poll": "task", "token call": suite.token_route}
     route = routes.get(case.place, suite.list_route)
     skip = {"middle page": 1, "last page": PAGES - 1, "push": 1}.get(case.place, 0)
-    if case.fault == "repeated page token":
+    if case.fault == ERRORS_IN_A_200:
+        page = {**suite.page_without_end, "errors": [{"message": "shard 3 is down"}]}
+        server.fault(WrongShape(page), match=route, skip=skip)
+    elif case.fault == TOO_HEAVY:
+        rig.page_size = 20  # two pages
+        server.fault(Status(504), match=long_pages(route, 10), skip=min(skip, 1), times=None)
+    elif case.fault == "repeated page token":
         server.fault(WrongShape(suite.page_without_end), match=route, skip=skip, times=2)
     else:
         fault = next(fault for fault in HTTP_FAULTS if fault.name == case.fault)
         server.fault(fault.make(), match=route, skip=skip, times=3 if case.lasting else 1)
     # Once a task cannot be followed none is until the next round: what is left of the fault there strikes nobody.
-    yield lambda: bool(server.waiting_faults) and case.place != "task poll"
+    yield lambda: bool(server.waiting_faults) and case.place != "task poll" and case.fault != TOO_HEAVY
 
 
 @contextmanager
@@ -147,13 +155,20 @@ def _assert_said(case: Case, errors: list[ConnectorError], suite: ConnectorConfo
         expected, ends_a_round = r"cannot write its state in .*Check the storage", True
     elif case.fault == "repeated page token":
         expected, ends_a_round = "twice", True
+    elif case.fault == ERRORS_IN_A_200:
+        expected, ends_a_round = r"reported an error.*shard 3 is down", True
+    elif case.fault == TOO_HEAVY:
+        assert not errors, errors
+        return
     else:
         fault = next(fault for fault in HTTP_FAULTS if fault.name == case.fault)
         expected, ends_a_round = fault.says, case.lasting or not fault.heals
     if case.place == "task poll":  # acceptance counts: said in a warning, and no round ends for it
-        assert not errors, errors
+        assert not errors, f"no round ends because a task cannot be followed, but these were raised: {errors}"
         return
     one_renewal_heals = case.fault in suite.renewed and not case.lasting
-    assert errors or not ends_a_round or one_renewal_heals, "nothing was said"
+    assert errors or not ends_a_round or one_renewal_heals, (
+        f"nothing was said of the fault: a round must raise {expected}"
+    )
     for error in errors:
-        assert re.search(expected, str(error), re.DOTALL), error
+        assert re.search(expected, str(error), re.DOTALL), f"the error does not say {expected}: {error}"

@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.runtime.logs import Line, LogPoster
-from tests.shared.loopback import until
+from tests.waiting import until
 
 
 class Platform:
