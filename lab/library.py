@@ -26,6 +26,13 @@ CATEGORIES = {
     "Network",
     "Threat Intelligence",
 }
+CAPABILITIES = {"account_detection", "host_detection", "vulnerability_enrichment", "software_enrichment"}
+"""Of an asset connector: with any other the platform shows it without a count."""
+KEEP_A_CHANGELOG = (
+    "All notable changes to this project will be documented in this file.",
+    "The format is based on [Keep a Changelog](https://keepachangelog.com/en/1.0.0/),\n"
+    "and this project adheres to [Semantic Versioning](https://semver.org/spec/v2.0.0.html).",
+)
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")

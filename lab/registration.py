@@ -33,6 +33,8 @@ class Console(Protocol):
 class LabModule:
     """One module. `simulated(n)` is a console with n devices, not yet started; `settings_for` leads to a started one.
 
+    `published` is the connector's uuid on the documentation page of the published one, `library_folder` its folder in the
+    public automation library, where there is one.
     `changes` is the trigger that starts playbooks, where there is one. `incidents`: what may happen to a device → the
     fields of its raw record that become another.
     `with_groups`, where devices name their group by its id only: the groups, as the vendor lists them → what adds its
@@ -45,6 +47,8 @@ class LabModule:
     validator: type[ConnectionTest]
     simulated: Callable[[int], LocalServer]
     settings_for: Callable[[Any], dict[str, Any]]
+    published: str | None = None
+    library_folder: str | None = None
     changes: type[DeviceChanges] | None = None
     incidents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     with_groups: Callable[[Iterable[Any]], Callable[[Any], Any]] | None = None

@@ -18,6 +18,8 @@ def _simulated(alerts: int) -> SimulatedHarmonyMobile:
 
 MODULE = LabModule(
     name="CheckpointHarmony",
+    published="ff092b32-68dc-11ee-8c99-0242ac120002",
+    library_folder="Checkpoint",
     module=HarmonyMobileModule,
     connector=HarmonyMobileConnector,
     validator=HarmonyMobileAccountValidator,

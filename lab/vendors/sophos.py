@@ -18,6 +18,8 @@ def _simulated(devices: int) -> SimulatedSophos:
 
 MODULE = LabModule(
     name="Sophos",
+    published="b3f7a1c2-4e8d-4b5a-9c6f-1d2e3f4a5b6c",
+    library_folder="Sophos",
     module=SophosModule,
     connector=SophosDeviceConnector,
     changes=SophosDeviceChanges,
