@@ -29,7 +29,7 @@ test: venv ## Run the tests
 faults: venv ## Run the whole fault matrix and all crashes (the tests run a seeded part of them)
 	@FAULTS=all $(BIN)/python -m pytest -q -n auto tests/faults tests/test_hostile_console.py tests/test_changes_over_time.py $(wildcard tests/*/test_conformance.py) tests/lab/test_terminal.py tests/browser tests/lab/test_new_vendor.py
 
-exports: venv ## Export each module and run its tests in an environment made from its lock (needs the network)
+exports: venv ## Export each module both ways and run there what the library's CI runs (needs the network)
 	@EXPORTS=all $(BIN)/python -m pytest -q -n auto tests/lab/test_export.py
 
 bench: venv ## Fail when a device costs too many times the CPU it must (a minute)

@@ -13,11 +13,9 @@ import typer
 
 from lab import bench as benchmark
 from lab import demo as demonstration
-from lab import export as exporting
 from lab import form as forms
 from lab import new_vendor as vendors
 from lab.arguments import ModuleConfig, ModuleName, configured, groups_added, json_object, module_named, opened
-from lab.library import LibraryError
 from lab.modules import MODULES, device_modules
 from lab.platform import LocalPlatform
 from lab.preview import read_devices, show_devices
@@ -190,20 +188,18 @@ def form(
         say(people, f"The form of {chosen.name} is in {readable(out)}.")
 
 
-@app.command(short_help="Write a module as a folder of its own.")
+@app.command(short_help="Write a module as a repository of its own.")
 def export(
     module: ModuleName,
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A folder that does not exist, or an empty one.")],
+    custom: Annotated[
+        bool, typer.Option("--custom/--library", help="For your Sekoia.io, or the public library.")
+    ] = True,
 ) -> None:
-    """Write a module as a folder of its own, as the vendor's public automation library takes it, and check it."""
-    chosen = module_named(module)
-    try:
-        exporting.export(chosen, destination)
-    except (exporting.ExportError, LibraryError, OSError) as error:
-        say(people, (str(error), "red"))
-        raise typer.Exit(1) from None
-    say(people, f"{chosen.name} is in {readable(destination)}, checked as the library checks it.")
-    say(people, f"Its tests, in a new environment there: {exporting.TO_TEST}")
+    """Write a module as a repository of its own: for "Import my custom integration", or for the public library."""
+    from lab import export_command  # noqa: PLC0415 - it brings JSON schemas along, which few commands need
+
+    export_command.run(module_named(module), destination, people, custom=custom)
 
 
 @app.command("new-vendor", short_help="Write the skeleton of a new module.")
