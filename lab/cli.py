@@ -15,6 +15,7 @@ from lab import bench as benchmark
 from lab import demo as demonstration
 from lab import form as forms
 from lab import new_vendor as vendors
+from lab import release as versions
 from lab.arguments import ModuleConfig, ModuleName, configured, groups_added, json_object, module_named, opened
 from lab.modules import MODULES, device_modules
 from lab.platform import LocalPlatform
@@ -200,6 +201,21 @@ def export(
     from lab import export_command  # noqa: PLC0415 - it brings JSON schemas along, which few commands need
 
     export_command.run(module_named(module), destination, people, custom=custom)
+
+
+@app.command(short_help="Raise a module's version.")
+def release(
+    module: ModuleName,
+    part: Annotated[versions.Part, typer.Argument(help="Which part of the version.")] = versions.Part.PATCH,
+) -> None:
+    """Raise a module's version in its manifest, Dockerfile and CHANGELOG, so that the platform restarts what runs."""
+    chosen = module_named(module)
+    try:
+        version = versions.release(chosen, part)
+    except (versions.ReleaseError, OSError) as error:
+        say(people, (str(error), "red"))
+        raise typer.Exit(1) from None
+    say(people, f"{chosen.name} is {version}, in its manifest.json, Dockerfile and CHANGELOG.md. Commit them.")
 
 
 @app.command("new-vendor", short_help="Write the skeleton of a new module.")

@@ -45,10 +45,11 @@ def declare(module: LabModule, folder: Path, imported: set[str]) -> None:
     except KeyError as missing:
         raise ExportError(f"requirements.lock lacks {missing}, which the tests import. Run: make lock") from None
     (folder / "requirements.lock").write_text(part, encoding="utf-8")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     project = {
-        "name": module.manifest["slug"],
-        "version": module.manifest["version"],
-        "description": module.manifest["description"],
+        "name": manifest["slug"],
+        "version": manifest["version"],
+        "description": manifest["description"],
         "requires-python": root["project"]["requires-python"],
         "dependencies": runs,
     }
