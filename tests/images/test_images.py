@@ -39,7 +39,7 @@ def module(request: pytest.FixtureRequest) -> LabModule:
 
 @pytest.fixture(scope="module")
 def image(module: LabModule) -> Iterator[Image]:
-    with Image(f"localhost/sekoia-endpoint-connectors/{module.name.lower()}:{module.manifest['version']}") as image:
+    with Image(f"localhost/automation-module-{module.manifest['slug']}:{module.manifest['version']}") as image:
         yield image
 
 

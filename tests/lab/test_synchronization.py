@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +15,11 @@ import pytest
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from lab.modules import MODULES
+from lab.modules import MODULES, ROOT
 from lab.server import LocalServer, answer_json
 from tests.lab.exports import Exported, json_of
 
+REGISTRY, NAMESPACE = "registry.example", "team"
 KEY = "key-of-the-playbook-api"
 KINDS = {"manifest": "modules", "connector": "connectors", "trigger": "triggers"}
 
@@ -65,7 +68,7 @@ def api() -> Iterator[PlaybookApi]:
 def synchronize(api: PlaybookApi, folder: Path) -> None:
     """As a person enters it, over all modules in the folder."""
     command = [str(Path(sys.executable).with_name("sekoia-automation")), "synchronize-library", api.url, KEY]
-    options = ["--modules-path", str(folder), "--registry", "registry.example", "--namespace", "team"]
+    options = ["--modules-path", str(folder), "--registry", REGISTRY, "--namespace", NAMESPACE]
     done = subprocess.run([*command, *options], check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Error" not in done.stdout, done.stdout
@@ -92,7 +95,7 @@ def test_modules_connectors_and_triggers_arrive_complete(
         for file, expected in contents.items():
             kind = KINDS[file.partition(".")[0].partition("_")[0]]
             found = dict(api.held[kind][expected["uuid"]])
-            image = f"registry.example/team/automation-module-{manifest['slug']}:{manifest['version']}"
+            image = f"{REGISTRY}/{NAMESPACE}/automation-module-{manifest['slug']}:{manifest['version']}"
             assert found.pop("docker") == image
             if expected is manifest:
                 logo = base64.b64decode(found.pop("image").removeprefix("data:image/svg+xml;base64,"))
@@ -115,3 +118,17 @@ def test_a_custom_export_leaves_the_published_modules_as_they_are(
     assert {kind: len(held) for kind, held in api.held.items()} == {
         kind: 2 * len(ids) for kind, ids in published.items()
     }
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_images_names_images_as_the_platform_is_told(exported: Exported, tmp_path: Path, api: PlaybookApi) -> None:
+    """Else the platform looks for an image that nobody pushed. An engine that notes its arguments builds them."""
+    engine = tmp_path / "engine"
+    engine.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/arguments\n')
+    engine.chmod(0o755)
+    words = ["make", "images", f"ENGINE={engine}", f"REGISTRY={REGISTRY}", f"NAMESPACE={NAMESPACE}"]
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    arguments = (tmp_path / "arguments").read_text()
+    synchronize(api, library_of(exported, tmp_path / "modules", custom=False))
+    built = re.findall(r"^build .*--tag (\S+)", arguments, re.MULTILINE)
+    assert sorted(built) == sorted(module["docker"] for module in api.held["modules"].values())
