@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from shared.pace import Pace
+from shared.http.pace import Pace
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any, Self
 from benchmarks.contests import Told, contest, ratio
 from benchmarks.measure import FLOOR, MODULE, STOCK, Bench, Measurement, Setting, bench
 from benchmarks.stages import stages
-from shared.fingerprints import Fingerprints, key_of
+from shared.state.fingerprints import Fingerprints, key_of
 
 SMALL, MIDDLE, LARGE = 1_000, 10_000, 100_000
 FAR = Setting(vendor_latency=0.1, platform_latency=0.1)

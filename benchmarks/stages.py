@@ -17,10 +17,10 @@ import orjson
 
 from benchmarks.limits import lifted
 from lab.modules import LabModule
-from shared import ocsf
 from shared.errors import SkipRecord
-from shared.fingerprints import fingerprint, key_of
-from shared.http import Patience
+from shared.http.session import Patience
+from shared.mapping import ocsf
+from shared.state.fingerprints import fingerprint, key_of
 
 
 @dataclass(frozen=True)

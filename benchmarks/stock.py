@@ -20,7 +20,7 @@ from sekoia_automation.storage import PersistentJSON
 
 from lab.modules import MODULES
 from shared.errors import SkipRecord
-from shared.http import Patience
+from shared.http.session import Patience
 
 VENDOR: Any = MODULES[sys.argv[1]] if __name__ == "__main__" else None
 

@@ -14,7 +14,7 @@ from benchmarks.limits import lifted
 from benchmarks.serving import LeanServer, Request, Stored
 from lab.kinds import DEVICES
 from lab.modules import MODULES
-from shared.http import Patience
+from shared.http.session import Patience
 
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]
 _PASSED_ON = ("authorization", "content-type", "x-tenant-id", "3rd-integration")

@@ -16,7 +16,7 @@ from lab.modules import MODULES, LabModule
 from lab.records import read_records
 from lab.terminal import say
 from shared.errors import SkipRecord
-from shared.settings import configuration_error
+from shared.runtime.settings import configuration_error
 
 ModuleName = Annotated[str, typer.Argument(metavar="MODULE", help=f"One of {', '.join(MODULES)}.")]
 ModuleConfig = Annotated[

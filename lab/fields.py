@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab.modules import MODULES, ROOT, LabModule
 from lab.results import trigger_file
-from shared.mapping import document
+from shared.mapping.table import document
 
 FOLDER = ROOT / "docs" / "fields"
 

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from lab.platform import LocalPlatform
-from shared import ocsf, times
+from shared import times
+from shared.mapping import ocsf
 
 Event = dict[str, Any]
 

@@ -15,10 +15,10 @@ from sekoia_automation.module import Module
 from lab.kinds import Kind
 from lab.modules import LabModule
 from lab.terminal import say, show_table
+from shared.alerts.connector import EventConnector
 from shared.errors import ConnectorError, SkipRecord
-from shared.events import EventConnector
-from shared.http import Patience
-from shared.pages import Page
+from shared.http.pages import Page
+from shared.http.session import Patience
 
 _PATIENCE = Patience(connect=5.0, read=30.0, attempts=2)
 _DAYS = 7  # of alerts, which have no end

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from shared.body import parse
 from shared.errors import SkipRecord
+from shared.http.body import parse
 
 
 def read_records(stream: BinaryIO) -> Iterator[Any]:

@@ -14,10 +14,10 @@ from sekoia_automation.module import Module
 
 from lab.kinds import ALERTS, DEVICES, Kind
 from lab.server import LocalServer
-from shared.assets import DeviceConnector
-from shared.changes import DeviceChanges
-from shared.events import EventConnector
-from shared.validator import ConnectionTest
+from shared.alerts.connector import EventConnector
+from shared.devices.inventory import DeviceConnector
+from shared.devices.playbooks import DeviceChanges
+from shared.runtime.connection_test import ConnectionTest
 
 
 class Console(Protocol):

@@ -9,8 +9,8 @@ from typing import Any
 
 from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 
-from shared.contents import changing_paths
-from shared.mapping import Field
+from shared.devices.contents import changing_paths
+from shared.mapping.table import Field
 
 Schema = dict[str, Any]
 _CHANGE: Schema = {

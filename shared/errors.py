@@ -19,11 +19,11 @@ from typing import Self
 class ConnectorError(Exception):
     """Root of the errors a person may read; `str()` of each is a whole message. `status` is the HTTP status, if any.
 
-    `everywhere`: what else there is to read in this round would fail the same way. `of_contents`: it is about what was
-    sent, and not about the way there.
+    `ends_round`: the rest of the round would fail the same way. `of_contents`: the content of the request was refused, the
+    connection works.
     """
 
-    everywhere = False
+    ends_round = False
     of_contents = False
 
     def __init__(self, message: str, *, status: int | None = None) -> None:

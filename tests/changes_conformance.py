@@ -181,7 +181,7 @@ class DeviceChangesConformance(DeviceConformance):
     def test_many_that_wait_are_said_and_told_at_a_bounded_rate(
         self, rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("shared.changes._WORTH_SAYING", 20)
+        monkeypatch.setattr("shared.devices.playbooks._WORTH_SAYING", 20)
         rig.rate = 10
         self.learned(rig)
         self.change_all(rig)

@@ -20,9 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lab.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated, WrongShape
 from lab.platform import LocalPlatform
-from shared import pages
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
-from shared.mapping import paths_of
+from shared.http import pages
+from shared.mapping.table import paths_of
 from shared.times import epoch
 from tests.conformance_base import ConnectorConformance, until
 from tests.rig import Rig
@@ -322,7 +322,7 @@ class DeviceConformance(ConnectorConformance):
 
     def test_health_tells_of_a_round_that_hangs(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         """It answered 200 for ever."""
-        monkeypatch.setattr("shared.polling._HUNG", 0.3)
+        monkeypatch.setattr("shared.devices.polling._HUNG", 0.3)
         rig.console.fault(Hang(1.5), match=self.list_route, skip=1)
         with rig.running() as connector:
             assert connector.is_alive()

@@ -292,7 +292,7 @@ class EventConnectorConformance(ConnectorConformance):
     def test_of_several_batches_only_those_not_accepted_are_sent_again(
         self, rig: Rig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("shared.intake.Intake.__init__.__defaults__", (4_000,))
+        monkeypatch.setattr("shared.alerts.intake.Intake.__init__.__defaults__", (4_000,))
         rig.platform.fault(Status(503), match="intake", skip=2, times=3)
         with pytest.raises(TryAgain):
             rig.cycle()
@@ -519,7 +519,7 @@ class EventConnectorConformance(ConnectorConformance):
         begun = rig.cursor
         assert begun
         real = time.time
-        monkeypatch.setattr("shared.events.time.time", lambda: real() + 5 * 3600)
+        monkeypatch.setattr("shared.alerts.connector.time.time", lambda: real() + 5 * 3600)
         with pytest.raises(ActionNeeded):
             rig.cycle()
         assert rig.cursor == begun

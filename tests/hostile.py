@@ -15,7 +15,7 @@ from flask import Response, request
 
 from lab.faults import Fault
 from lab.wire import STREAM
-from shared.body import MAX_BYTES, MAX_MEMORY, memory_of
+from shared.http.body import MAX_BYTES, MAX_MEMORY, memory_of
 from tests.suites import SUITES
 
 MIB = 1024 * 1024

@@ -16,8 +16,8 @@ import pytest
 from lab.modules import LabModule
 from lab.platform import LocalPlatform
 from lab.process import ModuleProcess
-from shared.http import Patience
-from shared.service import Backoff
+from shared.http.session import Patience
+from shared.runtime.backoff import Backoff
 
 UUID = "5a5b6f0e-6c3e-4c64-9d39-3d1b6c1d1f00"
 QUICK = Patience(connect=2.0, read=2.0, attempts=3, budget=15.0, first_wait=0.01)

@@ -24,7 +24,7 @@ from lab.modules import LabModule, device_modules
 from lab.platform import LocalPlatform
 from lab.preview import read_devices
 from shared.errors import ConnectorError
-from shared.ocsf import VOLATILE
+from shared.state.fingerprints import VOLATILE
 from tests.rig import Rig, signal_handlers_kept
 
 ROUNDS = 50

@@ -20,7 +20,7 @@ PAGE = ROOT / "docs" / "operating.md"
 ERRORS = {"ActionNeeded", "TryAgain", "UnexpectedReply"}
 LOGS = {"log", "warn", "_warn", "error", "log_exception", "_stop_following", "_say"}
 ADDED = {"adding"}  # what an error says at its end
-SETTINGS = {"settings.py", "trust.py"}  # files whose ValueErrors a customer reads
+SETTINGS = {"settings.py", "trust.py", "urls.py"}  # files whose ValueErrors a customer reads
 ANSWERS = {"configuration_error"}  # functions whose text is a message
 LEAST_LETTERS = 6  # of a literal part, to be a message at all: `f"{said} {what}"` says nothing itself
 

@@ -7,6 +7,7 @@ import json
 import re
 import uuid
 import xml.etree.ElementTree as ElementTree
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -16,11 +17,16 @@ from packaging.requirements import Requirement
 from pydantic import SecretStr
 
 from lab.fields import page, path_of
+from lab.imports import names_imported
 from lab.kinds import DEVICES
 from lab.library import CAPABILITIES, CATEGORIES, KEEP_A_CHANGELOG
 from lab.modules import MODULES, ROOT, LabModule, device_modules
 from lab.results import trigger_file
-from shared.settings import DeviceChangesConfiguration, DeviceConnectorConfiguration, EventConnectorConfiguration
+from shared.runtime.settings import (
+    DeviceChangesConfiguration,
+    DeviceConnectorConfiguration,
+    EventConnectorConfiguration,
+)
 
 VENDOR_PACKAGES = {module.package for module in MODULES.values()}
 
@@ -48,6 +54,41 @@ def python_files(*folders: str) -> list[Path]:
 def test_shared_imports_no_vendor_and_not_the_lab() -> None:
     for path in python_files("shared"):
         assert not imports_of(path) & (VENDOR_PACKAGES | {"lab", "tests", "benchmarks"}), path
+
+
+ROOMS = ("", "state", "http", "mapping", "runtime", "devices", "alerts")  # of shared/, lowest first
+
+
+def test_a_room_of_shared_imports_only_rooms_below_it() -> None:
+    rooms = {path.parent.name for path in (ROOT / "shared").glob("*/__init__.py")}
+    assert rooms == set(ROOMS[1:]), "docs/architecture.md and this test list the rooms of shared/"
+    upwards = [
+        f"{name} imports {imported}"
+        for name, imports in shared_imports().items()
+        for imported in imports
+        if ROOMS.index(room_of(imported)) > ROOMS.index(room_of(name))
+    ]
+    assert not upwards
+
+
+def test_shared_has_no_import_cycle() -> None:
+    """Imports under TYPE_CHECKING count, and those inside of functions."""
+    try:
+        TopologicalSorter(shared_imports()).prepare()
+    except CycleError as error:
+        pytest.fail(f"These files import each other in a circle: {' -> '.join(error.args[1])}")
+
+
+def shared_imports() -> dict[str, set[str]]:
+    """Module of shared/ -> the modules of shared/ that it imports anywhere."""
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in python_files("shared")}
+    known = set(names.values())
+    return {name: {one for one in names_imported(path) if one in known} for path, name in names.items()}
+
+
+def room_of(module: str) -> str:
+    """`shared.http.pages` -> `http`; "" for the modules at the top."""
+    return module.split(".")[1] if module.count(".") == 2 else ""
 
 
 def test_shared_names_no_vendor() -> None:

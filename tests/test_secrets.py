@@ -30,7 +30,7 @@ from lab.modules import MODULES, LabModule
 from lab.platform import LocalPlatform
 from lab.process import ModuleProcess
 from lab.server import LocalServer
-from shared.settings import configuration_error
+from shared.runtime.settings import configuration_error
 from tests.search import Report, assert_nowhere, echo, fetched, files_in, secrets_of
 
 SECRET = "s3cret/with+odd=signs"

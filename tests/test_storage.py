@@ -219,7 +219,7 @@ def test_a_damaged_position_of_events_is_said_and_the_last_good_one_used(
     """The copy lacks the one batch that was accepted last; without a copy all of `hours_ago` is sent again."""
     suite.deliver_all(rig)
     suite.change_all(rig)
-    monkeypatch.setattr("shared.intake.Intake.__init__.__defaults__", (INTAKE_LIMIT,))
+    monkeypatch.setattr("shared.alerts.intake.Intake.__init__.__defaults__", (INTAKE_LIMIT,))
     rig.platform.fault(Status(503), match="intake", skip=2, times=3)
     with pytest.raises(TryAgain):
         rig.cycle()

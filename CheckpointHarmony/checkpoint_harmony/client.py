@@ -11,10 +11,12 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from shared.errors import ActionNeeded, UnexpectedReply
-from shared.http import ApiSession, Reply, origin
-from shared.mapping import count, part
-from shared.pages import Page, Pages, follow, next_position, paging_of, records_of
-from shared.tokens import FetchedToken, Token, token_of
+from shared.http.oauth import token_of
+from shared.http.pages import Page, Pages, follow, next_position, paging_of, records_of
+from shared.http.session import ApiSession, Reply
+from shared.http.tokens import FetchedToken, Token
+from shared.http.urls import origin
+from shared.mapping.conversions import count, part
 
 APPLICATION = "/app/SBM"
 ALERTS = f"{APPLICATION}/external_api/v3/alert/"

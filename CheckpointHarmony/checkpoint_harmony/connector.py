@@ -10,12 +10,12 @@ from typing import Any
 
 from pyrate_limiter import Duration, RequestRate
 
-from shared.events import EventConnector
-from shared.http import ApiSession, Patience
-from shared.mapping import Record
-from shared.pages import Page
+from shared.alerts.connector import EventConnector
+from shared.http.pages import Page
+from shared.http.session import ApiSession, Patience
+from shared.http.tokens import Anonymous, FetchedToken, header_value
+from shared.mapping.conversions import Record
 from shared.times import epoch
-from shared.tokens import Anonymous, FetchedToken, header_value
 
 from .client import ADVICE, LOGIN_ADVICE, Bearer, HarmonyMobileClient, fetch_token
 from .mapper import ALERT_TO_ECS, as_given

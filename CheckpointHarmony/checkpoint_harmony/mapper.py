@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.intake import as_text
-from shared.mapping import Field, Record, const, first_time, record, text
+from shared.alerts.intake import as_text
+from shared.mapping.conversions import Record, text
+from shared.mapping.table import Field, const, first_time, record
 from shared.times import epoch
 
 DATES = ("event_timestamp", "backend_last_updated")

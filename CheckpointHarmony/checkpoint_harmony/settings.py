@@ -8,16 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from shared.service import ConnectorModule
-from shared.settings import (
-    EventConnectorConfiguration,
-    HttpsUrl,
-    ModuleSettings,
-    OriginUrl,
-    Secret,
-    default,
-    origin_url,
-)
+from shared.http.urls import origin_url
+from shared.runtime.service import ConnectorModule
+from shared.runtime.settings import EventConnectorConfiguration, HttpsUrl, ModuleSettings, OriginUrl, Secret, default
 
 LOGIN = "/auth/external"
 

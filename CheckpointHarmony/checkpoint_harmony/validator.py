@@ -1,8 +1,6 @@
 """Check Point Harmony Mobile's "Test connector"."""
 
-from __future__ import annotations
-
-from shared.validator import EventAccountValidator
+from shared.alerts.validator import EventAccountValidator
 
 from .connector import HarmonyMobileConnector
 

@@ -14,15 +14,16 @@ from cachetools import LRUCache
 from pydantic import SecretStr
 from pyrate_limiter import Duration, RequestRate
 
-from shared.body import Parse, parse
-from shared.deferred import call_deferred
 from shared.errors import ConnectorError
-from shared.http import ApiSession, Reply
-from shared.mapping import text
-from shared.pages import Page, Pages, follow, next_position, records_of
-from shared.selection import selection
-from shared.state import JsonFile
-from shared.tokens import FetchedToken, PasswordGrant, granted
+from shared.http.body import Parse, parse
+from shared.http.deferred import call_deferred
+from shared.http.oauth import PasswordGrant, granted
+from shared.http.pages import Page, Pages, follow, next_position, records_of
+from shared.http.selection import selection
+from shared.http.session import ApiSession, Reply
+from shared.http.tokens import FetchedToken
+from shared.mapping.conversions import text
+from shared.state.storage import JsonFile
 
 PARENT_GROUP = "parentGroupUuid → deviceGroups"  # put into the devices; no key of ESET's looks like this
 HEADERS = {"3rd-integration": "Sekoia.io"}  # the integrations that ESET sanctions name themselves so, on every call
@@ -74,7 +75,7 @@ class EsetClient:
         try:
             self._read_groups()
         except ConnectorError as error:
-            if error.everywhere or error.status in (401, 429):  # the devices would be refused too
+            if error.ends_round or error.status in (401, 429):  # the devices would be refused too
                 raise
             self._warn(f"The device groups could not be read; those known so far stand in. {error}")
         if self._file and self._file.read() != dict(self._groups):

@@ -1,17 +1,15 @@
 """ESET devices, as Sekoia.io device assets and as starts of playbooks."""
 
-from __future__ import annotations
-
 from functools import partial
 from threading import Event
 
-from shared.assets import DeviceConnector
-from shared.changes import DeviceChanges
-from shared.cycle import Walk
-from shared.http import ApiSession, Patience
-from shared.polling import DevicePolling, Scope
-from shared.state import JsonFile
-from shared.tokens import Anonymous
+from shared.devices.inventory import DeviceConnector
+from shared.devices.playbooks import DeviceChanges
+from shared.devices.polling import DevicePolling, Scope
+from shared.devices.round import Walk
+from shared.http.session import ApiSession, Patience
+from shared.http.tokens import Anonymous
+from shared.state.storage import JsonFile
 
 from .client import ADVICE, HEADERS, RATES, EsetClient, signed_in
 from .mapper import ESET_TO_DEVICE

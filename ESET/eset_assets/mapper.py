@@ -10,8 +10,9 @@ from itertools import chain
 from typing import Any
 
 from shared.interfaces import UNKNOWN, WIRED, classify, clean_ip, clean_mac, typed
-from shared.mapping import Field, Record, boolean, const, entries, first, named, part, record, text
-from shared.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, event_time, os_named, os_type
+from shared.mapping.conversions import Record, boolean, entries, named, part, text
+from shared.mapping.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, event_time, os_named, os_type
+from shared.mapping.table import Field, const, first, record
 from shared.times import epoch
 
 from .client import PARENT_GROUP

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
-from shared.service import ConnectorModule
-from shared.settings import ModuleSettings, Secret, https_url
+from shared.http.urls import https_url
+from shared.runtime.service import ConnectorModule
+from shared.runtime.settings import ModuleSettings, Secret
 
 LOGIN_PATH = "/oauth/token"
 REGIONS = ("eu", "de", "us", "ca", "jpn")

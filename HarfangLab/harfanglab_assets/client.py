@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.errors import TryAgain, UnexpectedReply
-from shared.http import ApiSession, Reply
-from shared.mapping import text
-from shared.pages import Page, Pages, follow, next_position, records_of
-from shared.selection import selection
+from shared.http.pages import Page, Pages, follow, next_position, records_of
+from shared.http.selection import selection
+from shared.http.session import ApiSession, Reply
+from shared.mapping.conversions import text
 
 AGENTS = "/api/data/endpoint/Agent/"  # without the slash at its end the manager redirects
 ADVICE = {

@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from shared.assets import DeviceConnector
-from shared.changes import DeviceChanges
-from shared.cycle import Walk
-from shared.http import ApiSession, Patience
-from shared.polling import DevicePolling, Scope
-from shared.replies import UNREACHABLE, UNTRUSTED
-from shared.tokens import FixedToken
-from shared.trust import authority
+from shared.devices.inventory import DeviceConnector
+from shared.devices.playbooks import DeviceChanges
+from shared.devices.polling import DevicePolling, Scope
+from shared.devices.round import Walk
+from shared.http.replies import UNREACHABLE, UNTRUSTED
+from shared.http.session import ApiSession, Patience
+from shared.http.tokens import FixedToken
+from shared.http.trust import authority
 
 from .client import ADVICE, HarfangLabClient
 from .mapper import AGENT_TO_DEVICE

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from shared.interfaces import UNKNOWN, WIRED, classify, clean_ip, typed
-from shared.mapping import MOST_ENTRIES, Field, Record, boolean, const, count, first, first_time, part, record, text
-from shared.ocsf import (
+from shared.mapping.conversions import MOST_ENTRIES, Record, boolean, count, part, text
+from shared.mapping.ocsf import (
     DEVICE_INVENTORY,
     Coded,
     coded,
@@ -20,6 +20,7 @@ from shared.ocsf import (
     os_named,
     os_type,
 )
+from shared.mapping.table import Field, const, first, first_time, record
 from shared.times import epoch
 
 _SERVERS = ("server", "dc", "domain controller", "domain_controller", "domaincontroller")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from shared.service import ConnectorModule
-from shared.settings import ModuleSettings, OriginUrl, Secret, default
-from shared.trust import authority
+from shared.http.trust import authority
+from shared.runtime.service import ConnectorModule
+from shared.runtime.settings import ModuleSettings, OriginUrl, Secret, default
 
 
 def certificate(value: str | None) -> str | None:

@@ -1,8 +1,6 @@
 """HarfangLab's "Test connector"."""
 
-from __future__ import annotations
-
-from shared.validator import DeviceAccountValidator
+from shared.devices.validator import DeviceAccountValidator
 
 from .connector import HarfangLabDeviceConnector
 

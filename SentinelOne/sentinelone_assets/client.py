@@ -9,9 +9,9 @@ from urllib.parse import unquote
 from pyrate_limiter import Duration, RequestRate
 
 from shared.errors import UnexpectedReply
-from shared.http import ApiSession, Reply
-from shared.pages import Page, Pages, follow, records_of
-from shared.selection import selection
+from shared.http.pages import Page, Pages, follow, records_of
+from shared.http.selection import selection
+from shared.http.session import ApiSession, Reply
 from shared.times import iso
 
 AGENTS = "/web/api/v2.1/agents"

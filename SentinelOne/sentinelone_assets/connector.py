@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from threading import Event
 
-from shared.assets import DeviceConnector
-from shared.changes import DeviceChanges
-from shared.cycle import Walk
-from shared.http import ApiSession, Patience
-from shared.mapping import Record
-from shared.polling import DevicePolling, Scope
+from shared.devices.inventory import DeviceConnector
+from shared.devices.playbooks import DeviceChanges
+from shared.devices.polling import DevicePolling, Scope
+from shared.devices.round import Walk
+from shared.http.session import ApiSession, Patience
+from shared.http.tokens import FixedToken
+from shared.mapping.conversions import Record
 from shared.times import epoch
-from shared.tokens import FixedToken
 
 from .client import ADVICE, RATES, SentinelOneClient
 from .mapper import AGENT_TO_DEVICE

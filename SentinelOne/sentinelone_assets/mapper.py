@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from shared.interfaces import UNKNOWN, classify, clean_ip, clean_mac, typed
-from shared.mapping import Field, Record, boolean, const, count, entries, first, listed, lowered, named, record, text
-from shared.ocsf import (
+from shared.mapping.conversions import Record, boolean, count, entries, listed, lowered, named, text
+from shared.mapping.ocsf import (
     DEVICE_INVENTORY,
     Coded,
     coded,
@@ -20,6 +20,7 @@ from shared.ocsf import (
     os_type,
     risk_level,
 )
+from shared.mapping.table import Field, const, first, record
 from shared.times import epoch
 
 _OTHER = device_type("Other")

@@ -3,8 +3,8 @@
 No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
 """
 
-from shared.service import ConnectorModule
-from shared.settings import ModuleSettings, OriginUrl, Secret
+from shared.runtime.service import ConnectorModule
+from shared.runtime.settings import ModuleSettings, OriginUrl, Secret
 
 
 class SentinelOneSettings(ModuleSettings):

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from pyrate_limiter import RequestRate
 
 from shared.errors import ActionNeeded, UnexpectedReply
-from shared.hosts import sibling
-from shared.http import ApiSession, Reply
-from shared.mapping import count, part, text
-from shared.pages import Page, Pages, follow, next_position, paging_of, records_of
-from shared.selection import selection
+from shared.http.pages import Page, Pages, follow, next_position, paging_of, records_of
+from shared.http.selection import selection
+from shared.http.session import ApiSession, Reply
+from shared.http.urls import sibling
+from shared.mapping.conversions import count, part, text
 from shared.times import iso
 
 TENANT_NAME = "tenantName"  # put into the endpoints of a named tenant; Sophos uses no such key

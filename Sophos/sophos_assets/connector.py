@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 from threading import Event
 
-from shared.assets import DeviceConnector
-from shared.changes import DeviceChanges
-from shared.cycle import Walk
-from shared.http import ApiSession, Patience
-from shared.polling import WHOLE, DevicePolling, Scope
+from shared.devices.inventory import DeviceConnector
+from shared.devices.playbooks import DeviceChanges
+from shared.devices.polling import WHOLE, DevicePolling, Scope
+from shared.devices.round import Walk
+from shared.http.oauth import client_credentials
+from shared.http.session import ApiSession, Patience
+from shared.http.tokens import Anonymous, FetchedToken, header_value
 from shared.times import epoch
-from shared.tokens import Anonymous, FetchedToken, client_credentials, header_value
 
 from .client import ADVICE, RATES, SophosClient, Tenant
 from .mapper import ENDPOINT_TO_DEVICE

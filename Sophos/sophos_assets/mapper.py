@@ -9,8 +9,9 @@ from itertools import zip_longest
 from typing import Any
 
 from shared.interfaces import clean_ip, clean_mac
-from shared.mapping import Field, Record, boolean, const, entries, first, listed, lowered, named, part, record, text
-from shared.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, enabled, enrichment, event_time, os_type
+from shared.mapping.conversions import Record, boolean, entries, listed, lowered, named, part, text
+from shared.mapping.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, enabled, enrichment, event_time, os_type
+from shared.mapping.table import Field, const, first, record
 from shared.times import epoch
 
 from .client import TENANT_NAME

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.service import ConnectorModule
-from shared.settings import HttpsUrl, ModuleSettings, Secret, default
+from shared.runtime.service import ConnectorModule
+from shared.runtime.settings import HttpsUrl, ModuleSettings, Secret, default
 
 API_HOST = "https://api.central.sophos.com"
 AUTHORIZATION_URL = "https://id.sophos.com/api/v2/oauth2/token"

@@ -24,8 +24,8 @@ from benchmarks.vendors import PreparedVendor
 from benchmarks.watching import cpu_seconds, mark
 from lab.inspection import what_is_wrong
 from lab.modules import MODULES, device_modules
-from shared.http import Patience
-from shared.pace import Pace
+from shared.http.pace import Pace
+from shared.http.session import Patience
 
 DEVICES = 1_200  # more than a page of any vendor
 _BUSY = "import time; b = bytearray(50_000_000); u = time.process_time() + 0.5\nwhile time.process_time() < u: pass\ninput()"

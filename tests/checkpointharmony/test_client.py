@@ -18,7 +18,7 @@ from lab.faults import Html, Slow, Status, WrongShape
 from lab.modules import MODULES
 from lab.server import LocalServer
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
-from shared.http import Patience
+from shared.http.session import Patience
 
 QUICK = Patience(connect=2.0, read=5.0, attempts=3, first_wait=0.01)
 

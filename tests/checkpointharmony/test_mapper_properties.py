@@ -11,11 +11,11 @@ from checkpoint_harmony.mapper import ALERT_TO_ECS, as_given
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from shared.alerts.intake import EVENT_LIMIT, fitting
+from shared.alerts.windows import Window
 from shared.errors import SkipRecord
-from shared.intake import EVENT_LIMIT, fitting
-from shared.mapping import Mapper, readable
+from shared.mapping.table import Mapper, readable
 from shared.times import epoch
-from shared.windows import Window
 
 MAPPER = Mapper(ALERT_TO_ECS)
 

@@ -104,7 +104,7 @@ def test_a_refresh_whose_answer_was_lost_is_followed_by_the_password(console: Si
 @pytest.mark.parametrize("lifetime", [1799, 3600])
 def test_the_lifetime_told_counts(console: SimulatedEset, lifetime: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = [0.0]
-    monkeypatch.setattr("shared.tokens.time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0]))
+    monkeypatch.setattr("shared.http.tokens.time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0]))
     console.lifetime = lifetime
     client = client_of(console)
     for ahead[0], logins in ((0, 1), (lifetime - 200, 1), (lifetime - 60, 2)):

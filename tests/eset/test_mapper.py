@@ -15,8 +15,8 @@ from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 
 from lab.fleet.eset import eset_devices, eset_groups
 from shared.errors import SkipRecord
-from shared.fingerprints import fingerprint
-from shared.mapping import Mapper
+from shared.mapping.table import Mapper
+from shared.state.fingerprints import fingerprint
 from tests.json_values import scalars as json_scalars
 from tests.ocsf import assert_is_ocsf
 

@@ -22,7 +22,7 @@ import pytest
 
 from lab.faults import WrongShape
 from shared.errors import ConnectorError
-from shared.state import JsonFile
+from shared.state.storage import JsonFile
 from tests.conformance_base import ConnectorConformance
 from tests.faults.cases import DISK_FAULTS, HTTP_FAULTS, Case
 from tests.rig import Rig, impatient
@@ -39,7 +39,7 @@ def run(
 
     No cursor passes the second in which a walk began: changes older than that (`settle`) are what it may run ahead of.
     """
-    monkeypatch.setattr("shared.intake.Intake.__init__.__defaults__", (INTAKE_LIMIT,))
+    monkeypatch.setattr("shared.alerts.intake.Intake.__init__.__defaults__", (INTAKE_LIMIT,))
     suite.deliver_all(rig)
     assert not suite.undelivered(rig)
     suite.change_all(rig)

@@ -13,12 +13,12 @@ import pytest
 from sekoia_automation.asset_connector import AssetConnector
 
 from lab.platform import LocalPlatform
-from shared import cycle
-from shared.assets import DeviceConnector
-from shared.delivery import AssetDelivery, Batch
+from shared.alerts.connector import EventConnector
+from shared.alerts.intake import Intake
+from shared.devices import round as cycle
+from shared.devices.delivery import AssetDelivery, Batch
+from shared.devices.inventory import DeviceConnector
 from shared.errors import ConnectorError
-from shared.events import EventConnector
-from shared.intake import Intake
 from tests.faults.cases import Case
 from tests.faults.matrix import run
 from tests.rig import signal_handlers_kept

@@ -34,16 +34,18 @@ with atheris.instrument_imports(include=["shared", *VENDORS]):
     from sophos_assets.client import SophosClient
     from sophos_assets.connector import SophosDeviceConnector
 
-    from shared import body, ocsf
+    from shared.alerts.intake import as_text, fitting
+    from shared.devices.polling import WHOLE
     from shared.errors import ConnectorError
-    from shared.fingerprints import fingerprint, key_of
-    from shared.http import ApiSession, Reply
-    from shared.intake import as_text, fitting
-    from shared.mapping import readable
-    from shared.pages import Page
-    from shared.polling import WHOLE
-    from shared.selection import selection
-    from shared.tokens import Anonymous, FetchedToken, Token, token_of
+    from shared.http import body
+    from shared.http.oauth import token_of
+    from shared.http.pages import Page
+    from shared.http.selection import selection
+    from shared.http.session import ApiSession, Reply
+    from shared.http.tokens import Anonymous, FetchedToken, Token
+    from shared.mapping import ocsf
+    from shared.mapping.table import readable
+    from shared.state.fingerprints import fingerprint, key_of
 
 
 ROOT = Path(__file__).resolve().parents[2]

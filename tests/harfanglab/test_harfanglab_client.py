@@ -21,7 +21,7 @@ from lab.faults import Status
 from lab.modules import MODULES
 from lab.platform import LocalPlatform
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
-from shared.http import Patience
+from shared.http.session import Patience
 from tests.certificates import Authority
 from tests.rig import Rig, signal_handlers_kept
 

@@ -8,7 +8,7 @@ import pytest
 from harfanglab_assets.mapper import AGENT_TO_DEVICE
 
 from shared.errors import SkipRecord
-from shared.mapping import Mapper, mapped_fields
+from shared.mapping.table import Mapper, mapped_fields
 
 MAPPER = Mapper(AGENT_TO_DEVICE)
 ABSENT = object()

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 
 from shared.errors import SkipRecord
-from shared.fingerprints import fingerprint, key_of
-from shared.mapping import Mapper
+from shared.mapping.table import Mapper
+from shared.state.fingerprints import fingerprint, key_of
 from tests.json_values import numbers
 from tests.json_values import scalars as json_scalars
 from tests.ocsf import assert_is_ocsf

@@ -5,8 +5,12 @@ from __future__ import annotations
 FILLED_IN: dict[str, list[tuple[str, str]]] = {
     "client.py": [
         (
-            "import Page, Pages, follow\nfrom shared.selection import selection\n",
-            "import Page, Pages, follow, next_position, records_of\nfrom shared.selection import selection\nfrom shared.times import iso\n",
+            "import Page, Pages, follow\nfrom shared.http.selection import selection\n",
+            "import Page, Pages, follow, next_position, records_of\nfrom shared.http.selection import selection\n",
+        ),
+        (
+            "import ApiSession, Reply\n",
+            "import ApiSession, Reply\nfrom shared.times import iso\n",
         ),
         (
             "\n        def ask(",
@@ -39,11 +43,12 @@ FILLED_IN: dict[str, list[tuple[str, str]]] = {
     ],
     "mapper.py": [
         (
-            "from shared.mapping import Field, const, first\nfrom shared.ocsf import DEVICE_INVENTORY, event_time\n",
+            "from shared.mapping.ocsf import DEVICE_INVENTORY, event_time\nfrom shared.mapping.table import Field, const, first\n",
             """\
 from shared.interfaces import clean_ip
-from shared.mapping import Field, Record, const, first, record
-from shared.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, event_time, os_named, os_type
+from shared.mapping.conversions import Record
+from shared.mapping.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, event_time, os_named, os_type
+from shared.mapping.table import Field, const, first, record
 """,
         ),
         (

@@ -14,8 +14,8 @@ from sentinelone_assets.connector import _updated_at
 from sentinelone_assets.mapper import AGENT_TO_DEVICE
 
 from shared.errors import SkipRecord
-from shared.fingerprints import fingerprint, key_of
-from shared.mapping import Mapper
+from shared.mapping.table import Mapper
+from shared.state.fingerprints import fingerprint, key_of
 from tests.json_values import numbers
 from tests.json_values import scalars as json_scalars
 

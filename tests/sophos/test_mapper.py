@@ -13,8 +13,8 @@ from sophos_assets.mapper import ENDPOINT_TO_DEVICE
 
 from lab.fleet.sophos import sophos_endpoints
 from shared.errors import SkipRecord
-from shared.fingerprints import fingerprint
-from shared.mapping import Mapper
+from shared.mapping.table import Mapper
+from shared.state.fingerprints import fingerprint
 from tests.json_values import scalars as json_scalars
 from tests.ocsf import assert_is_ocsf
 

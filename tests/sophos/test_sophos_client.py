@@ -16,8 +16,8 @@ from sophos_assets.settings import SophosSettings
 from lab.consoles.sophos import OWN_ID, SimulatedSophos
 from lab.modules import MODULES
 from shared.errors import ActionNeeded, ConnectorError, UnexpectedReply
-from shared.http import Patience
-from shared.settings import configuration_error
+from shared.http.session import Patience
+from shared.runtime.settings import configuration_error
 
 TOKEN = "https://id.sophos.com/api/v2/oauth2/token"
 CENTRAL = "https://api.central.sophos.com"

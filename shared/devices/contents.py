@@ -1,0 +1,73 @@
+"""What was told of each device, field by field: how a trigger knows which fields changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from shared.mapping.table import Field
+from shared.state.fingerprints import FRESH, MARKS, SEEN, VOLATILE, Fingerprints
+
+_BYTES = 5  # of a field's hash: a change is overlooked once in 10¹²
+_NOT_TOLD = bytes(_BYTES)
+
+
+class Watch:
+    """The paths of an event that count, and their values in one number: a hash each, then two bits that are 0."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = tuple(paths)
+        self.width = len(paths) * _BYTES + 1  # bytes
+        self._steps = [path.split(".") for path in paths]
+
+    def of(self, event: dict[str, Any]) -> int:
+        """The values of the watched paths."""
+        return int.from_bytes(b"".join(_hash_at(event, steps) for steps in self._steps)) << 2
+
+    def changed(self, before: int, now: int) -> list[str]:
+        """The paths whose values differ."""
+        differing = ((before ^ now) >> 2).to_bytes(self.width - 1)
+        return [path for n, path in enumerate(self.paths) if any(differing[n * _BYTES : (n + 1) * _BYTES])]
+
+
+def _hash_at(event: dict[str, Any], steps: Iterable[str]) -> bytes:
+    value: Any = event
+    for step in steps:
+        value = value.get(step)
+        if value is None:
+            return _NOT_TOLD
+    return blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=_BYTES).digest()
+
+
+class Contents(Fingerprints):
+    """Key → the watched values as last told, some 300 bytes a device.
+
+    A device is forgotten when two full walks in a row did not meet it: one that a vendor left out once is not new.
+    """
+
+    def __init__(self, path: Path, watch: Watch) -> None:
+        self.watch = watch
+        super().__init__(path, watch.width)
+
+    def of(self, event: dict[str, Any], written: bytes) -> int:
+        return self.watch.of(event)
+
+    def _close_walk(self) -> None:
+        for key in [key for key, value in self._known.items() if not value & MARKS]:
+            del self._known[key]
+        for key, value in self._known.items():
+            self._known[key] = value & ~MARKS | (FRESH if value & SEEN else 0)
+
+
+def changing_paths(fields: Iterable[Field]) -> list[str]:
+    """The paths of a table whose values can change, but for what a heartbeat moves."""
+    return [row.path for row in fields if not row.is_constant and row.path.rpartition(".")[2] not in VOLATILE]
+
+
+def chosen(paths: Iterable[str], wanted: Sequence[str]) -> list[str]:
+    """Those of the paths that are wanted, by their own name or a parent's (`device.os`); all where none is."""
+    return [path for path in paths if not wanted or any(f"{path}.".startswith(f"{name}.") for name in wanted)]

@@ -1,0 +1,104 @@
+"""The base of the asset connectors: devices to Sekoia.io's asset inventory.
+
+A subclass of the SDK's `AssetConnector` that mends what its loop loses: there a refused batch is passed over, the
+checkpoint moves before the reply is read, and a failed ingestion is only logged.
+
+No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
+"""
+
+import os
+from collections.abc import Generator
+from itertools import chain
+from typing import Any
+
+from sekoia_automation.asset_connector import AssetConnector
+from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+
+from shared.devices.delivery import AssetDelivery
+from shared.devices.polling import DevicePolling
+from shared.errors import ActionNeeded, SkipRecord
+from shared.http.session import ApiSession
+from shared.http.tokens import FixedToken
+from shared.mapping.table import mapped_fields
+from shared.runtime.settings import DeviceConnectorConfiguration
+from shared.state.storage import JsonFile
+
+
+class DeviceConnector(DevicePolling, AssetConnector):
+    """Sends each device that is new or changed, and all of them once in a full synchronisation interval."""
+
+    configuration: DeviceConnectorConfiguration
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment] # the SDK's own store is not written atomically
+
+    def cycle(self) -> None:
+        self.asset_fetch_cycle()
+
+    def asset_fetch_cycle(self) -> None:
+        """One round."""
+        super().cycle()
+
+    def _recall(self) -> None:
+        super()._recall()
+        self._check_schema_and_reset_if_needed()
+
+    def delivery(self, place: dict[str, Any]) -> AssetDelivery:
+        platform = ApiSession(
+            "Sekoia.io",
+            self.configuration.sekoia_base_url or self.production_base_url,
+            FixedToken("Bearer", self.configuration.sekoia_api_key, "Sekoia.io API key"),
+            stop=self._stop_event,
+            patience=self.patience,
+            headers={"User-Agent": f"sekoiaio-asset-connector-{self.module.connector_configuration_uuid}"},
+            advice={
+                401: "Check the Sekoia.io API key of this connector: it may have been revoked or have expired.",
+                403: "Give the Sekoia.io API key the right to write assets.",
+                404: "Check the Sekoia.io URL, and that this connector was not deleted on the Assets page.",
+                413: "Lower the batch size of this connector.",
+            },
+        )
+        return AssetDelivery(
+            platform,
+            f"api/v2/asset-management/asset-connector/{self.module.connector_configuration_uuid}",
+            "api/v1/tasks",
+            poll_interval=self.task_poll_interval,
+            poll_timeout=self.task_poll_timeout,
+            warn=lambda message: self.log(message, level="warning"),
+        )
+
+    # --- what the SDK asks
+
+    def get_mapped_fields(self) -> dict[str, str]:
+        return mapped_fields(self.fields)
+
+    def get_assets(self) -> Generator[DeviceOCSFModel, None, None]:
+        """Every device there is, mapped; sends and stores nothing. The rounds do not use it."""
+        mapper, client = self.mapper(), self._connected()
+        scopes = [scope for scope in self.scopes(client) if not scope.closed]
+        for page in chain.from_iterable(self.walk(client, None, scope).pages for scope in scopes):
+            for record in page.records:
+                try:
+                    yield DeviceOCSFModel.model_validate(mapper(record))
+                except SkipRecord as reason:
+                    self._name_skipped(record, reason)
+
+    @property
+    def batch_size(self) -> int:
+        return _from_environment("ASSET_CONNECTOR_BATCH_SIZE") or self.configuration.batch_size
+
+    @property
+    def full_sync_interval(self) -> int:
+        return self.configuration.full_sync_interval
+
+    @property
+    def frequency(self) -> int:
+        return _from_environment("ASSET_CONNECTOR_FREQUENCY") or self.configuration.frequency
+
+
+def _from_environment(name: str) -> int | None:
+    value = os.environ.get(name, "")
+    if value and not (value.isdecimal() and int(value) > 0):
+        raise ActionNeeded(f"The environment variable {name} must be a whole number above 0.")
+    return int(value) if value else None

@@ -1,0 +1,71 @@
+"""A batch that the other side refuses: halved until the items that it refuses are alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from shared.errors import ConnectorError
+
+Item = TypeVar("Item")
+_PROBES = 3  # items sent alone to learn whether the other side accepts anything
+
+
+def may_be_content(error: ConnectorError) -> bool:
+    """Whether a batch may have been refused because of its content: with any status, as filters in between choose theirs.
+
+    Not without an answer, and not with 401 or 429, which are about the credential and the rate.
+    """
+    return error.status not in (None, 401, 429)
+
+
+def isolate_refused(
+    items: Sequence[Item],
+    push: Callable[[Sequence[Item]], None],
+    refusal: ConnectorError,
+    *,
+    works: bool = False,
+) -> Iterator[tuple[Sequence[Item], ConnectorError | None]]:
+    """Send a refused batch again in parts. Yields each part that is accepted with None, each item refused alone with its error.
+
+    `push` sends items in one call, with one try, and raises unless they are accepted. `refusal` is what the batch was refused
+    with: it is raised when none of three items, sent alone, is accepted, for then the other side is down. `works`: it accepted
+    others just before. An item is refused alone twice before it is blamed. An error that cannot be about the content is
+    raised at once. What was yielded before an error counts.
+    """
+    suspects: list[Item] = []
+    left = list(items)
+    while left and not works:
+        item = left.pop(0)
+        if _accepts(push, [item]) is None:
+            works = True
+            yield [item], None
+        else:
+            suspects.append(item)
+            if len(suspects) == _PROBES:
+                break
+    if not works:
+        raise refusal
+    parts = [left] if left else []
+    while parts:
+        part = parts.pop()
+        if _accepts(push, part) is None:
+            yield part, None
+        elif len(part) == 1:
+            suspects += part
+        else:
+            middle = len(part) // 2
+            parts += [part[middle:], part[:middle]]
+    for item in suspects:
+        yield [item], _accepts(push, [item])
+
+
+def _accepts(push: Callable[[Sequence[Item]], None], items: Sequence[Item]) -> ConnectorError | None:
+    """None when the items are accepted, else why they may be refused because of their content."""
+    try:
+        push(items)
+    except ConnectorError as error:
+        if not may_be_content(error):
+            raise
+        return error.with_traceback(None)  # its frames hold what was sent
+    return None

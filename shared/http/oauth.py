@@ -1,0 +1,80 @@
+"""OAuth2 grants (RFC 6749): client credentials, and password with refresh token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from pydantic import SecretStr
+
+from shared.errors import ActionNeeded, UnexpectedReply
+from shared.http.session import ApiSession, Reply
+from shared.http.tokens import Token
+from shared.times import epoch_number
+
+
+def token_of(who: str, body: Any, lifetime: float) -> Token:
+    """The token in an OAuth2 answer; `lifetime` counts where `expires_in` does not tell it. UnexpectedReply without one."""
+    told = body if isinstance(body, dict) else {}
+    value, seconds = told.get("access_token"), epoch_number(told.get("expires_in"), "s")
+    if not isinstance(value, str) or not value or not (value.isascii() and value.isprintable() and " " not in value):
+        raise UnexpectedReply(
+            f"{who} accepted the credentials but sent no usable token. Check the authentication URL; if this persists, "
+            "report it with this message."
+        )
+    return Token(value, lifetime if seconds is None else seconds)
+
+
+def granted(session: ApiSession, form: Mapping[str, str], advice: str, call: Callable[..., Reply] | None = None) -> Any:
+    """POST the form to the session's own URL, an OAuth2 token endpoint → its JSON. `call` stands in for `session.call`.
+
+    A 400 is a refusal as well as a 401 (RFC 6749, 5.2): ActionNeeded, with the advice.
+    """
+    try:
+        return (call or session.call)("POST", session.base_url, data=form).json
+    except UnexpectedReply as error:
+        if error.status != 400:
+            raise
+        raise ActionNeeded(f"{session.who} refused the credentials (HTTP 400). {advice}", status=400) from None
+
+
+def client_credentials(session: ApiSession, client_id: str, secret: str, scope: str, advice: str) -> Token:
+    """A client id and its secret → a token (RFC 6749, 4.4), of an hour where its lifetime is not told.
+
+    `session` leads to the token endpoint and carries no credential of its own.
+    """
+    form = {"grant_type": "client_credentials", "scope": scope, "client_id": client_id, "client_secret": secret}
+    return token_of(session.who, granted(session, form, advice), 3600.0)
+
+
+class PasswordGrant:
+    """Fetches OAuth2 tokens by the refresh token that came with the last one, else by user name and password.
+
+    A refresh token is used once. One that is refused, or whose answer was lost, is dropped: it would be refused for
+    ever. `ask` is `granted`, but for the form; `lifetime` is as in `token_of`.
+    """
+
+    def __init__(
+        self, who: str, ask: Callable[[Mapping[str, str]], Any], username: str, password: SecretStr, lifetime: float
+    ) -> None:
+        if not password.get_secret_value():
+            raise ActionNeeded("The Password is empty. Enter it in the configuration.")
+        self._who, self._ask, self._lifetime = who, ask, lifetime
+        self._password = {"grant_type": "password", "username": username, "password": password.get_secret_value()}
+        self._refresh_token: str | None = None
+
+    def fetch(self) -> Token:
+        """A token; raises what `ask` raises for the password."""
+        refresh_token, self._refresh_token = self._refresh_token, None
+        if refresh_token:
+            with suppress(ActionNeeded, UnexpectedReply):
+                return self._granted({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        return self._granted(self._password)
+
+    def _granted(self, form: Mapping[str, str]) -> Token:
+        body = self._ask(form)
+        token = token_of(self._who, body, self._lifetime)
+        refresh_token = body.get("refresh_token")
+        self._refresh_token = refresh_token if isinstance(refresh_token, str) and refresh_token else None
+        return token

@@ -1,0 +1,265 @@
+"""One HTTP session a vendor (or the platform): one origin, bounded, patient, and clear about what went wrong.
+
+Knows nothing of pages or devices. A call returns a `Reply`, of a 2xx, or raises one of `shared.errors`.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import ssl
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from threading import Event
+from typing import Any, Self
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from prometheus_client import Counter
+from pyrate_limiter import RequestRate
+from requests.auth import AuthBase
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event
+from urllib3.exceptions import HTTPError
+
+from shared import times
+from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
+from shared.http import body as bodies
+from shared.http import replies
+from shared.http.pace import Pace
+from shared.http.tokens import FetchedToken
+from shared.http.trust import TrustingAdapter
+from shared.http.urls import origin
+
+CALLS = Counter(
+    "sekoia_connector_http_calls",
+    "Calls made, by the name of the other side and the status it answered; none where no answer came",
+    ["to", "status"],
+)
+_REDIRECTS = 3
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one call may take, in seconds. Tries after the first begin within `budget` of the first one's end.
+
+    `ahead`: of pages, the next is asked for while the caller works on this one.
+    """
+
+    connect: float = 10.0
+    read: float = 60.0
+    attempts: int = 3
+    budget: float = 15.0
+    first_wait: float = 1.0
+    ahead: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`date`: when it was sent by the server's clock, epoch seconds, if told. `body`: decompressed.
+
+    `read(parse)`: its JSON as this function parses it; `parse`: which one `json` takes.
+    """
+
+    status: int
+    date: float | None
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | bytearray = field(repr=False)
+    read: Callable[[bodies.Parse], Any] = field(repr=False)
+    parse: bodies.Parse = bodies.parse
+
+    @cached_property
+    def json(self) -> Any:
+        """The parsed body, parsed when first asked for; UnexpectedReply when it is no JSON or would fill the memory."""
+        return self.read(self.parse)
+
+    @property
+    def memory(self) -> int:
+        """The bytes that `json` takes at most."""
+        return bodies.memory_of(self.body)
+
+
+class ApiSession:
+    """Calls to one origin: `base_url` is scheme, host, port and a path prefix; `who` is its name in messages.
+
+    `advice` maps an HTTP status, or one of `replies`' own keys, to what the customer can do about it. `verify`: True,
+    the path of a bundle of authorities, or a TLS context (`shared.http.trust`). `stop` ends any wait at once. `rates` are the
+    calls the server allows, shortest interval first: a call above them waits for its turn. No message repeats one of
+    the `secrets`, whoever says it. `may_be_empty`: the statuses whose reply may have no body, `json` is None then.
+    """
+
+    def __init__(
+        self,
+        who: str,
+        base_url: str,
+        auth: AuthBase,
+        *,
+        stop: Event | None = None,
+        headers: Mapping[str, str] | None = None,
+        verify: bool | str | ssl.SSLContext = True,
+        patience: Patience | None = None,
+        advice: Mapping[int, str] | None = None,
+        rates: Sequence[RequestRate] = (),
+        secrets: Sequence[str] = (),
+        may_be_empty: Collection[int] = (202, 204),
+    ) -> None:
+        self.who = who
+        self.base_url = base_url.rstrip("/")
+        self.stop = stop or Event()
+        self.patience = patience or Patience()
+        self._auth = auth
+        self._advice = dict(advice or {})
+        self._secrets = tuple(secrets)
+        self._may_be_empty = may_be_empty
+        self._verify = True if isinstance(verify, ssl.SSLContext) else verify
+        self._pace = Pace(rates)
+        self._session = _Session()
+        if isinstance(verify, ssl.SSLContext):
+            self._session.mount("https://", TrustingAdapter(verify))
+        self._session.headers.update({"Accept": "application/json", "User-Agent": "sekoia-endpoint-connectors"})
+        self._session.headers.update(headers or {})
+
+    def elsewhere(self, base_url: str, auth: AuthBase | None = None) -> Self:
+        """The same credential at another origin, where all else is shared, the pace of the calls above all.
+
+        The token goes there, so the caller vouches for the origin.
+        """
+        session = copy.copy(self)
+        session.base_url, session._auth = base_url.rstrip("/"), auth or self._auth
+        return session
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None, **headers: str) -> Reply:
+        """GET a path under the base URL, or a link the server gave; a link to another origin is refused unsent."""
+        return self.call("GET", path, params=params, headers=headers)
+
+    def call(self, method: str, path: str, **options: Any) -> Reply:
+        """One call with its retries, `options` as `requests` has them. Retried is only what time heals."""
+        reply = self.ask(method, path, **options)
+        _ = reply.json  # what is no JSON is no answer, whether its values are looked at or not
+        return reply
+
+    def ask(self, method: str, path: str, **options: Any) -> Reply:
+        """As `call`, but the JSON is parsed when first asked for: a thread that waits need not be the one that works."""
+        if isinstance(self._auth, FetchedToken):
+            self._auth.token()  # here, so that what fails in fetching it is not taken for a failure of this call
+        retrying = Retrying(
+            retry=retry_if_exception_type(TryAgain),
+            wait=self._wait,
+            stop=_GivingUp(self.patience, self.stop),
+            sleep=sleep_using_event(self.stop),
+            reraise=True,
+        )
+        return retrying(self._call_authenticated, method, self.url(path), options)
+
+    def url(self, path: str) -> str:
+        """A path or link → an absolute URL of this origin; UnexpectedReply when it leads elsewhere."""
+        linked = "://" in path.split("?", 1)[0] or path.startswith("//")
+        return self._here(self.base_url + "/", path if linked else f"{self.base_url}/{path.lstrip('/')}")
+
+    def _here(self, base: str, link: str) -> str:
+        try:
+            url = urljoin(base, link)
+            there = origin(url)
+        except ValueError:
+            raise UnexpectedReply(f"{self.who} gave a link that is no URL; nothing was sent there.") from None
+        here = origin(self.base_url)
+        if there != here:
+            raise UnexpectedReply(
+                f"{self.who} pointed to another host ({there[1]}) than the configured one ({here[1]}); nothing was sent "
+                "there. If the address changed, put the new one in the configuration."
+            )
+        return url
+
+    def _call_authenticated(self, method: str, url: str, options: dict[str, Any]) -> Reply:
+        """A 401 may only mean that the token's time was up: one new token, one more try."""
+        try:
+            return self._call_once(method, url, options)
+        except ActionNeeded as error:
+            if error.status != 401 or not isinstance(self._auth, FetchedToken):
+                raise
+        self._auth.renew()
+        return self._call_once(method, url, options)
+
+    def _call_once(self, method: str, url: str, options: dict[str, Any]) -> Reply:
+        for _ in range(_REDIRECTS):
+            response, body = self._exchange(method, url, options)
+            if not (response.is_redirect and method == "GET"):
+                break
+            url, options = self._here(url, response.headers["Location"]), {**options, "params": None}
+        if error := replies.failure(self.who, response, body, self._advice, self._secrets):
+            raise error
+        return Reply(
+            status=response.status_code,
+            date=times.http_date(response.headers.get("Date")),
+            headers=response.headers,
+            body=body,
+            read=partial(replies.parsed, self.who, response, body, self._may_be_empty),
+        )
+
+    def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytearray]:
+        self._await_turn()
+        timeout, status = (self.patience.connect, self.patience.read), "none"
+        try:
+            # `verify` goes with each call: where REQUESTS_CA_BUNDLE is set, `requests` passes over the session's.
+            with self._session.request(
+                method, url, auth=self._auth, timeout=timeout, verify=self._verify, stream=True, **options
+            ) as response:
+                status = str(response.status_code)
+                return response, bodies.read(response)
+        except (requests.RequestException, HTTPError, bodies.TooLarge, bodies.TooSlow) as error:
+            raise replies.unreachable(self.who, urlsplit(url).netloc, error, self._advice) from None
+        finally:
+            CALLS.labels(self.who, status).inc()
+
+    def _await_turn(self) -> None:
+        """Wait until the rate allows one more call; a stop ends the wait and the call."""
+        pause = 0.0
+        while not self.stop.wait(pause):
+            pause = self._pace.claim()
+            if not pause:
+                return
+        raise TryAgain(f"Stopped before {self.who} was called.")
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, TryAgain) and error.retry_after is not None:
+            return error.retry_after
+        wait = self.patience.first_wait * 2.0 ** (state.attempt_number - 1)
+        return wait * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, protects nothing
+
+
+class _Session(requests.Session):
+    """Sees no redirects: even where it does not follow them, `requests` parses their target and reads their body.
+
+    Looks for proxies in the environment once an origin: at each call that took longer than sending it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._settings: dict[tuple[str, str, Any], Any] = {}
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        parts = urlsplit(url)
+        key = (parts.scheme, parts.netloc, verify)
+        if key not in self._settings:
+            self._settings[key] = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        return self._settings[key].copy()
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
+class _GivingUp:
+    """tenacity's stop condition: enough tries, no time left for the wait before another, or the process stops."""
+
+    def __init__(self, patience: Patience, stop: Event) -> None:
+        self._patience = patience
+        self._stop = stop
+        self._first_ended = 0.0
+
+    def __call__(self, state: RetryCallState) -> bool:
+        ended = state.outcome_timestamp or 0.0
+        if state.attempt_number == 1:
+            self._first_ended = ended
+        late = ended - self._first_ended + state.upcoming_sleep > self._patience.budget
+        return late or state.attempt_number >= self._patience.attempts or self._stop.is_set()

@@ -1,0 +1,87 @@
+"""URLs: the ones a setting may hold, and the ones a token may go to besides the configured host."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from urllib3.util import parse_url
+
+from shared.errors import UnexpectedReply
+
+_DOMAIN = re.compile(r"([a-z0-9-]+\.)+[a-z][a-z0-9-]*")  # of two labels or more, and no address
+_PORTS = {"http": 80, "https": 443}
+
+
+def https_url(value: str) -> str:
+    """An https URL without a trailing slash, query or credentials; http only for this very machine."""
+    value = value.strip().rstrip("/")
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    misplaced = parts.netloc.find("[") > 0  # `https:[::1]`, put behind `https://`, is read as the host ::1
+    if parts.scheme not in ("http", "https") or not host or misplaced or any(letter.isspace() for letter in value):
+        raise ValueError("is not a URL; enter it as https://host")
+    if "@" in parts.netloc or "?" in value or "#" in value:  # an empty query would swallow the path put after it
+        raise ValueError("must hold no user name, query or fragment; enter it as https://host")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("must begin with https://, so that the credentials are not sent in clear")
+    return value
+
+
+def origin_url(value: object) -> object:
+    """A bare host, or the address of any page as copied from a browser → the https origin: scheme, host and port."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    scheme, separator, rest = text.partition("://")
+    url = f"{scheme}://{rest.split('/', 1)[0]}" if separator else f"https://{text.split('/', 1)[0]}"
+    return https_url(url)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this very machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+@lru_cache(maxsize=64)
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what two URLs must share for a token to go to both; ValueError when it is no URL.
+
+    Read as `requests` reads it: `urlsplit` sees the host `here` in `https://there\\@here/`, the call goes to `there`.
+    """
+    parts = parse_url(url)
+    scheme = parts.scheme or ""
+    return scheme, (parts.host or "").rstrip("."), parts.port or _PORTS.get(scheme)
+
+
+def sibling(who: str, link: str, home: str) -> str:
+    """An address beside `home`, ready for calls; UnexpectedReply unless the token for `home` may go there too.
+
+    It may where `home` itself is, and over https to any host under the same parent domain: api-eu.example.com beside
+    api.example.com. http:// is made https://. Where `home` is this very machine, any of its ports will do.
+    """
+    _, home_host, _ = here = origin(home)
+    local = is_loopback(home_host.strip("[]"))
+    try:
+        url = https_url(link if local else re.sub(r"(?i)^\s*http://", "https://", link))
+        scheme, host, port = there = origin(url)
+    except ValueError:
+        raise UnexpectedReply(
+            f"{who} named a host by something that is no https URL; nothing was sent there."
+        ) from None
+    domain = home_host.partition(".")[2]
+    beside = host.endswith(f".{domain}") and bool(_DOMAIN.fullmatch(domain)) and (scheme, port) == ("https", 443)
+    if not (there == here or beside or (local and host == home_host)):
+        raise UnexpectedReply(
+            f"{who} named the host {host}:{port}, which is not under the domain of the configured one ({home_host}); "
+            "nothing was sent there. Check the configured address."
+        )
+    return url

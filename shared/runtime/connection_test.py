@@ -1,0 +1,65 @@
+"""The "Test connector" button: reads one device or event through the connector's own client, and says what it found."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from concurrent.futures import Future
+from threading import Event, Thread
+
+from sekoia_automation.account_validator import AccountValidator
+from sekoia_automation.exceptions import ModuleConfigurationError
+
+from shared.errors import ConnectorError
+from shared.http.pages import Page
+from shared.http.session import Patience
+from shared.runtime.settings import configuration_error
+
+PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
+_MOST = 15.0  # seconds: a person waits for the answer, 20 at the most, and the process has to start first
+
+
+class ConnectionTest(AccountValidator):
+    """Base of the validators. It proves the URL, the credential, its rights and that the reply is read."""
+
+    @abstractmethod
+    def read_one(self, stop: Event) -> Page:
+        """A first page, of one row if need be."""
+
+    def validate(self) -> bool:
+        """Whether a row (or an empty list of them) could be read. If not, `error` says why and what to do."""
+        answer: Future[None] = Future()
+        stop = Event()
+        Thread(target=self._answer, args=(answer, stop), daemon=True).start()
+        try:
+            answer.result(timeout=_MOST)
+        except TimeoutError:
+            stop.set()
+            check = "Check the configured URL and its port, the network and the proxy."
+            self.error(f"No answer within {_MOST:.0f} s. {check}")
+            return False
+        except ModuleConfigurationError as error:
+            self.error(configuration_error(error))
+            return False
+        except ConnectorError as error:
+            self.error(str(error))
+            return False
+        return True
+
+    def _answer(self, answer: Future[None], stop: Event) -> None:
+        try:
+            self.read_one(stop)
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for it
+            answer.set_exception(error)
+        else:
+            answer.set_result(None)
+
+    def execute(self) -> None:
+        """As the SDK does, but a bug found on the way is reported as a failed test instead of no answer at all."""
+        self.set_task_as_running()
+        try:
+            success = self.validate()
+        except Exception as error:  # noqa: BLE001 - the person in front of the button gets an answer in any case
+            self.log_exception(error, message="The account could not be validated")
+            self.error(f"Internal error ({type(error).__name__}). Report it with the log of this module.")
+            success = False
+        self.send_results(success)

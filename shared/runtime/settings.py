@@ -1,0 +1,117 @@
+"""Settings every module has, and the types of their fields. A validation error never repeats what was entered."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from sekoia_automation.asset_connector.models.connector import DefaultAssetConnectorConfiguration
+from sekoia_automation.connector import DefaultConnectorConfiguration
+from sekoia_automation.exceptions import AutomationSDKError
+
+from shared.http.urls import https_url, origin_url
+
+_CONFIG = ConfigDict(hide_input_in_errors=True, validate_assignment=True, extra="ignore")
+
+
+HttpsUrl = Annotated[str, AfterValidator(https_url)]
+OriginUrl = Annotated[str, BeforeValidator(origin_url)]
+# Until the platform hands the secrets out at start, their place may hold anything, null too.
+Secret = Annotated[SecretStr, BeforeValidator(lambda value: "" if value is None else value)]
+
+
+def default(value: Any) -> BeforeValidator:
+    """What an optional setting has when it was left empty; forms send null or "" then."""
+    return BeforeValidator(lambda entered: value if entered is None or entered == "" else entered)
+
+
+class ModuleSettings(BaseModel):
+    """Base of the modules' settings."""
+
+    model_config = _CONFIG
+
+
+class DeviceConnectorConfiguration(DefaultAssetConnectorConfiguration):
+    """Arguments of a device connector: times in seconds, `batch_size` in devices a push."""
+
+    model_config = _CONFIG
+
+    sekoia_base_url: Annotated[str | None, AfterValidator(lambda url: https_url(url) if url else None)] = (
+        "https://api.sekoia.io"
+    )
+    sekoia_api_key: Secret = SecretStr("")  # type: ignore[assignment] # the SDK's model has it in clear
+    frequency: int = Field(default=10800, ge=1)
+    batch_size: int = Field(default=1000, ge=1)
+    full_sync_interval: int = Field(default=86400, ge=1)
+
+
+class DeviceChangesConfiguration(BaseModel):
+    """Arguments of a trigger on changes of devices, times in seconds. What was left empty has its default.
+
+    `on`: which kinds start a playbook. `fields`: OCSF paths whose change counts, all but what a heartbeat moves where
+    none is named. `include_existing`: the first walk tells every device.
+    """
+
+    model_config = _CONFIG
+
+    frequency: int = Field(default=3600, ge=1)
+    full_sync_interval: int = Field(default=86400, ge=1)
+    on: list[Literal["new", "changed"]] = ["new", "changed"]
+    fields: list[str] = []
+    include_existing: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _left_empty(cls, entered: Any) -> Any:
+        return _without_empty(entered)
+
+
+class EventConnectorConfiguration(DefaultConnectorConfiguration):
+    """Arguments of an event connector. `frequency` in seconds, `chunk_size` in events a page, `hours_ago`: where the
+    first run begins, `timedelta` in minutes: what is younger may still change. What was left empty has its default.
+    """
+
+    model_config = _CONFIG
+
+    intake_key: Secret  # type: ignore[assignment] # the SDK's model has it in clear
+    intake_server: HttpsUrl = "https://intake.sekoia.io"
+    frequency: int = Field(default=60, ge=1)
+    chunk_size: int = Field(default=1000, ge=1)
+    hours_ago: int = Field(default=6, ge=0)
+    timedelta: int = Field(default=15, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _left_empty(cls, entered: Any) -> Any:
+        return _without_empty(entered)
+
+
+def _without_empty(entered: Any) -> Any:
+    """Forms send null, "" or an empty list for what was left empty."""
+    told = entered if isinstance(entered, dict) else {}
+    return {name: value for name, value in told.items() if value not in (None, "", [])} if told else entered
+
+
+def configuration_error(error: BaseException) -> str:
+    """A configuration error of pydantic or the SDK → which setting is wrong and how, in one line."""
+    cause: Any = error
+    while cause is not None and not isinstance(cause, ValidationError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ValidationError):
+        wrong = [
+            f"{'.'.join(str(part) for part in found['loc']) or 'configuration'} "
+            f"{found['msg'].removeprefix('Value error, ')}"
+            for found in cause.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        return f"The configuration is wrong: {'; '.join(wrong)}."
+    said = error.args[0] if isinstance(error, AutomationSDKError) and error.args else error
+    return f"The configuration is wrong: {' '.join(str(said).split())}."

@@ -1,0 +1,251 @@
+"""The mapping table: unknown is absent, and nothing a vendor sends makes it fail."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import SkipRecord
+from shared.http.body import BrokenObject
+from shared.mapping.conversions import MOST_ENTRIES, boolean, count, entries, named, part, text, texts
+from shared.mapping.table import Field, Mapper, const, document, first, first_time, mapped_fields, record
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def full_name(whole: Any) -> str:
+    """First and last name.
+
+    Not in the table.
+    """
+    return f"{whole.get('first')} {whole.get('last')}"
+
+
+TABLE = (
+    Field("class_uid", const(5001), doc="Device Inventory Info"),
+    Field("device.uid", first("uuid", "id"), required=True),
+    Field("device.name", "computer.name"),
+    Field("device.owner", record("first", "last"), full_name),
+    Field("device.city", "sites[0].city", doc="First | site"),
+    Field("device.on", "on", boolean),
+)
+
+
+def test_a_record_becomes_the_event_its_table_says() -> None:
+    device = {
+        "uuid": " u1 ",
+        "id": 7,
+        "computer": {"name": "PC"},
+        "first": "A",
+        "last": "B",
+        "sites": [{"city": "Rennes"}],
+        "on": "True",
+    }
+    assert Mapper(TABLE)(device) == {
+        "class_uid": 5001,
+        "device": {"uid": "u1", "name": "PC", "owner": "A B", "city": "Rennes", "on": True},
+    }
+
+
+def test_what_is_not_told_is_absent_and_not_empty() -> None:
+    assert Mapper(TABLE[:4])({"id": 7, "computer": {"name": " "}}) == {
+        "class_uid": 5001,
+        "device": {"uid": "7", "owner": "None None"},
+    }
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        *({"id": 1}, {"id": 1, "computer": None}, {"id": 1, "computer": "PC"}, {"id": 1, "computer": [{"name": "PC"}]}),
+        *({"id": 1, "sites": []}, {"id": 1, "sites": {"0": {"city": "x"}}}, {"id": 1, "sites": [None]}),
+        *({"id": 1, "sites": ["x"]}, {"id": 1, "sites": "x"}),
+    ],
+)
+def test_a_step_that_is_missing_or_of_another_type_is_absent(device: dict[str, Any]) -> None:
+    event = Mapper(TABLE)(device)
+    assert "name" not in event["device"]
+    assert "city" not in event["device"]
+
+
+@pytest.mark.parametrize("device", [{}, {"uuid": None, "id": ""}, {"uuid": [], "id": True}])
+def test_a_record_without_what_is_required_is_skipped_and_named(device: dict[str, Any]) -> None:
+    with pytest.raises(SkipRecord, match=r"^uuid or id: is missing$"):
+        Mapper(TABLE)(device)
+
+
+@pytest.mark.parametrize(
+    ("device", "kind"),
+    [([], "a list"), ("x", "a text"), (None, "null"), (True, "a boolean"), (5, "a number"), (0.5, "a number")],
+)
+def test_what_is_no_object_is_skipped(device: object, kind: str) -> None:
+    with pytest.raises(SkipRecord, match=f"^record: is {kind}, not an object$"):
+        Mapper(TABLE)(device)
+
+
+def test_an_object_that_cannot_be_read_is_skipped_with_its_field() -> None:
+    broken = BrokenObject(id=1)
+    broken.field, broken.reason = "osName", "holds half of a surrogate pair"
+    with pytest.raises(SkipRecord) as caught:
+        Mapper(TABLE)(broken)
+    assert (caught.value.field, caught.value.reason) == ("osName", "holds half of a surrogate pair")
+
+
+def test_a_skipped_record_never_shows_its_content() -> None:
+    with pytest.raises(SkipRecord) as caught:
+        Mapper((Field("device.uid", "id", required=True),))({"id": ["confidential"]})
+    assert "confidential" not in str(caught.value)
+
+
+@given(anything)
+def test_no_record_whatever_makes_the_table_fail(device: Any) -> None:
+    try:
+        event = Mapper(TABLE)(device)
+    except SkipRecord:
+        return
+    assert None not in event["device"].values()
+
+
+@given(st.dictionaries(st.sampled_from(["uuid", "id", "computer", "sites", "on", "first"]), anything))
+def test_no_type_in_any_field_makes_the_table_fail(device: Any) -> None:
+    test_no_record_whatever_makes_the_table_fail.hypothesis.inner_test(device)
+
+
+def test_a_constant_is_sent_as_it_is() -> None:
+    assert Mapper((Field("a", const(2)), Field("b", const(True))))({}) == {"a": 2, "b": True}
+
+
+def test_two_events_share_nothing_that_can_change() -> None:
+    mapper = Mapper(TABLE)
+    one = mapper({"id": 1})
+    one["device"]["uid"] = "changed"
+    assert mapper({"id": 1})["device"]["uid"] == "1"
+
+
+# --- conversions
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("a", "a"), (" a ", "a"), ("", None), (" ", None), (5, "5"), (0, "0"), (1.5, "1.5")]
+    + [(value, None) for value in (None, True, False, [], ["a"], {}, b"a")],
+)
+def test_a_text_is_told_or_absent(value: object, told: str | None) -> None:
+    assert text(value) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(True, True), (False, False), ("true", True), (" False ", False), ("TRUE", True)]
+    + [(value, None) for value in (None, "", "yes", "1", 1, 0, 1.0, [], {}, [True])],
+)
+def test_a_boolean_is_told_or_absent(value: object, told: bool | None) -> None:
+    assert boolean(value) is told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0, 0), (7, 7), ("7", 7), (" 7 ", 7), (2**31 - 1, 2**31 - 1)]
+    + [
+        (value, None) for value in (None, True, -1, "-1", 1.0, "1.0", "", "x", "²", 2**31, "9" * 5000, "9" * 19, [], {})
+    ],
+)
+def test_a_count_is_told_or_absent(value: object, told: int | None) -> None:
+    assert count(value) == told
+
+
+def test_entries_are_the_objects_of_a_list_up_to_the_bound() -> None:
+    assert entries([{"a": 1}, None, "x", [], {}]) == [{"a": 1}, {}]
+    assert entries({"a": 1}) == entries("x") == entries(None) == []
+    assert len(entries([{}] * (MOST_ENTRIES + 5))) == MOST_ENTRIES
+
+
+def test_texts_are_those_told_each_once_and_in_order() -> None:
+    assert texts([" b ", "a", "b", "", None, 5, ["c"]]) == ["b", "a"]
+    assert texts("a") == ["a"]
+    assert texts(None) == texts({"a": 1}) == []
+    assert len(texts([str(n) for n in range(MOST_ENTRIES + 5)])) == MOST_ENTRIES
+
+
+@pytest.mark.parametrize(
+    ("name", "uid", "told"),
+    [
+        ("Staff", 5, {"name": "Staff", "uid": "5"}),
+        (None, 5, {"name": "5", "uid": "5"}),
+        (" ", "g1", {"name": "g1", "uid": "g1"}),
+        ("Staff", None, {"name": "Staff"}),
+        (None, None, None),
+        ([], {}, None),
+    ],
+)
+def test_a_group_without_a_name_is_named_by_its_id(name: object, uid: object, told: object) -> None:
+    assert named(name, uid) == told
+
+
+@given(anything)
+def test_no_value_whatever_makes_a_conversion_fail(value: Any) -> None:
+    told = text(value)
+    assert told is None or (told and told == told.strip())
+    assert boolean(value) in (True, False, None)
+    number = count(value)
+    assert number is None or (type(number) is int and 0 <= number < 2**31)
+    assert all(isinstance(entry, dict) for entry in entries(value))
+    assert all(texts(value))
+    named(value, value)
+
+
+def test_no_infinite_number_becomes_a_text() -> None:
+    assert "inf" not in {text(value) for value in (1e308, -1e308)}
+    assert math.isinf(float("1e999"))  # why the body's parser marks such a record
+
+
+# --- what a table says of itself
+
+
+def test_a_table_declares_its_fields_with_all_their_paths() -> None:
+    table = (*TABLE, Field("device.hostname", "computer.name"))
+    declared = mapped_fields(table)
+    assert declared["computer.name"] == "device.name, device.hostname"
+    assert declared["uuid or id"] == "device.uid"
+    assert declared["static: 5001"] == "class_uid"
+    assert list(declared) == ["static: 5001", "uuid or id", "computer.name", "first, last", "sites[0].city", "on"]
+
+
+def test_a_table_is_printed_with_a_line_for_each_row() -> None:
+    printed = document(TABLE).splitlines()
+    assert len(printed) == 2 + len(TABLE)
+    assert printed[2] == "| `static: 5001` | `class_uid` |  | Device Inventory Info |"
+    assert printed[3] == "| `uuid or id` | `device.uid` | yes |  |"
+    assert printed[5] == "| `first, last` | `device.owner` |  | First and last name. |"
+    assert printed[6] == "| `sites[0].city` | `device.city` |  | First \\| site |"
+
+
+@pytest.mark.parametrize("value", [None, "", "x", 7, True, [], [{"a": 1}]])
+def test_a_part_that_is_no_object_is_an_empty_one(value: Any) -> None:
+    assert part({"os": value}, "os") == part({}, "os") == {}
+
+
+def test_a_part_is_an_object_of_the_record() -> None:
+    assert part({"os": {"name": "x"}}, "os") == {"name": "x"}
+
+
+@pytest.mark.parametrize(
+    ("record", "seconds"),
+    [
+        ({"a": "1970-01-01T00:00:07Z", "b": "1970-01-01T00:00:09Z"}, 7.0),
+        ({"a": "soon", "b": "1970-01-01T00:00:09Z"}, 9.0),
+        ({"a": None, "b": "1970-01-01T00:00:00Z"}, 0.0),
+        ({"a": 7, "b": ["1970"]}, None),
+        ({}, None),
+    ],
+)
+def test_the_first_field_that_tells_a_time_counts(record: dict[str, Any], seconds: float | None) -> None:
+    assert Mapper([Field("time", first_time("a", "b"))])(record).get("time") == seconds
