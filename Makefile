@@ -1,4 +1,4 @@
-# Each target does its own set-up; nothing but git, make and python3 (3.11 or later, with venv) is needed.
+# Each target does its own set-up; nothing but git, make and python3 (3.11, with venv) is needed.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -14,7 +14,7 @@ venv: $(STAMP) ## Make .venv with the pinned, hashed dependencies
 
 $(STAMP): requirements.lock pyproject.toml
 	@echo "Setting up .venv (once, about a minute) ..."
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 is needed (later versions are not tested), this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -12,8 +12,7 @@ from lab.export_project import indexes
 from lab.library import LibraryError
 from lab.library_folder import TOOLS
 from lab.modules import LabModule
-from lab.running import readable
-from lab.terminal import say
+from lab.terminal import readable, say
 
 CHECKED = "Checked here: names, ids, schemas, CHANGELOG, locks, Dockerfile, tool settings, the form of JSON files, ruff's rules."
 PIP = "pip install --require-hashes -r requirements.lock && python -m pytest"

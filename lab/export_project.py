@@ -19,7 +19,9 @@ from lab.locks import part_for, pins
 from lab.modules import ROOT, LabModule
 
 _TOOLS = {"mypy", "pytest-cov", "ruff"}
-_TO_LOCK = "install uv (pip install uv), then run in that folder: uv lock"
+_TO_LOCK = (
+    "activate this repository's environment (. .venv/bin/activate) or install uv, then run in that folder: uv lock"
+)
 
 
 class ExportError(ValueError):
@@ -77,7 +79,7 @@ def lock_with_uv(folder: Path) -> None:
     then go: they need not be known to who changes a dependency later.
     """
     if shutil.which("uv") is None:
-        raise CannotLock(f"{LOCK} is missing, because there is no uv here: {_TO_LOCK}")
+        raise CannotLock(f"{LOCK} is missing, because uv is not on the PATH: {_TO_LOCK}")
     project = folder / "pyproject.toml"
     text = project.read_text(encoding="utf-8")
     exact = [str(pin.requirement) for pin in pins((folder / "requirements.lock").read_text(encoding="utf-8"))]

@@ -17,9 +17,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from jsonschema import Draft7Validator
-from jsonschema.exceptions import SchemaError
-
 from lab.library_folder import FOLDER_CHECKS, uv_lock
 
 CATEGORIES = {
@@ -198,6 +195,10 @@ def _uuid(name: str, told: dict[str, Any]) -> Iterator[str]:
 
 
 def _schema(where: str, schema: Any) -> Iterator[str]:
+    # Here and not above: its import takes more than a second where `rfc3987-syntax` is installed, which builds a grammar.
+    from jsonschema import Draft7Validator
+    from jsonschema.exceptions import SchemaError
+
     try:
         Draft7Validator.check_schema(schema)
     except SchemaError as error:

@@ -84,7 +84,7 @@ def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stock round over the same client and table; the checkpoint is the time of the walk, as connectors do it."""
 
     def assets(self: Any) -> Iterator[Any]:
-        from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+        from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
         self._context = self._context_file.read()
         mapper, client = self.mapper(), self._connected()

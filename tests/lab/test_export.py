@@ -28,13 +28,9 @@ PART = "golden or mapper or test_every_page_is_read_once or test_no_configured_s
 
 
 @pytest.fixture
-def with_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """uv on the PATH, from the package registry where it is not installed."""
-    if shutil.which("uv") is None:
-        place = tmp_path / "uv"
-        subprocess.run([sys.executable, "-m", "venv", place], check=True)
-        subprocess.run([place / "bin" / "python", "-m", "pip", "install", "--quiet", "uv"], check=True)
-        monkeypatch.setenv("PATH", os.pathsep.join([str(place / "bin"), os.environ["PATH"]]))
+def with_uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The PATH of this repository's environment, which has uv."""
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
 
 
 # --- on its own
@@ -129,9 +125,8 @@ def test_the_command_reports_what_it_checked_and_what_is_missing(tmp_path: Path)
     told = " ".join(done.stderr.split())
     assert f"SentinelOne {MODULES['SentinelOne'].manifest['version']} is in {tmp_path / 'out'}" in told
     assert CHECKED in told
-    assert (
-        "uv.lock is missing, because there is no uv here: install uv (pip install uv), then run in that folder" in told
-    )
+    assert "uv.lock is missing, because uv is not on the PATH: activate this repository's environment" in told
+    assert "or install uv, then run in that folder: uv lock" in told
     assert "Its README begins with the steps of the import into Sekoia.io." in told
     assert told.endswith(f"Not run here: its tests and tools. In that folder: {PIP}")
     validate(tmp_path / "out", locked=False)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError, field_validator
 from pydantic import Field as ModelField
-from sekoia_automation.asset_connector.models.ocsf.device import (
+from sekoia_automation_models.ocsf.device import (
     Device,
     DeviceOCSFModel,
     DeviceTypeStr,
     OSTypeStr,
 )
-from sekoia_automation.asset_connector.models.ocsf.risk_level import RiskLevelStr
+from sekoia_automation_models.ocsf.risk_level import RiskLevelStr
 
 from shared.errors import SkipRecord
 from shared.mapping.ocsf import (
