@@ -56,6 +56,7 @@ def declare(module: LabModule, folder: Path, imported: set[str]) -> None:
         "dependencies": runs,
     }
     options = {**root["tool"]["pytest"]["ini_options"], "testpaths": ["tests"], "pythonpath": [".", "tests"]}
+    options["addopts"] = options["addopts"].replace("not slow and ", "")  # of one module, all tests are run
     typed = {key: value for key, value in root["tool"]["mypy"].items() if key not in ("mypy_path", "overrides")}
     tables = [
         _table("project", project),

@@ -70,6 +70,7 @@ def version_in(folder: Path) -> str:
     return str(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["version"])
 
 
+@pytest.mark.slow
 def test_the_steps_lead_to_a_repository_that_the_platform_can_import_and_update(
     enter: Callable[[str], str], remote: Path, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_the_steps_lead_to_a_repository_that_the_platform_can_import_and_update(
     assert log.splitlines() == ["ESET device assets, updated", "ESET device assets"]
 
 
+@pytest.mark.slow
 def test_the_step_for_the_library_exports_the_published_module(enter: Callable[[str], str], tmp_path: Path) -> None:
     enter(f"{ACTIVATE}{LIBRARY}")
     validate(tmp_path / "ESET", locked=(tmp_path / "ESET" / LOCK).exists())

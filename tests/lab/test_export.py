@@ -20,8 +20,8 @@ from lab.library import validate
 from lab.library_folder import LOCK, TOOLS
 from lab.locks import pins
 from lab.modules import MODULES
+from tests.lab.commands import lab
 from tests.lab.exports import Exported, each_name, each_way, json_of
-from tests.lab.test_cli import lab
 
 WHOLE = os.environ.get("EXPORTS") == "all"
 PART = "golden or mapper or test_every_page_is_read_once or test_no_configured_secret_is_written_anywhere"
@@ -36,6 +36,7 @@ def with_uv(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- on its own
 
 
+@pytest.mark.slow
 @each_way
 @each_name
 @pytest.mark.skipif(not WHOLE, reason="needs the network: EXPORTS=all (make exports)")
@@ -73,6 +74,7 @@ def assert_the_versions_are_the_tested_ones(folder: Path) -> None:
     assert "constraint" not in (folder / "pyproject.toml").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_folders_tests_pass_without_this_repository(exported: Exported, tmp_path: Path) -> None:
     """In an environment that holds what the folder's lock says and nothing else, linked together from the packages
     installed here, so that no network is needed; a quick part is run: golden files, the mapper, a round, and the process

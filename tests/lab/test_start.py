@@ -1,4 +1,4 @@
-"""What a command imports before it does its work. Counted, not timed: an import that nobody needs costs everybody."""
+"""What a command imports before it does its work, in a process of its own. Counted, not timed: an import that nobody needs costs everybody."""
 
 from __future__ import annotations
 
