@@ -37,9 +37,9 @@ def _simulated(devices: int) -> SimulatedEset:
 
 def _with_groups(listed: Iterable[Any]) -> Callable[[Any], Any]:
     """`listed`: groups, or answers of `/v1/device_groups`, which hold some."""
-    from eset_assets.client import named_groups, with_group
+    from eset_assets.client import named_group, with_group
 
-    groups = named_groups(chain.from_iterable(map(_groups_in, listed)))
+    groups = dict(filter(None, map(named_group, chain.from_iterable(map(_groups_in, listed)))))
     return lambda device: with_group(device, groups)
 
 

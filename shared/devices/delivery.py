@@ -161,7 +161,7 @@ class AssetDelivery:
         while self._follow_tasks:
             asked = time.monotonic()
             try:
-                reply = self._session.get(f"{self._tasks}/{task}").json
+                reply = self._session.call("GET", f"{self._tasks}/{task}").json
             except ConnectorError as error:
                 self._stop_following(f"The ingestion of the batches cannot be followed: {error}")
                 break

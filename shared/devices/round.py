@@ -100,6 +100,7 @@ class Round:
             with closing(self._walk.pages) as pages:
                 for page in pages:
                     self._read(page)
+                    del page  # before the next one is parsed
                     if not self._running():
                         return False
             self._send()
@@ -132,9 +133,7 @@ class Round:
             self._ceiling = page.date
         self._begun = True
         self._counts.pages += 1
-        page.records.reverse()
-        while page.records:  # each is let go once it is done with, all of them before the next page is parsed
-            record = page.records.pop()
+        for record in page.records:
             self._counts.read += 1
             try:
                 self._take(record)
