@@ -46,6 +46,8 @@ HTTP_FAULTS = (
     HttpFault("wrong JSON shape", lambda: WrongShape("a text"), "without|confirm|answered|no usable token|sent"),
     HttpFault("redirect to another host", lambda: Redirect("https://elsewhere.invalid/"), "another host|redirects"),
 )
+CONTENT_FAULTS = {f"one refused with {status}": status for status in (403, 409, 500, 502, 504)}
+CONSOLE_FAULTS = ("late alert", "short list", "clock behind", "clock ahead")
 DISK_FAULTS = {"disk full": errno.ENOSPC, "read-only disk": errno.EROFS, "storage error": errno.EIO}
 DISK_PLACES = ("state write", "state write after a push")
 PLACES = ("token call", "first page", "middle page", "last page", "push", "task poll")
@@ -76,6 +78,9 @@ def cases(suite: type[ConnectorConformance]) -> Iterator[Case]:
             yield from (Case(place, fault.name, lasting) for lasting in (False, True))
         if "page" in place:
             yield Case(place, "repeated page token", True)
+    if suite.delivered_by == "intake":
+        yield from (Case("push", fault, True) for fault in CONTENT_FAULTS)
+        yield from (Case("console", fault, True) for fault in CONSOLE_FAULTS)
     for place in DISK_PLACES:
         for fault in DISK_FAULTS:
             yield from (Case(place, fault, lasting) for lasting in (False, True))

@@ -15,11 +15,13 @@ from sekoia_automation.asset_connector import AssetConnector
 from lab.platform import LocalPlatform
 from shared.alerts.connector import EventConnector
 from shared.alerts.intake import Intake
+from shared.alerts.position import Position
+from shared.alerts.windows import Reading, VendorClock
 from shared.devices import round as cycle
 from shared.devices.delivery import AssetDelivery, Batch
 from shared.devices.inventory import DeviceConnector
 from shared.errors import ConnectorError
-from tests.faults.cases import Case
+from tests.faults.cases import CONSOLE_FAULTS, Case
 from tests.faults.matrix import run
 from tests.rig import signal_handlers_kept
 from tests.suites import SUITES
@@ -30,6 +32,10 @@ CASES = [
     Case("push", "wrong JSON shape", True),
     Case("middle page", "503", True),
     Case("state write", "disk full", True),
+]
+ALERT_CASES = [
+    Case("push", "one refused with 403", True),
+    *(Case("console", fault, True) for fault in CONSOLE_FAULTS),
 ]
 
 
@@ -106,9 +112,10 @@ def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 def position_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
     deliver = EventConnector._deliver
 
-    def broken(self: Any, rows: list[Any], window: Any) -> None:
-        self._position.move(max((int(at) for _, at, _ in rows), default=self._position.cursor))
-        deliver(self, rows, window)
+    def broken(self: Any, alerts: dict[str, Any]) -> None:
+        self._position.cursor = max((int(alert.at) for alert in alerts.values()), default=self._position.cursor)
+        self._position.store()
+        deliver(self, alerts)
 
     monkeypatch.setattr(EventConnector, "_deliver", broken)
 
@@ -116,20 +123,42 @@ def position_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
 def event_known_before_it_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     deliver = EventConnector._deliver
 
-    def broken(self: Any, rows: list[Any], window: Any) -> None:
-        self._position.known.add({key: at for key, at, _ in rows})
-        self._position.store()
-        deliver(self, rows, window)
+    def broken(self: Any, alerts: dict[str, Any]) -> None:
+        self._position.done({key: alert.at for key, alert in alerts.items()})
+        deliver(self, alerts)
 
     monkeypatch.setattr(EventConnector, "_deliver", broken)
+
+
+def position_past_an_aside_that_was_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Position.store
+
+    def broken(self: Position) -> None:
+        aside, self.facts.aside = self.facts.aside, {}
+        store(self)
+        self.facts.aside = aside
+
+    monkeypatch.setattr(Position, "store", broken)
+
+
+def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.alerts.connector._LOOK_INTERVAL", float("inf"))
+
+
+def short_window_taken_for_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reading, "missing", 0)
+
+
+def our_clock_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VendorClock, "now", lambda _: time.time())
 
 
 def refused_events_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     send = Intake.send
 
-    def broken(self: Any, texts: Any) -> list[str]:
+    def broken(self: Any, texts: Any, **options: Any) -> list[str]:
         try:
-            return send(self, texts)
+            return send(self, texts, **options)
         except ConnectorError:
             return []
 
@@ -137,7 +166,7 @@ def refused_events_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def unconfirmed_events_taken_for_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Any, texts: Any) -> list[str]:
+    def broken(self: Any, texts: Any, **_: Any) -> list[str]:
         self._session.call("POST", "batch", data=self._head + b",".join(texts) + b"]}")
         return []
 
@@ -165,6 +194,10 @@ BROKEN: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
     ("SentinelOne", the_sdks_own_loop),
     ("CheckpointHarmony", position_moved_before_the_push),
     ("CheckpointHarmony", event_known_before_it_is_accepted),
+    ("CheckpointHarmony", position_past_an_aside_that_was_not_stored),
+    ("CheckpointHarmony", no_second_look),
+    ("CheckpointHarmony", short_window_taken_for_complete),
+    ("CheckpointHarmony", our_clock_believed),
     ("CheckpointHarmony", refused_events_ignored),
     ("CheckpointHarmony", unconfirmed_events_taken_for_accepted),
     ("CheckpointHarmony", failure_of_a_page_taken_for_the_end_of_a_window),
@@ -177,7 +210,7 @@ def test_a_broken_cycle_is_caught(
 ) -> None:
     broken(monkeypatch)
     caught = []
-    for number, case in enumerate(CASES):
+    for number, case in enumerate(CASES + (ALERT_CASES if name == "CheckpointHarmony" else [])):
         try:
             _run(name, case, tmp_path / str(number), monkeypatch)
         except AssertionError as promise:
@@ -185,8 +218,14 @@ def test_a_broken_cycle_is_caught(
     assert caught
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("name", ["SentinelOne", "CheckpointHarmony"])
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        *(("SentinelOne", case) for case in CASES),
+        *(("CheckpointHarmony", case) for case in CASES + ALERT_CASES),
+    ],
+    ids=str,
+)
 def test_the_cycle_as_it_is_passes_the_same_cases(
     name: str, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

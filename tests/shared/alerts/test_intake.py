@@ -44,10 +44,10 @@ def body_of(texts: list[bytes], key: str = KEY) -> bytes:
 @given(st.lists(st.text(max_size=80), max_size=40), st.integers(60, 2000))
 def test_no_batch_is_larger_than_the_limit_and_nothing_is_lost_or_moved(texts: list[str], limit: int) -> None:
     batches = list(intake(limit=limit).batches(enumerate(texts)))
-    assert [item for items, _ in batches for item in items] == list(range(len(texts)))
-    assert [orjson.loads(text) for _, encoded in batches for text in encoded] == texts
-    for items, encoded in batches:
-        assert len(items) == len(encoded)
+    assert [item for batch in batches for item, _ in batch] == list(range(len(texts)))
+    assert [orjson.loads(text) for batch in batches for _, text in batch] == texts
+    for batch in batches:
+        encoded = [text for _, text in batch]
         assert len(body_of(encoded)) <= limit or len(encoded) == 1
 
 
@@ -57,7 +57,8 @@ def test_batches_are_measured_with_their_escapes(letter: str, platform: LocalPla
     text = json.dumps({"details": letter * 40_000}, ensure_ascii=False)
     target = intake(f"{platform.url}/intake")
     batches = list(target.batches((None, text) for _ in range(300)))
-    for _, encoded in batches:
+    for batch in batches:
+        encoded = [text for _, text in batch]
         assert len(body_of(encoded)) <= INTAKE_LIMIT
         assert len(target.send(encoded)) == len(encoded)
     assert platform.alerts == [text] * 300
@@ -69,8 +70,8 @@ def test_batches_are_measured_with_their_escapes(letter: str, platform: LocalPla
 def test_texts_arrive_as_they_were(platform: LocalPlatform) -> None:
     texts = ["plain", '{"a":"é"}', 'tab\tquote"back\\slash', "日本語 \U0001f4f1", ""]
     target = intake(f"{platform.url}/intake/")
-    for _, encoded in target.batches((None, text) for text in texts):
-        target.send(encoded)
+    for batch in target.batches((None, text) for text in texts):
+        target.send([text for _, text in batch])
     assert platform.alerts == texts
     assert [call.path for call in platform.calls_to("intake")] == ["/intake/batch"]
 
@@ -80,7 +81,8 @@ def test_texts_arrive_as_they_were(platform: LocalPlatform) -> None:
 )
 def test_fewer_ids_than_events_are_no_acceptance(answer: Any, platform: LocalPlatform) -> None:
     platform.fault(WrongShape(answer), match="intake")
-    [(_, encoded)] = intake().batches([(1, "a"), (2, "b")])
+    [batch] = intake().batches([(1, "a"), (2, "b")])
+    encoded = [text for _, text in batch]
     with pytest.raises(TryAgain, match=r"confirmed [01] of 2 events"):
         intake(f"{platform.url}/intake").send(encoded)
 
@@ -92,8 +94,8 @@ def test_an_empty_intake_key_is_said(key: str) -> None:
 
 
 def test_the_line_end_behind_a_key_is_no_part_of_it(platform: LocalPlatform) -> None:
-    [(_, encoded)] = intake().batches([(1, "a")])
-    intake(f"{platform.url}/intake", key=f"{KEY}\n").send(encoded)
+    [[(_, encoded)]] = intake().batches([(1, "a")])
+    intake(f"{platform.url}/intake", key=f"{KEY}\n").send([encoded])
     assert platform.alerts == ["a"]
 
 
