@@ -30,9 +30,9 @@ from shared.runtime.settings import EventConnectorConfiguration
 
 _SILENT = 6 * 3600  # seconds without a round that succeeded after which `/health` reports it
 _READINGS = 2  # of a window that returns fewer rows than its total, in one round
-_MAX_ROWS = 20_000  # of a window that are held to be sorted
-_MAX_MEMORY = 128 * 1024 * 1024  # bytes of these rows
-_LOOK_INTERVAL = 3600  # seconds from one second look to the next
+MAX_ROWS = 20_000  # of a window that are held to be sorted
+MAX_MEMORY = 128 * 1024 * 1024  # bytes of these rows
+LOOK_INTERVAL = 3600  # seconds from one second look to the next
 _LONGEST_OUTAGE = 30 * DAY  # before the first position: more is a jump of our clock
 
 
@@ -109,7 +109,7 @@ class EventConnector(AlertDelivery):
             return
         self.counts.seconds = time.monotonic() - clock
         self.heartbeat()
-        self.put_forward_events_duration(self._label, self.counts.seconds)
+        self.put_forward_events_duration(self.intake_label, self.counts.seconds)
         self.report(self.counts, began)
 
     def next_run(self) -> None:
@@ -131,7 +131,7 @@ class EventConnector(AlertDelivery):
                 facts.short.remove((window, since))
         # The day up to where the round began, for what became visible late since it was read.
         now, look = self.clock.now(), Window(max(facts.known_since, before - DAY), before)
-        if self.running and abs(now - facts.second_look) >= _LOOK_INTERVAL:
+        if self.running and abs(now - facts.second_look) >= LOOK_INTERVAL:
             if look.start < look.end:
                 self._collect(look)
             facts.second_look = now if self.running else facts.second_look
@@ -165,16 +165,16 @@ class EventConnector(AlertDelivery):
         held: dict[str, Alert] = {}
         memory = 0
         for _ in range(readings):
-            reading = Reading(self.module.name, self.pages(self.client, *window), self._key)
+            reading = Reading(self.module.name, self.pages(self.client, *window), self.key_of)
             for page, rows in reading:
                 self.clock.hear(page.date)
                 new = {key: rows[key] for key in rows if key not in self._position and key not in held}
-                held |= {key: self._alert(key, record, window) for key, record in new.items()}
+                held |= {key: self.alert_of(key, record, window) for key, record in new.items()}
                 self.counts.pages += 1
                 self.counts.read += len(rows)
                 self.counts.unchanged += len(rows) - len(new)
                 memory += page.memory if new else 0
-                if len(held) > _MAX_ROWS or memory > _MAX_MEMORY:
+                if len(held) > MAX_ROWS or memory > MAX_MEMORY:
                     self._deliver(held)
                     held, memory = {}, 0
                 if not self.running:
@@ -210,7 +210,7 @@ class EventConnector(AlertDelivery):
     # --- the rows
 
     @classmethod
-    def _key(cls, record: Any) -> str:
+    def key_of(cls, record: Any) -> str:
         """A hash of the record's version, else of the complete record."""
         version = cls.version(record) if isinstance(record, dict) else None
         try:
@@ -220,7 +220,7 @@ class EventConnector(AlertDelivery):
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
     @classmethod
-    def _alert(cls, key: str, record: Any, window: Window) -> Alert:
+    def alert_of(cls, key: str, record: Any, window: Window) -> Alert:
         """Its last update is the window's end where it is missing or not in the window."""
         at, identity = (cls.updated_at(record), record.get("id")) if isinstance(record, dict) else (None, None)
         if at is None or not window.start <= at <= window.end:
@@ -253,7 +253,7 @@ class EventConnector(AlertDelivery):
         vendors = self.clock.now()
         if facts.first_start is not None:
             waited = now - facts.first_start if 0 <= now - facts.first_start <= _LONGEST_OUTAGE else 0
-            position.cursor = facts.known_since = int(vendors - waited) - back
+            position.cursor = facts.known_since = max(0, int(vendors - waited) - back)
             facts.second_look, facts.first_start = vendors, None
             begin = times.iso(position.cursor)
             self.log(

@@ -96,8 +96,8 @@ class AlertDelivery(Service, Connector):
         self._error_count = 0
         self._last_events_time = datetime.now(UTC).replace(tzinfo=None)
         self.heartbeat()
-        self.put_forwarded_events(self._label, len(alerts))
-        self.put_events_lag(self._label, max(0.0, self.clock.now() - alerts[-1].at))
+        self.put_forwarded_events(self.intake_label, len(alerts))
+        self.put_events_lag(self.intake_label, max(0.0, self.clock.now() - alerts[-1].at))
 
     def _probe(self, batch: Batch) -> None:
         self._push(batch, once=True)
@@ -130,7 +130,7 @@ class AlertDelivery(Service, Connector):
         """The alert is not sent, and not looked at again."""
         self._position.done({alert.key: alert.at})
         self.counts.skipped += 1
-        self.put_discarded_events(self._label, 1)
+        self.put_discarded_events(self.intake_label, 1)
         self.log(f"Skipped an {self.noun} ({alert.name}): {reason}", level="warning")
 
     # --- the intake
@@ -140,7 +140,7 @@ class AlertDelivery(Service, Connector):
         key = self.configuration.intake_key
         session = ApiSession(
             "Sekoia.io",
-            self._intake_server,
+            self.intake_server,
             Anonymous(),
             stop=self._stop_event,
             patience=self.patience,
@@ -157,7 +157,7 @@ class AlertDelivery(Service, Connector):
         return Intake(session, key)
 
     @property
-    def _intake_server(self) -> str:
+    def intake_server(self) -> str:
         """The one that was entered, else the one the platform names for its region, else the default."""
         if "intake_server" not in self.configuration.model_fields_set:
             with suppress(MissingConfigurationError):
@@ -165,6 +165,6 @@ class AlertDelivery(Service, Connector):
         return self.configuration.intake_server
 
     @property
-    def _label(self) -> str:
+    def intake_label(self) -> str:
         """The intake in metrics: a hash of its key, which is a secret."""
         return blake2b(self.configuration.intake_key.get_secret_value().encode(), digest_size=8).hexdigest()

@@ -29,7 +29,9 @@ Item = TypeVar("Item")
 class Intake:
     """One intake. `session` leads to it; the key goes into the body of the calls and nowhere else."""
 
-    def __init__(self, session: ApiSession, intake_key: SecretStr, limit: int = BATCH_LIMIT) -> None:
+    limit = BATCH_LIMIT  # bytes of a request
+
+    def __init__(self, session: ApiSession, intake_key: SecretStr) -> None:
         key = intake_key.get_secret_value().strip()
         if not key:
             raise ActionNeeded("The intake key is empty. Enter it in the configuration.")
@@ -37,12 +39,11 @@ class Intake:
         self._once = session.elsewhere(session.base_url)
         self._once.patience = replace(session.patience, attempts=1)
         self._head = b'{"intake_key":' + orjson.dumps(key) + b',"jsons":['
-        self._limit = limit
 
     def batches(self, events: Iterable[tuple[Item, str]]) -> Iterator[list[tuple[Item, bytes]]]:
         """Events in their order, as many as one request holds: what came with each, and its text as it is sent."""
         batch: list[tuple[Item, bytes]] = []
-        full = room = self._limit - len(self._head) - 2
+        full = room = self.limit - len(self._head) - 2
         for item, text in events:
             encoded = orjson.dumps(text)  # a JSON string: with the escapes that it is sent with
             if batch and len(encoded) + 1 > room:

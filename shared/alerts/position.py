@@ -14,7 +14,7 @@ from shared.state.storage import JsonFile
 
 _MAX_ASIDE = 1_000
 _MAX_ASIDE_LENGTH = 16 * 1024 * 1024  # characters of all alerts put aside
-_MAX_KNOWN = 100_000
+MAX_KNOWN = 100_000
 _MAX_SHORT = 10
 _WRITE_INTERVAL = 5.0  # seconds from one write to the next while alerts are delivered,
 _WRITE_SHARE = 10  # or as many times as long as a write takes
@@ -96,8 +96,8 @@ class Position:
         for key in rows:
             facts.aside.pop(key, None)
         facts.known.update(rows)
-        if (excess := len(facts.known) - _MAX_KNOWN) > 0:
-            oldest = sorted(facts.known.items(), key=lambda row: row[1])[: excess + _MAX_KNOWN // 10]
+        if (excess := len(facts.known) - MAX_KNOWN) > 0:
+            oldest = sorted(facts.known.items(), key=lambda row: row[1])[: excess + MAX_KNOWN // 10]
             facts.known_since = max(facts.known_since, int(oldest[-1][1]) + 1)
             for key, _ in oldest:
                 del facts.known[key]

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from sekoia_automation.asset_connector import AssetConnector
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from shared.devices.delivery import AssetDelivery
 from shared.devices.polling import DevicePolling

@@ -28,7 +28,7 @@ from shared.runtime.settings import DeviceChangesConfiguration
 
 _EXISTING = "tell_existing"  # stored with the position: the first walk tells every device
 _MOST_WAITING = 5_000  # events held in memory before some are told, whatever is still to be read
-_WORTH_SAYING = 100  # events waiting
+WORTH_SAYING = 100  # events waiting
 _SAY_EVERY = 60.0  # seconds between two lines about those that wait
 
 
@@ -107,7 +107,7 @@ class ChangeDelivery:
 
     def _say_how_many(self) -> None:
         waiting, now = len(self._waiting), time.monotonic()
-        if waiting >= _WORTH_SAYING and now - self._said_at >= _SAY_EVERY:
+        if waiting >= WORTH_SAYING and now - self._said_at >= _SAY_EVERY:
             self._said_at = now
             self._say(f"{waiting} changes are waiting; at most {self._rate} a second start playbooks.")
 

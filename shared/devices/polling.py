@@ -31,7 +31,6 @@ from shared.state.storage import JsonFile
 
 FULL_WALK = "full_walk_began"  # of the last full walk that came to its end, epoch seconds
 _MADE_FOR = "made_for"  # the release of the module that stored the state, and a hash of where it was pointed to
-_HUNG = 7_200.0  # seconds: a rate limit counted by the hour may make a call wait for most of one
 _MOST_NAMED = 1_000  # skipped devices a round: a broken page of millions must not become millions of log lines
 SCOPES = "scopes"  # the positions of scopes, by key
 
@@ -60,6 +59,9 @@ class DevicePolling(Service):
     state_prefix: ClassVar[str] = ""  # of the names of the files in `data_path`
     patience = Patience(ahead=True)
     refreshes: ClassVar[bool] = True  # whether a full walk that is due sends what is unchanged too
+    hung_after: ClassVar[float] = (
+        7_200.0  # seconds: a rate limit counted by the hour may make a call wait for most of one
+    )
     _account: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -295,9 +297,9 @@ class DevicePolling(Service):
     def is_alive(self) -> bool:
         """False when a round has hung, for `/health`: whoever runs the container starts it again."""
         since = 0.0 if self._moved_at is None else time.monotonic() - self._moved_at
-        if since > _HUNG:
+        if since > self.hung_after:
             self.log(f"This round has not got on for {since:.0f} s: the container has to be restarted.", level="error")
-        return since <= _HUNG
+        return since <= self.hung_after
 
     def liveness_context(self) -> dict[str, Any]:
         return {**super().liveness_context(), "round": asdict(self.counts)}

@@ -13,12 +13,9 @@ from types import TracebackType
 from typing import Any
 
 import orjson
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import TryAgain
 
-_STORAGE_ERRORS = (OSError, BotoCoreError, ClientError, Boto3Error)
 _UNREAD = b"(never read)"
 
 
@@ -35,7 +32,7 @@ def read_bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("read", path, error) from None
 
 
@@ -59,7 +56,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("write", path, error) from None
 
 
@@ -71,7 +68,7 @@ def append_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("write", path, error) from None
 
 
@@ -143,6 +140,14 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    """What a failed read or write raises. Called only then: a client that names a file should not import boto3 for it."""
+    from boto3.exceptions import Boto3Error  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    return OSError, BotoCoreError, ClientError, Boto3Error
 
 
 def _failed(verb: str, path: Path, error: Exception) -> TryAgain:

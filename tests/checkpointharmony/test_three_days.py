@@ -20,7 +20,9 @@ from lab.modules import MODULES
 from lab.platform import LocalPlatform
 from shared.times import epoch
 from tests.rig import Rig, signal_handlers_kept
+from tests.waiting import until
 
+pytestmark = pytest.mark.slow
 ALERTS = 20_000
 HOURS = 71.9
 WRITE_INTERVAL = 6  # seconds: five, and the batch after which the state is written
@@ -82,6 +84,7 @@ def versions(texts: list[str]) -> list[tuple[int, float]]:
 def test_every_version_arrives_and_only_the_last_seconds_before_a_kill_are_sent_again(
     seed: int, platform: LocalPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Processes, as one is killed."""
     now = datetime.now(UTC)
     with SimulatedHarmonyMobile() as console, signal_handlers_kept():
         console.has(alerts_of_three_days(now))
@@ -104,15 +107,15 @@ def test_every_version_arrives_and_only_the_last_seconds_before_a_kill_are_sent_
 
         platform.before_call = kill_at_the_thirtieth
         process.start()
-        _wait_for(lambda: process.exit_code is not None)
+        until(lambda: process.exit_code is not None)
         platform.before_call = None
-        _wait_for(lambda: len(platform.alerts) > in_flight[0])
+        until(lambda: len(platform.alerts) > in_flight[0])
         recent = next(count for at, count in pushes if at > pushes[-1][0] - WRITE_INTERVAL)
         unheard = set(versions(platform.alerts[recent:]))
 
         with rig.process() as process:
-            process.wait_for_rounds(1, timeout=120)
-            _wait_for(lambda: not missing(console, platform))
+            process.wait_for_rounds(1, timeout=300)
+            until(lambda: not missing(console, platform), 300)
 
         arrived = versions(platform.alerts)
         assert meddler.touched > 20
@@ -131,10 +134,3 @@ def missing(console: SimulatedHarmonyMobile, platform: LocalPlatform) -> set[tup
     """Versions as the backend has them now that did not arrive."""
     now = {(row.alert["id"], row.touched) for row in console._rows.values()}
     return {(number, float(int(at))) for number, at in now} - set(versions(platform.alerts))
-
-
-def _wait_for(condition: Any, seconds: float = 120.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.05)

@@ -168,7 +168,7 @@ def test_the_memory_is_bounded_and_the_second_look_begins_behind_what_is_forgott
     stored: Position, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a busy day would be sent again each hour."""
-    monkeypatch.setattr(position, "_MAX_KNOWN", 10)
+    monkeypatch.setattr(position, "MAX_KNOWN", 10)
     for number in range(30):
         stored.done({f"k{number}": float(number)})
         assert len(stored.facts.known) <= 10

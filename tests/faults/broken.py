@@ -1,0 +1,251 @@
+"""Deliberately broken copies of both cycles, and the SDK's own: what the fault matrix is there to catch.
+
+Each breaks what a round is made of (its walk, its delivery, its memory, its intake), through their public names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from inspect import signature
+from threading import Event
+from typing import Any
+
+import pytest
+from sekoia_automation.asset_connector import AssetConnector
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
+
+from shared.alerts.intake import Intake
+from shared.alerts.position import Position
+from shared.alerts.windows import Reading, VendorClock
+from shared.devices.delivery import Batch
+from shared.devices.inventory import DeviceConnector
+from shared.devices.round import Round, Walk
+from shared.errors import ConnectorError, TryAgain
+from shared.state.fingerprints import Fingerprints
+from shared.state.storage import JsonFile
+from tests.suites import SUITES
+
+MoveCursor = Callable[[float], None]
+
+
+class BrokenDelivery:
+    """The real delivery; a subclass spoils what goes through it."""
+
+    def __init__(self, delivery: Any, fingerprints: Fingerprints, move_cursor: MoveCursor) -> None:
+        self.delivery, self.fingerprints, self.move_cursor = delivery, fingerprints, move_cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.delivery, name)
+
+
+class MovesTheCursorFirst(BrokenDelivery):
+    def send(self, batch: Batch) -> None:
+        if batch.cursor is not None:
+            self.move_cursor(batch.cursor)
+        self.delivery.send(batch)
+
+
+class RemembersFirst(BrokenDelivery):
+    def send(self, batch: Batch) -> None:
+        self.fingerprints.deliver(dict(batch.entries))
+        self.delivery.send(batch)
+
+
+class IgnoresRefusals(BrokenDelivery):
+    """Every batch counts as delivered, whatever the platform answered."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.sent: list[Batch] = []
+
+    def send(self, batch: Batch) -> None:
+        self.sent.append(batch)
+        self.delivery.send(batch)
+
+    def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]:
+        with suppress(ConnectorError):
+            list(self.delivery.confirmed(all_of_them=all_of_them))
+        while self.sent:
+            batch = self.sent.pop(0)
+            batch.refusal = None
+            yield batch
+
+
+def _rounds_with(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    delivery: type[BrokenDelivery] | None = None,
+    walk: Callable[[Walk], Walk] | None = None,
+) -> None:
+    """From now on each round of devices gets such a delivery, or such a walk."""
+    real = Round.__init__
+
+    def broken(self: Any, *arguments: Any, **options: Any) -> None:
+        made_of = signature(real).bind(self, *arguments, **options).arguments
+        if delivery:
+            made_of["delivery"] = delivery(*(made_of[name] for name in ("delivery", "fingerprints", "move_cursor")))
+        if walk:
+            made_of["walk"] = walk(made_of["walk"])
+        real(**made_of)
+
+    monkeypatch.setattr(Round, "__init__", broken)
+
+
+def cursor_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
+    _rounds_with(monkeypatch, delivery=MovesTheCursorFirst)
+
+
+def fingerprint_stored_before_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
+    _rounds_with(monkeypatch, delivery=RemembersFirst)
+
+
+def refused_batch_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    _rounds_with(monkeypatch, delivery=IgnoresRefusals)
+
+
+def failure_of_a_page_taken_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(pages: Any) -> Iterator[Any]:
+        with suppress(ConnectorError):
+            yield from pages
+
+    _rounds_with(monkeypatch, walk=lambda walk: replace(walk, pages=ended(walk.pages)))
+
+
+def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stock round over the same client and table; the checkpoint is the time of the walk, as connectors do it."""
+    seen: list[float] = []
+
+    def assets(self: Any) -> Iterator[Any]:
+        settings = self.module.configuration
+        client = self.connect(settings, stop=Event(), patience=self.patience, page_size=self.page_size)
+        mapper, walk = self.mapper(), self.walk(client, None, self.scopes(client)[0])
+        for page in walk.pages:
+            for record in page.records:
+                seen.append(walk.cursor_of(record))
+                yield DeviceOCSFModel.model_validate(mapper(record))
+
+    def checkpoint(self: Any) -> None:
+        file = JsonFile(self.state_file("context.json"))
+        at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(seen[-1] + 1))
+        file.write({**file.read(), self.cursor_key: at})
+
+    monkeypatch.setattr(DeviceConnector, "get_assets", assets)
+    monkeypatch.setattr(DeviceConnector, "update_checkpoint", checkpoint)
+    monkeypatch.setattr(DeviceConnector, "asset_fetch_cycle", AssetConnector.asset_fetch_cycle)
+    monkeypatch.setattr(AssetConnector, "_http_header", {"Authorization": "Bearer local-api-key"})
+
+
+def _before_each_push(monkeypatch: pytest.MonkeyPatch, act: Callable[[Position, list[Any]], None]) -> None:
+    """What is done with the stored position and the rows of a batch of events, before the batch is pushed."""
+    positions: list[Position] = []
+    made, batches = Position.__init__, Intake.batches
+
+    def watched(self: Position, *arguments: Any) -> None:
+        made(self, *arguments)
+        positions.append(self)
+
+    def broken(self: Intake, *arguments: Any) -> Iterator[Any]:
+        for batch in batches(self, *arguments):
+            act(positions[-1], [alert for alert, _ in batch])
+            yield batch
+
+    monkeypatch.setattr(Position, "__init__", watched)
+    monkeypatch.setattr(Intake, "batches", broken)
+
+
+def position_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
+    def moved(position: Position, alerts: list[Any]) -> None:
+        position.cursor = max(int(alert.at) for alert in alerts)
+        position.store()
+
+    _before_each_push(monkeypatch, moved)
+
+
+def event_known_before_it_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def known(position: Position, alerts: list[Any]) -> None:
+        position.done({alert.key: alert.at for alert in alerts})
+        position.store()
+
+    _before_each_push(monkeypatch, known)
+
+
+def position_past_an_aside_that_was_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Position.store
+
+    def broken(self: Position) -> None:
+        aside, self.facts.aside = self.facts.aside, {}
+        store(self)
+        self.facts.aside = aside
+
+    monkeypatch.setattr(Position, "store", broken)
+
+
+def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.alerts.connector.LOOK_INTERVAL", float("inf"))
+
+
+def short_window_taken_for_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reading, "missing", 0)
+
+
+def our_clock_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VendorClock, "now", lambda _: time.time())
+
+
+def _sends_suppressing(monkeypatch: pytest.MonkeyPatch, passed_over: Callable[[ConnectorError], bool]) -> None:
+    """Batches of events whose push raised such an error count as accepted."""
+    send = Intake.send
+
+    def broken(self: Intake, texts: Any, **options: Any) -> list[str]:
+        try:
+            return send(self, texts, **options)
+        except ConnectorError as error:
+            if not passed_over(error):
+                raise
+            return []
+
+    monkeypatch.setattr(Intake, "send", broken)
+
+
+def refused_events_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    _sends_suppressing(monkeypatch, lambda error: True)
+
+
+def unconfirmed_events_taken_for_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    _sends_suppressing(monkeypatch, lambda error: isinstance(error, TryAgain) and "confirmed" in str(error))
+
+
+def failure_of_a_page_taken_for_the_end_of_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    connector = SUITES["CheckpointHarmony"].lab_module.connector
+    pages = connector.pages
+
+    def broken(client: Any, since: int, until: int) -> Iterator[Any]:
+        with suppress(ConnectorError):
+            yield from pages(client, since, until)
+
+    monkeypatch.setattr(connector, "pages", staticmethod(broken))
+
+
+BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], ...]] = {
+    "SentinelOne": (
+        cursor_moved_before_the_push,
+        fingerprint_stored_before_delivery,
+        refused_batch_ignored,
+        failure_of_a_page_taken_for_the_end,
+        the_sdks_own_loop,
+    ),
+    "CheckpointHarmony": (
+        position_moved_before_the_push,
+        event_known_before_it_is_accepted,
+        position_past_an_aside_that_was_not_stored,
+        no_second_look,
+        short_window_taken_for_complete,
+        our_clock_believed,
+        refused_events_ignored,
+        unconfirmed_events_taken_for_accepted,
+        failure_of_a_page_taken_for_the_end_of_a_window,
+    ),
+}
