@@ -20,7 +20,7 @@ from shared.http.session import ApiSession
 EVENT_LIMIT = EVENT_BYTES_MAX_SIZE  # characters, whatever the name says: the SDK compares the length of a text
 MARK = "shortened_fields"  # of a shortened event: field → the characters it had
 BATCH_LIMIT = INTAKE_PAYLOAD_BYTES_MAX_SIZE - 256 * 1024  # bytes
-_MOST_CUTS = 100
+_MAX_CUTS = 100
 _WORTH_CUTTING = 256
 
 Item = TypeVar("Item")
@@ -67,41 +67,27 @@ class Intake:
         return [str(one) for one in ids or []]
 
 
-def fitting(record: dict[str, Any], event_of: Callable[[dict[str, Any]], dict[str, Any]]) -> tuple[str, int]:
-    """The event's JSON, of a shortened record where it would be longer than the intake takes, and its whole length.
+def fitting(record: Mapping[str, Any], event_of: Callable[[dict[str, Any]], dict[str, Any]]) -> tuple[str, int]:
+    """The event's JSON, and the length that it has in full.
 
-    SkipRecord when it cannot be shortened.
-    """
-    text = to_json(event_of(record))
-    whole, most = len(text), EVENT_LIMIT - 1000
-    while len(text) > EVENT_LIMIT:
-        short = shortened(record, most) if most > 1000 else None
-        if short is None:
-            raise SkipRecord("record", f"is {whole} characters long, and cannot be shortened to {EVENT_LIMIT}")
-        text = to_json(event_of(short))
-        most //= 2  # an event may hold a field twice
-    return text, whole
-
-
-def shortened(record: Mapping[str, Any], most: int) -> dict[str, Any] | None:
-    """A copy of at most `most` characters of JSON: its longest fields are cut, and named with their length in `MARK`.
-
-    What is no text becomes one, its JSON, where it has to be cut. None where that does not help.
+    Of an event longer than the intake accepts the record is shortened: its longest fields are cut, as their JSON where they
+    are not strings, and named with their length in `MARK`. SkipRecord when that is not enough.
     """
     short, cut = dict(record), dict[str, int]()
-    for _ in range(_MOST_CUTS):
-        excess = len(to_json({**short, MARK: cut})) - most
-        if excess <= 0:
-            return {**short, MARK: cut}
+    text = to_json(event_of(short))
+    length = len(text)
+    for _ in range(_MAX_CUTS):
+        if len(text) <= EVENT_LIMIT:
+            return text, length
         longest = max(short, key=lambda name: len(to_json(short[name])), default="")
         value = short.get(longest, "")
-        text = value if isinstance(value, str) else to_json(value)
-        if len(text) < _WORTH_CUTTING:
-            return None
-        cut.setdefault(longest, len(text))
-        encoded = len(to_json(text))  # with its escapes, so that as much is cut as need be and no more
-        short[longest] = text[: len(text) * max(0, encoded - excess - 64) // encoded]
-    return None
+        field = value if isinstance(value, str) else to_json(value)
+        if len(field) < _WORTH_CUTTING:
+            break
+        cut.setdefault(longest, len(field))
+        short[longest] = field[: len(field) * EVENT_LIMIT * 98 // (len(text) * 100)]
+        text = to_json(event_of({**short, MARK: cut}))
+    raise SkipRecord("record", f"is {length} characters long, and cannot be shortened to {EVENT_LIMIT}")
 
 
 def to_json(value: Any) -> str:
