@@ -22,7 +22,9 @@ from lab.platform import LocalPlatform
 from lab.preview import read_devices
 from shared.errors import ConnectorError, TryAgain, UnexpectedReply
 from shared.runtime.backoff import Backoff
+from shared.runtime.service import HUNG
 from shared.times import iso
+from tests.clock import Clock
 from tests.differences import listed
 from tests.rig import Rig, impatient, signal_handlers_kept
 from tests.waiting import HANGS, until
@@ -176,6 +178,22 @@ class ConnectorConformance:
         with rig.running():
             until(lambda: rig.console.calls_to(self.list_route))
             time.sleep(0.2)  # so that it waits by now, as a rule
+
+    def test_a_round_that_reads_page_after_page_is_alive(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An alert connector was alive by its rounds that succeeded only, and restarted in the middle of a long one."""
+        rig.page_size, clock, alive = 3, Clock(monkeypatch), []
+        connector = rig.start()
+
+        def take_long(request: Any) -> None:
+            if request.endpoint == self.list_route:
+                alive.append(connector.is_alive())
+                clock.now += HUNG * 0.3  # two pages may be asked for ahead
+
+        rig.console.before_call = take_long
+        connector.moving()  # as the loop does at the begin of a round
+        connector.cycle()
+        assert len(alive) > 10
+        assert all(alive), f"page {alive.index(False) + 1} of {len(alive)} found the round taken for one that hangs"
 
     def test_preview_sends_and_writes_nothing(self, rig: Rig) -> None:
         found = read_devices(self.lab_module, self.lab_module.configured(rig.settings), 7)

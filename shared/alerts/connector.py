@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from shared import times
 from shared.alerts.delivery import DAY, Alert, AlertDelivery
 from shared.alerts.intake import fitting
+from shared.alerts.position import Position
 from shared.alerts.windows import Reading, Window, next_window
 from shared.errors import SkipRecord
 from shared.http.pages import Page
@@ -28,7 +29,6 @@ from shared.mapping.table import Field, Mapper, readable
 from shared.runtime.metrics import Counts
 from shared.runtime.settings import EventConnectorConfiguration
 
-_SILENT = 6 * 3600  # seconds without a round that succeeded after which `/health` reports it
 _READINGS = 2  # of a window that returns fewer rows than its total, in one round
 MAX_ROWS = 20_000  # of a window that are held to be sorted
 MAX_MEMORY = 128 * 1024 * 1024  # bytes of these rows
@@ -43,7 +43,7 @@ class EventConnector(AlertDelivery):
 
     fields: ClassVar[Sequence[Field]]
     longest_window: ClassVar[int] = 3600  # seconds: a long stop is caught up in steps of this length
-    seconds_without_events = 0  # a quiet source is not a failure: the heartbeat shows one
+    seconds_without_events = 0  # a quiet source is not a failure
     page_size: int | None = None  # rows a page, where not as many as configured
 
     # --- what a vendor's class defines
@@ -96,7 +96,6 @@ class EventConnector(AlertDelivery):
         """Read and deliver every window that is due, one by one; then what has to be read or sent again."""
         began, clock = time.time(), time.monotonic()
         self.counts = Counts()
-        self.last_heartbeat_threshold = max(_SILENT, 3 * self.frequency)
         self._recall(began)
         self.log(f"Reading {self.noun}s updated since {times.iso(self._position.cursor)}", level="info")
         try:
@@ -108,7 +107,6 @@ class EventConnector(AlertDelivery):
         if not self.running:
             return
         self.counts.seconds = time.monotonic() - clock
-        self.heartbeat()
         self.put_forward_events_duration(self.intake_label, self.counts.seconds)
         self.report(self.counts, began)
 
@@ -122,7 +120,7 @@ class EventConnector(AlertDelivery):
         if self._settled(self.clock.now()) <= before:  # as far as is known, nothing is due
             self._ask_for_the_date()
         until = self._settled(self.clock.now())
-        while self.running and (window := next_window(position.cursor, until, self.longest_window)):
+        while self.moving() and (window := next_window(position.cursor, until, self.longest_window)):
             if not self._advance(window):
                 break
         for window, since in list(facts.short):
@@ -154,7 +152,6 @@ class EventConnector(AlertDelivery):
             position.add_short(Window(window.start, reached), self.clock.now())
         position.cursor = reached
         position.store_in_time()
-        self.heartbeat()
         return True
 
     def _collect(self, window: Window, readings: int = _READINGS) -> Reading:
@@ -177,7 +174,7 @@ class EventConnector(AlertDelivery):
                 if len(held) > MAX_ROWS or memory > MAX_MEMORY:
                     self._deliver(held)
                     held, memory = {}, 0
-                if not self.running:
+                if not self.moving():
                     return reading
             if reading.error or not reading.missing:
                 break
@@ -190,7 +187,7 @@ class EventConnector(AlertDelivery):
         if alerts and not self.counts.batches:  # a storage that fails is found here, before anything is sent
             self._position.store()
         for batch in self._intake.batches(self._events(alerts)) if alerts else ():
-            if not self.running:
+            if not self.moving():
                 return
             self.send(batch)
 
@@ -276,7 +273,10 @@ class EventConnector(AlertDelivery):
     # --- what the SDK and the metrics ask
 
     def cursor(self) -> float | None:
-        return self._position.cursor or None
+        position: Position | None = self.__dict__.get(
+            "_position"
+        )  # not made here, where a storage that is away would block
+        return position.cursor or None if position else None
 
     @property
     def frequency(self) -> int:

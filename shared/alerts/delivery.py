@@ -53,8 +53,11 @@ class AlertDelivery(Service, Connector):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._executor.shutdown(wait=False)  # the SDK's stop waits for its threads: it must find none
-        self._position = Position(self.data_path / "context.json", self.cursor_key)
         self.clock = VendorClock()
+
+    @cached_property
+    def _position(self) -> Position:
+        return Position(self.data_path / "context.json", self.cursor_key)
 
     def send(self, batch: Batch, *, once: bool = False) -> None:
         """Deliver a batch, without the alerts that are refused alone while others are accepted: those are skipped or put
@@ -88,6 +91,7 @@ class AlertDelivery(Service, Connector):
 
     def _push(self, batch: Batch, *, once: bool) -> None:
         self._intake.send([text for _, text in batch], once=once)
+        self.moving()
         alerts = [alert for alert, _ in batch]
         self._position.done({alert.key: alert.at for alert in alerts})
         self._position.store_in_time()
@@ -95,7 +99,6 @@ class AlertDelivery(Service, Connector):
         self.counts.sent += len(alerts)
         self._error_count = 0
         self._last_events_time = datetime.now(UTC).replace(tzinfo=None)
-        self.heartbeat()
         self.put_forwarded_events(self.intake_label, len(alerts))
         self.put_events_lag(self.intake_label, max(0.0, self.clock.now() - alerts[-1].at))
 

@@ -29,10 +29,6 @@ class DeviceConnector(DevicePolling, AssetConnector):
 
     configuration: DeviceConnectorConfiguration
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment] # the SDK's own store is not written atomically
-
     def cycle(self) -> None:
         self.asset_fetch_cycle()
 
@@ -42,12 +38,14 @@ class DeviceConnector(DevicePolling, AssetConnector):
 
     def _recall(self) -> None:
         super()._recall()
+        # The SDK's own store is not written atomically.
+        self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment]
         self._check_schema_and_reset_if_needed()
 
     def delivery(self, place: dict[str, Any]) -> AssetDelivery:
         platform = ApiSession(
             "Sekoia.io",
-            self.configuration.sekoia_base_url or self.production_base_url,
+            self._platform_url,
             FixedToken("Bearer", self.configuration.sekoia_api_key, "Sekoia.io API key"),
             stop=self._stop_event,
             patience=self.patience,
@@ -67,6 +65,12 @@ class DeviceConnector(DevicePolling, AssetConnector):
             poll_timeout=self.task_poll_timeout,
             warn=lambda message: self.log(message, level="warning"),
         )
+
+    @property
+    def _platform_url(self) -> str:
+        """The one that was entered, else the one that the container's environment names, else the default."""
+        entered = "sekoia_base_url" in self.configuration.model_fields_set
+        return self.configuration.sekoia_base_url if entered else self.production_base_url
 
     # --- what the SDK asks
 

@@ -10,7 +10,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
 from threading import Event
@@ -59,19 +59,14 @@ class DevicePolling(Service):
     state_prefix: ClassVar[str] = ""  # of the names of the files in `data_path`
     patience = Patience(ahead=True)
     refreshes: ClassVar[bool] = True  # whether a full walk that is due sends what is unchanged too
-    hung_after: ClassVar[float] = (
-        7_200.0  # seconds: a rate limit counted by the hour may make a call wait for most of one
-    )
     _account: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._context_file = JsonFile(self.state_file("context.json"))
         self._context: dict[str, Any] = {}
         self._client: Any = None
         self._fingerprints: dict[str, Fingerprints] = {}
         self._refusals: dict[str, Refusals[int]] = {}  # by the scope's key
-        self._moved_at: float | None = None  # when the round last got on, monotonic; None between rounds
         self._behind: set[str] = set()  # scopes the last round did not collect
         self._due = 0.0  # when the next round over all scopes begins, whatever failed in the last
 
@@ -136,13 +131,6 @@ class DevicePolling(Service):
 
     def cycle(self) -> None:
         """One round over every scope. Ends early, leaving the rest to the next start, when the process stops."""
-        self._moved_at = time.monotonic()
-        try:
-            self._cycle()
-        finally:
-            self._moved_at = None
-
-    def _cycle(self) -> None:
         # A page makes 10⁵ objects that live until the next; by default the collector looks through them 150 times.
         gc.set_threshold(50_000, 20, 50)
         began, clock = time.time(), time.monotonic()
@@ -179,7 +167,7 @@ class DevicePolling(Service):
                     raise
                 failures.append(scope.name)
                 self.log(f"{scope.name}: {error} The others go on.", level="error")
-            if not self.running:
+            if not self.moving():
                 break
         return failures
 
@@ -215,11 +203,6 @@ class DevicePolling(Service):
             self.update_checkpoint()
         fingerprints.save()
 
-    def moving(self) -> bool:
-        """Whether to go on; that it is asked shows that the round gets on."""
-        self._moved_at = time.monotonic()
-        return self.running
-
     def _connected(self) -> Any:
         settings = self.module.configuration
         return self.connect(settings, stop=self._stop_event, patience=self.patience, page_size=self.page_size)
@@ -249,6 +232,10 @@ class DevicePolling(Service):
         if self._context_file.damaged or self._context.get(_MADE_FOR) != made_for:
             self._context[_MADE_FOR] = made_for
             self.reset_checkpoint()
+
+    @cached_property
+    def _context_file(self) -> JsonFile:
+        return JsonFile(self.state_file("context.json"))
 
     def state_file(self, name: str) -> Path:
         """A file of this connector's own, apart from those of others that share its `data_path`."""
@@ -293,13 +280,6 @@ class DevicePolling(Service):
         places = [self._context, *self._context.get(SCOPES, {}).values()]
         cursors = [at for place in places if (at := times.epoch(place.get(self.cursor_key))) is not None]
         return min(cursors, default=None)
-
-    def is_alive(self) -> bool:
-        """False when a round has hung, for `/health`: whoever runs the container starts it again."""
-        since = 0.0 if self._moved_at is None else time.monotonic() - self._moved_at
-        if since > self.hung_after:
-            self.log(f"This round has not got on for {since:.0f} s: the container has to be restarted.", level="error")
-        return since <= self.hung_after
 
     def liveness_context(self) -> dict[str, Any]:
         return {**super().liveness_context(), "round": asdict(self.counts)}

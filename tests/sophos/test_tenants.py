@@ -18,6 +18,8 @@ from lab.modules import MODULES
 from lab.platform import LocalPlatform
 from lab.preview import read_devices
 from shared.errors import ActionNeeded, TryAgain
+from shared.runtime.service import HUNG
+from tests.clock import Clock
 from tests.rig import Rig, signal_handlers_kept
 
 MODULE = MODULES["Sophos"]
@@ -337,3 +339,23 @@ def test_a_tenants_own_credential_keeps_its_position_at_the_root(
         context = json.loads((rig.data / "context.json").read_text())
         assert context["last_seen_cursor"] == "2024-01-07T06:26:08.668Z"
         assert "scopes" not in context
+
+
+def test_a_round_over_tenants_that_all_fail_slowly_is_alive(
+    rig: Rig, console: SimulatedSophos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60 tenants of a region that was down, two minutes each: `/health` had the container restarted, and it began anew."""
+    clock, alive = Clock(monkeypatch), []
+    connector = rig.start()
+
+    def take_long(request: Any) -> None:
+        if request.endpoint == "endpoints":
+            alive.append(connector.is_alive())
+            clock.now += HUNG * 0.6
+
+    console.before_call = take_long
+    console.fault(Status(451), match="endpoints", times=None)
+    connector.moving()  # as the loop does at the begin of a round
+    with pytest.raises(TryAgain, match="Not collected"):
+        connector.cycle()
+    assert alive == [True] * len(TENANTS)
