@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -442,6 +443,8 @@ def test_metrics_count_what_was_accepted_under_a_hash_of_the_key(rig: Rig) -> No
     assert f'symphony_module_common_forward_events_duration_count{{intake_key="{label}"}} 1.0' in told
     assert f'symphony_module_common_events_lags{{intake_key="{label}"}}' in told
     assert rig.platform.intake_key not in told
+    [age] = re.findall(r"^sekoia_connector_cursor_age_seconds (\S+)", told, re.MULTILINE)
+    assert 0 <= float(age) < 60, "the position of a round without `timedelta` lies right behind"
 
 
 # --- the platform
