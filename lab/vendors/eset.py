@@ -50,6 +50,8 @@ def _groups_in(entry: Any) -> list[Any]:
 
 MODULE = LabModule(
     name="ESET",
+    published="bbc218bf-9cf4-4d77-8938-47cebe86801f",
+    library_folder="Eset",
     package="eset_assets",
     classes=_classes,
     table=_table,

@@ -81,14 +81,16 @@ def parsed(
         return parse(body)
     except ValueError:
         pass
+    status = response.status_code
     if empty:
-        raise UnexpectedReply(f"{who} answered {doing} with an empty body (HTTP {response.status_code}).")
+        raise UnexpectedReply(f"{who} answered {doing} with an empty body (HTTP {status}).", status=status)
     if body.lstrip()[:1] == b"<":
         raise UnexpectedReply(
-            f"{who} answered {doing} with an HTML page instead of JSON (HTTP {response.status_code}). Check that the "
-            "configured URL is the API's and that no proxy, login or maintenance page stands in between."
+            f"{who} answered {doing} with an HTML page instead of JSON (HTTP {status}). Check that the configured URL is the "
+            "API's and that no proxy, login or maintenance page stands in between.",
+            status=status,
         )
-    raise UnexpectedReply(f"{who} answered {doing} with something that is not JSON (HTTP {response.status_code}).")
+    raise UnexpectedReply(f"{who} answered {doing} with something that is not JSON (HTTP {status}).", status=status)
 
 
 def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str] | None = None) -> ConnectorError:

@@ -77,7 +77,7 @@ class EventConnectorConfiguration(_EmptiedHasDefault, DefaultConnectorConfigurat
     first run begins, `timedelta` in minutes: what is younger may still change.
     """
 
-    intake_key: Secret  # type: ignore[assignment] # the SDK's model has it in clear
+    intake_key: Annotated[Secret, Field(min_length=1)]  # type: ignore[assignment] # the SDK's model has it in clear
     intake_server: HttpsUrl = "https://intake.sekoia.io"
     frequency: int = Field(default=60, ge=1)
     chunk_size: int = Field(default=1000, ge=1)
