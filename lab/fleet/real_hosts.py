@@ -42,8 +42,6 @@ ODDITIES: dict[str, tuple[Record, ...]] = {
     "sentinelone": (
         {"locationType": "fallback", "locations": [{"id": "9", "name": "Fallback", "scope": "global"}]},
         {"locationType": "not_applicable"},
-        {"isDecommissioned": True},
-        {"isUninstalled": True},
         {"osType": None, "osName": "Windows 10 Pro", "osRevision": "19045"},
         {"externalIp": None, "lastIpToMgmt": "192.0.2.40", "networkInterfaces": []},
         {"lastIpToMgmt": "::ffff:192.0.2.41"},
