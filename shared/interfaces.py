@@ -58,9 +58,8 @@ _MAC_GROUPS = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}")
 _MAC_DOTTED = re.compile(r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}")
 _MAC_BARE = re.compile(r"[0-9a-f]{12}")
 _MAX_MAC = 100  # characters
-_is_usual_mac = re.compile(
-    r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}"
-).fullmatch  # what nearly all are: one look instead of five
+# What nearly all MACs are: one look instead of four.
+_is_usual_mac = re.compile(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}").fullmatch
 _NOBODYS_MACS = {
     "00:00:00:00:00:00",
     "FF:FF:FF:FF:FF:FF",
@@ -71,6 +70,7 @@ _MAX_ADDRESSES = 1000  # characters of a text that lists addresses
 _MAX_ENTRIES = 10_000  # of a list of addresses
 _BETWEEN = re.compile(rf"[,;{re.escape(PADDING)}]+")
 _LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
+_is_usual_link_local = re.compile(r"fe80::[0-9a-f:]{1,34}").fullmatch
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 _NOBODYS_OCTETS = frozenset((0, 127, 255))  # an address that is nobody's begins with one of these
 
@@ -142,7 +142,7 @@ def clean_mac(value: Any) -> str | None:
     """
     if not isinstance(value, str) or len(value) > _MAX_MAC:
         return None
-    mac = value.upper() if _is_usual_mac(value) else _unusual_mac(value.strip(PADDING).lower())
+    mac = value.upper().replace("-", ":") if _is_usual_mac(value) else _unusual_mac(value.strip(PADDING).lower())
     return None if mac in _NOBODYS_MACS else mac
 
 
@@ -167,12 +167,20 @@ def clean_ips(value: Any) -> tuple[str, ...]:
     """
     if type(value) is str:
         return () if len(value) > _MAX_ADDRESSES else _ipv6(value) if ":" in value else _ipv4(value)
+    if not isinstance(value, list):
+        return ()
     found: tuple[str, ...] = ()
-    if isinstance(value, list):
-        for one in value[:_MAX_ENTRIES]:
-            if type(one) is str:
-                found += clean_ips(one)
+    for one in value if len(value) < _MAX_ENTRIES else value[:_MAX_ENTRIES]:
+        if type(one) is str:
+            found += clean_ips(one)
     return found
+
+
+def routable_ips(value: Any) -> tuple[str, ...]:
+    """As `clean_ips`, without link-local addresses; their usual form, of which each adapter has one, is not parsed."""
+    if isinstance(value, list):
+        value = [one for one in value if type(one) is str and not _is_usual_link_local(one)]
+    return tuple([ip for ip in clean_ips(value) if not is_link_local(ip)])
 
 
 # The C library reads the usual forms ten times as fast as `ipaddress`, and where both read one they agree, but for IPv4

@@ -61,7 +61,8 @@ def interfaces(device: Record) -> list[dict[str, Any]] | None:
     profiles = [
         [*map(_adapter, entries(one.get("networkAdapters")))] for one in entries(device.get("hardwareProfiles"))
     ]
-    main = max(profiles[0] if profiles else (), key=lambda one: ("mac" in one, bool(one)), default={})
+    profile = profiles[0] if profiles else []
+    main = next((one for one in profile if "mac" in one), None) or next(filter(None, profile), {})
     known = set(main.values())
     adapters = [(typed({**main}, WIRED), local)] if main or local else []
     for adapter in chain.from_iterable(profiles):

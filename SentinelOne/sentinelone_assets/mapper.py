@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from shared.interfaces import clean_ip, clean_ips, clean_mac, interfaces_of, is_link_local, typed
+from shared.interfaces import clean_ip, clean_ips, clean_mac, interfaces_of, routable_ips, typed
 from shared.mapping import ocsf
 from shared.mapping.conversions import Record, boolean, count, described, entries, lowered, named, text
 from shared.mapping.table import Field, const, first, record
@@ -65,7 +65,10 @@ def interfaces(agent: Record) -> list[dict[str, Any]] | None:
 
     Behind them each further address as one more interface of its adapter, and `lastIpToMgmt` where none has it.
     """
-    adapters = [(_adapter(entry), _addresses(entry)) for entry in entries(agent.get("networkInterfaces"))]
+    adapters = [
+        (_adapter(entry), clean_ips(entry.get("inet")) + routable_ips(entry.get("inet6")))
+        for entry in entries(agent.get("networkInterfaces"))
+    ]
     return interfaces_of(adapters, clean_ips(agent.get("lastIpToMgmt")))
 
 
@@ -78,14 +81,6 @@ def _adapter(entry: Record) -> dict[str, Any]:
     if uid := text(entry.get("id")):
         interface["uid"] = uid
     return typed(interface)
-
-
-def _addresses(entry: Record) -> tuple[str, ...]:
-    found = clean_ips(entry.get("inet"))
-    for ip in clean_ips(entry.get("inet6")):
-        if not is_link_local(ip):
-            found += (ip,)
-    return found
 
 
 def second_id(agent: Record) -> str | None:

@@ -9,18 +9,7 @@ from typing import Any
 
 from shared.interfaces import clean_ips, clean_mac, preferred_ip
 from shared.mapping import ocsf
-from shared.mapping.conversions import (
-    Record,
-    boolean,
-    described,
-    entries,
-    listed,
-    lowered,
-    named,
-    named_objects,
-    part,
-    text,
-)
+from shared.mapping.conversions import Record, boolean, described, entries, listed, lowered, named, part, text
 from shared.mapping.table import Field, const, first, record
 from shared.times import epoch
 
@@ -53,8 +42,10 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
     pairs = [*zip(ipv4, macs, strict=False), *((ip, None) for ip in clean_ips(endpoint.get("ipv6Addresses")))]
     found: list[dict[str, Any]] = []
     for ip, mac in pairs + [(None, mac) for mac in macs[len(ipv4) :]]:
-        if ip or mac:
-            found.append({"name": f"eth{len(found)}", **({"ip": ip} if ip else {}), **({"mac": mac} if mac else {})})
+        if ip and mac:
+            found.append({"name": f"eth{len(found)}", "ip": ip, "mac": mac})
+        elif ip or mac:
+            found.append({"name": f"eth{len(found)}", **({"ip": ip} if ip else {"mac": mac})})
     if found and (hostname := text(endpoint.get("hostname"))):
         found[0]["hostname"] = hostname
     return found or None
@@ -62,7 +53,8 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
 
 def groups(told: Any) -> list[dict[str, str]] | None:
     """The group, or each of a list of them; one without a name is left out."""
-    return named_objects([one for one in entries(told if isinstance(told, list) else [told]) if text(one.get("name"))])
+    found = entries(told if isinstance(told, list) else [told])
+    return [pair for one in found if text(one.get("name")) and (pair := named(one["name"], one.get("id")))] or None
 
 
 def organization(endpoint: Record) -> dict[str, str] | None:
@@ -86,9 +78,11 @@ def trusted(endpoint: Record) -> bool | None:
 
 def partitions(endpoint: Record) -> dict[str, str]:
     """Each volume that is encrypted (Enabled) or not (Disabled); one in between, or of unknown status, is left out."""
-    volumes = entries(part(endpoint, "encryption").get("volumes"))
-    found = ((text(one.get("volumeId")), _ENCRYPTION.get(lowered(one.get("status")))) for one in volumes)
-    return {volume: status for volume, status in found if volume and status}
+    found: dict[str, str] = {}
+    for one in entries(part(endpoint, "encryption").get("volumes")):
+        if (volume := text(one.get("volumeId"))) and (status := _ENCRYPTION.get(lowered(one.get("status")))):
+            found[volume] = status
+    return found
 
 
 def enrichments(endpoint: Record) -> list[dict[str, Any]]:

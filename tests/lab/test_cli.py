@@ -245,7 +245,8 @@ def test_the_demo_delivers_every_device_and_leaves_a_report(tmp_path: Path) -> N
         re.findall(r"[^<>\n]+", report)
     )
     assert "http" not in report.replace("http-equiv", "")
-    sections = ["modules", "devices", "hostnames", "alerts", "skipped", "all-devices", "all-alerts"]
+    findings = ["coverage", "unencrypted", "silent", "unmanaged"]
+    sections = ["modules", "devices", "hostnames", *findings, "alerts", "skipped", "all-devices", "all-alerts"]
     assert re.findall(r'<section id="([^"]+)"', report) == sections
     for reason in ("record: is a text, not an object", "id: is missing", "totalMemory: NaN is not a JSON number"):
         assert f">{reason}</" in report

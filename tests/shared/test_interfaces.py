@@ -23,6 +23,7 @@ from shared.interfaces import (
     clean_mac,
     interfaces_of,
     is_link_local,
+    routable_ips,
     typed,
 )
 
@@ -212,6 +213,15 @@ def test_several_addresses_in_one_string_or_list_are_each_one(written: object, a
 )
 def test_a_link_local_address_is_one_the_host_gave_itself(address: str, link_local: bool) -> None:
     assert is_link_local(address) is ipaddress.ip_address(address).is_link_local is link_local
+
+
+def test_routable_addresses_are_those_that_are_not_link_local() -> None:
+    found = routable_ips(
+        ["fe80::1", "FE80::2%eth0", "2001:DB8::5", "fe80::3, 2001:db8::6", "169.254.1.1", "fe80::zz", "::1", None]
+    )
+    assert found == ("2001:db8::5", "2001:db8::6")
+    assert routable_ips("fe80::1 2001:db8::5") == ("2001:db8::5",)
+    assert routable_ips(None) == ()
 
 
 def test_an_interface_is_typed_by_its_name_else_by_the_default_else_not_at_all() -> None:
