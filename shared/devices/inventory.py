@@ -10,6 +10,7 @@ import os
 from collections.abc import Generator
 from itertools import chain
 from typing import Any
+from urllib.parse import urlsplit
 
 from sekoia_automation.asset_connector import AssetConnector
 from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
@@ -44,10 +45,10 @@ class DeviceConnector(DevicePolling, AssetConnector):
         super()._recall()
         self._check_schema_and_reset_if_needed()
 
-    def delivery(self, place: dict[str, Any]) -> AssetDelivery:
+    def delivery(self, part: dict[str, Any]) -> AssetDelivery:
         platform = ApiSession(
             "Sekoia.io",
-            self.configuration.sekoia_base_url or self.production_base_url,
+            self._base_url,
             FixedToken("Bearer", self.configuration.sekoia_api_key, "Sekoia.io API key"),
             stop=self._stop_event,
             patience=self.patience,
@@ -65,8 +66,16 @@ class DeviceConnector(DevicePolling, AssetConnector):
             "api/v1/tasks",
             poll_interval=self.task_poll_interval,
             poll_timeout=self.task_poll_timeout,
-            warn=lambda message: self.log(message, level="warning"),
+            warn=self.warn,
+            standing=self._standing,
         )
+
+    @property
+    def _base_url(self) -> str:
+        return self.configuration.sekoia_base_url or self.production_base_url
+
+    def destination(self) -> str:
+        return urlsplit(self._base_url).hostname or ""
 
     # --- what the SDK asks
 
@@ -82,7 +91,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
                 try:
                     yield DeviceOCSFModel.model_validate(mapper(record))
                 except SkipRecord as reason:
-                    self._name_skipped(record, reason)
+                    self.name_skipped(record, reason)
 
     @property
     def batch_size(self) -> int:

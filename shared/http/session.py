@@ -9,7 +9,7 @@ import copy
 import random
 import ssl
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from threading import Event
 from typing import Any, Self
@@ -126,6 +126,12 @@ class ApiSession:
         """
         session = copy.copy(self)
         session.base_url, session._auth = base_url.rstrip("/"), auth or self._auth
+        return session
+
+    def trying_once(self) -> Self:
+        """The same session, whose calls are not retried."""
+        session = copy.copy(self)
+        session.patience = replace(self.patience, attempts=1)
         return session
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **headers: str) -> Reply:

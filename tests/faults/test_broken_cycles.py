@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,21 @@ from sekoia_automation.asset_connector import AssetConnector
 from lab.platform import LocalPlatform
 from shared.alerts.connector import EventConnector
 from shared.alerts.intake import Intake
+from shared.devices import polling
 from shared.devices import round as cycle
-from shared.devices.delivery import AssetDelivery, Batch
+from shared.devices.delivery import AssetDelivery
 from shared.devices.inventory import DeviceConnector
+from shared.devices.playbooks import DeviceChanges
 from shared.errors import ConnectorError
+from tests.conformance_base import ConnectorConformance
 from tests.faults.cases import Case
 from tests.faults.matrix import run
-from tests.rig import signal_handlers_kept
-from tests.suites import SUITES
+from tests.rig import Clock, signal_handlers_kept
+from tests.suites import CHANGES, SUITES
 
 CASES = [
+    Case("push", "reset", True),
+    Case("push", "401", True),
     Case("push", "500", True),
     Case("push", "empty 200", True),
     Case("push", "wrong JSON shape", True),
@@ -37,8 +43,8 @@ def cursor_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
     send = cycle.Round._send
 
     def broken(self: Any) -> None:
-        if (at := self._cursor()) is not None:
-            self._move_cursor(at)
+        if (at := self._cursor.place) is not None:
+            self._around.move_cursor(at)
         send(self)
 
     monkeypatch.setattr(cycle.Round, "_send", broken)
@@ -48,36 +54,36 @@ def fingerprint_stored_before_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     send = cycle.Round._send
 
     def broken(self: Any) -> None:
-        self._fingerprints.deliver(dict(self._batch.entries))
+        entries = [(entry.key, entry.content) for entry in self._batch.entries]
+        self._memory.deliver(entries, self._began, self._began)
         send(self)
 
     monkeypatch.setattr(cycle.Round, "_send", broken)
 
 
 def refused_batch_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    push = AssetDelivery._accepted
+    push = AssetDelivery._post
 
-    def broken(self: Any, batch: Batch) -> str | None:
-        try:
-            return push(self, batch)
-        except ConnectorError:
-            return None
+    def broken(self: Any, *told: Any, **more: Any) -> None:
+        with suppress(ConnectorError):
+            push(self, *told, **more)
 
-    monkeypatch.setattr(AssetDelivery, "_accepted", broken)
+    monkeypatch.setattr(AssetDelivery, "_post", broken)
 
 
 def failure_of_a_page_taken_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = cycle.Round.run
+    walk = SUITES["SentinelOne"].lab_module.connector.walk
 
     def reading(pages: Any) -> Iterator[Any]:
         with suppress(ConnectorError):
-            yield from pages
+            for page in pages:
+                yield replace(page, total=None)
 
-    def broken(self: Any) -> bool:
-        self._walk = replace(self._walk, pages=reading(self._walk.pages))
-        return run(self)
+    def broken(*told: Any) -> Any:
+        found = walk(*told)
+        return replace(found, pages=reading(found.pages))
 
-    monkeypatch.setattr(cycle.Round, "run", broken)
+    monkeypatch.setattr(SUITES["SentinelOne"].lab_module.connector, "walk", staticmethod(broken))
 
 
 def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +92,7 @@ def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     def assets(self: Any) -> Iterator[Any]:
         from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 
-        self._context = self._context_file.read()
+        self._state.recall()
         mapper, client = self.mapper(), self._connected()
         for page in self.walk(client, None, self.scopes(client)[0]).pages:
             for record in page.records:
@@ -94,8 +100,8 @@ def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
                 yield DeviceOCSFModel.model_validate(mapper(record))
 
     def checkpoint(self: Any) -> None:
-        self._context[self.cursor_key] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(self._seen + 1))
-        self._context_file.write(self._context)
+        self._state.context[self.cursor_key] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(self._seen + 1))
+        self._state.store()
 
     monkeypatch.setattr(DeviceConnector, "get_assets", assets)
     monkeypatch.setattr(DeviceConnector, "update_checkpoint", checkpoint)
@@ -183,6 +189,76 @@ def test_a_broken_cycle_is_caught(
         except AssertionError as promise:
             caught.append((case, promise))
     assert caught
+
+
+def refresh_taken_from_the_end_of_the_last_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was delivered since the last full walk is fresh, and nothing else."""
+
+    def broken(self: Any, content: int, before: Any) -> bool:
+        return before[0] == content and (self._terms.refresh_after is None or before[1] == self._began)
+
+    monkeypatch.setattr(cycle.Round, "_is_delivered", broken)
+
+
+def changes_asked_for_without_an_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polling, "OVERLAP", 0.0)
+
+
+def device_known_by_its_uid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cycle.Round, "_identity", lambda self, record: None)
+
+
+def learning_remembered_by_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    recall = DeviceChanges.recall
+
+    def broken(self: Any, part: dict[str, Any], memory: Any) -> None:
+        recall(self, part, memory)
+        learned = part["learned"]
+        part["learned"] = part["learned"] or "full_walk_began" not in part
+        self._state.store()
+        part["learned"] = learned
+
+    monkeypatch.setattr(DeviceChanges, "recall", broken)
+
+
+PROMISES: list[tuple[Callable[[pytest.MonkeyPatch], None], type[ConnectorConformance], str]] = [
+    (
+        refresh_taken_from_the_end_of_the_last_walk,
+        SUITES["SentinelOne"],
+        "test_what_was_sent_since_the_last_full_walk_is_not_refreshed_by_the_next",
+    ),
+    (
+        changes_asked_for_without_an_overlap,
+        SUITES["SentinelOne"],
+        "test_a_row_that_becomes_visible_late_is_delivered_by_the_next_round",
+    ),
+    (device_known_by_its_uid, SUITES["SentinelOne"], "test_clones_with_one_uid_are_each_known"),
+    (
+        learning_remembered_by_the_process_alone,
+        CHANGES["SentinelOne changes"],
+        "test_learning_again_that_is_interrupted_goes_on_in_silence",
+    ),
+]
+
+
+@pytest.mark.parametrize("intact", [True, False])
+@pytest.mark.parametrize(("broken", "suite", "promise"), PROMISES, ids=[broken.__name__ for broken, _, _ in PROMISES])
+def test_a_broken_promise_is_caught_by_its_test(
+    broken: Callable[[pytest.MonkeyPatch], None],
+    suite: type[Any],
+    promise: str,
+    intact: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not intact:
+        broken(monkeypatch)
+    test = getattr(suite(), promise)
+    with signal_handlers_kept(), LocalPlatform() as platform, suite.lab_module.simulated(35) as console:
+        needed = {"rig": suite.rigged(console, platform, tmp_path, monkeypatch), "clock": Clock(monkeypatch)}
+        given = {name: needed[name] for name in signature(test).parameters}
+        with nullcontext() if intact else pytest.raises(AssertionError):
+            test(**given)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
