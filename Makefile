@@ -1,11 +1,11 @@
-# Each target does its own set-up; nothing but git, make and python3 (3.11 or later, with venv) is needed.
+# Each target does its own set-up; nothing but git, make and python3 (3.11, with venv) is needed.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 TYPED := shared lab benchmarks $(wildcard */*_assets) CheckpointHarmony/checkpoint_harmony
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults exports bench benchmarks check docs lock images sbom audit fuzz clean
+.PHONY: help venv demo test test-all timing faults exports bench benchmarks check docs lock images sbom audit fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ venv: $(STAMP) ## Make .venv with the pinned, hashed dependencies
 
 $(STAMP): requirements.lock pyproject.toml
 	@echo "Setting up .venv (once, about a minute) ..."
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 is needed (later versions are not tested), this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -23,14 +23,23 @@ $(STAMP): requirements.lock pyproject.toml
 demo: venv ## Run the modules against simulated consoles and a local platform
 	@$(BIN)/sekoia-lab demo
 
-test: venv ## Run the tests
-	@$(BIN)/python -m pytest -q -n 4
+PYTEST := $(BIN)/python -m pytest -q
+WORKERS := -n 4 --dist worksteal# more than cores: many tests wait
 
-faults: venv ## Run the whole fault matrix and all crashes (the tests run a seeded part of them)
-	@FAULTS=all $(BIN)/python -m pytest -q -n auto tests/faults tests/test_hostile_console.py tests/test_changes_over_time.py $(wildcard tests/*/test_conformance.py) tests/lab/test_terminal.py tests/browser tests/lab/test_new_vendor.py
+test: venv ## Run the tests that guard the promises (some minutes)
+	@$(PYTEST) $(WORKERS)
+
+test-all: venv ## Run the tests that make test leaves out: more forms and full length (some minutes more)
+	@$(PYTEST) $(WORKERS) -m "slow and not timing"
+
+timing: venv ## Run the tests whose subject is seconds, one at a time, on a quiet machine (four minutes)
+	@$(PYTEST) -m timing
+
+faults: venv ## Run the whole fault matrix, all crashes and all hostile consoles (half an hour)
+	@FAULTS=all $(PYTEST) -n auto -m "not timing and not images" tests/faults tests/test_hostile_console.py tests/test_changes_over_time.py tests/lab/test_new_vendor.py
 
 exports: venv ## Export each module and run its tests in an environment made from its lock (needs the network)
-	@EXPORTS=all $(BIN)/python -m pytest -q -n auto tests/lab/test_export.py
+	@EXPORTS=all $(PYTEST) -n auto -m slow tests/lab/test_export.py
 
 bench: venv ## Fail when a device costs too many times the CPU it must (a minute)
 	@$(BIN)/sekoia-lab bench --devices 2000 --repeats 3 --check

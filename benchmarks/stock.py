@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 from sekoia_automation.asset_connector import AssetConnector
 from sekoia_automation.asset_connector.models.connector import DefaultAssetConnectorConfiguration
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
 from sekoia_automation.storage import PersistentJSON
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from lab.modules import MODULES
 from shared.errors import SkipRecord

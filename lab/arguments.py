@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from sekoia_automation.exceptions import ModuleConfigurationError
 
 from lab.modules import MODULES, LabModule
-from lab.records import read_records
 from lab.terminal import say
 from shared.errors import SkipRecord
-from shared.runtime.settings import configuration_error
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 ModuleName = Annotated[str, typer.Argument(metavar="MODULE", help=f"One of {', '.join(MODULES)}.")]
 ModuleConfig = Annotated[
@@ -46,6 +44,8 @@ def groups_added(module: LabModule, path: Path | None) -> Callable[[Any], Any]:
         return lambda record: record
     if module.with_groups is None:
         raise typer.BadParameter(f"{module.name} devices bring their groups along; --groups is not for them.")
+    from lab.records import read_records
+
     with opened(path) as file:
         listed = list(read_records(file))
     if any(isinstance(entry, SkipRecord) for entry in listed):
@@ -67,6 +67,11 @@ def json_object(path: Path) -> dict[str, Any]:
 
 def configured(module: LabModule, config: Path, people: Console) -> Any:
     """The module with the settings in a file; settings that cannot be are told, and end the command."""
+    from pydantic import ValidationError
+    from sekoia_automation.exceptions import ModuleConfigurationError
+
+    from shared.runtime.settings import configuration_error
+
     settings = json_object(config)
     try:
         return module.configured(settings)

@@ -1,5 +1,7 @@
 """`sekoia-lab`: the modules without the platform. Results for machines on stdout, everything for people on stderr."""
 
+# Each command imports what it needs when it runs: the imports of all of them take seconds.
+
 from __future__ import annotations
 
 import sys
@@ -11,21 +13,9 @@ from typing import Annotated
 import orjson
 import typer
 
-from lab import bench as benchmark
-from lab import demo as demonstration
-from lab import export as exporting
-from lab import form as forms
-from lab import new_vendor as vendors
 from lab.arguments import ModuleConfig, ModuleName, configured, groups_added, json_object, module_named, opened
-from lab.library import LibraryError
 from lab.modules import MODULES, device_modules
-from lab.platform import LocalPlatform
-from lab.preview import read_devices, show_devices
-from lab.process import ModuleProcess
-from lab.records import read_records
-from lab.running import Following, readable
-from lab.summary import show
-from lab.terminal import for_people, say
+from lab.terminal import for_people, readable, say
 from shared.errors import ConnectorError, SkipRecord
 
 app = typer.Typer(
@@ -53,6 +43,8 @@ def demo(
     changes: Annotated[bool, typer.Option("--changes", help="Let the fleets change, and the triggers tell.")] = False,
 ) -> None:
     """Run the modules against simulated consoles and a local platform, as the platform would run them."""
+    from lab import demo as demonstration
+
     outcomes = demonstration.run(devices, out, people, changes=changes)
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(1)
@@ -68,6 +60,11 @@ def run(
     out: Annotated[Path | None, typer.Option(help="JSON lines of what was sent; else stdout.")] = None,
 ) -> None:
     """Run one module for real, against the vendor in the configuration; the local platform receives."""
+    from lab.platform import LocalPlatform
+    from lab.process import ModuleProcess
+    from lab.running import Following
+    from lab.summary import show
+
     chosen = module_named(module)
     settings, arguments = json_object(module_config), json_object(connector_config)
     state = data or Path(".lab") / chosen.name
@@ -100,8 +97,10 @@ def map_records(
     groups: Annotated[Path | None, typer.Option(help="The vendor's groups, where devices only name their ids.")] = None,
 ) -> None:
     """Raw vendor objects (an object, an array or JSON lines) → one JSON line each, as it would be sent."""
+    from lab.records import read_records
+
     chosen = module_named(module)
-    mapper, grouped = chosen.connector.mapper(), groups_added(chosen, groups)
+    mapper, grouped = chosen.mapper(), groups_added(chosen, groups)
     content = sys.stdin.buffer if file is None or str(file) == "-" else opened(file)
     failed = False
     with content:
@@ -140,6 +139,8 @@ def preview(
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout.")] = False,
 ) -> None:
     """Read some real devices or alerts and show what would be sent. Writes and sends nothing."""
+    from lab.preview import read_devices, show_devices
+
     chosen = module_named(module)
     try:
         devices = read_devices(chosen, configured(chosen, module_config, people), limit)
@@ -163,6 +164,8 @@ def bench(
     check: Annotated[bool, typer.Option("--check", help="Fail when a device costs too many times the floor.")] = False,
 ) -> None:
     """Measure CPU, memory and time beside the floor and the SDK's own loop; limits of calls are lifted."""
+    from lab import bench as benchmark
+
     chosen = [module_named(name) for name in modules or ()] or (device_modules() if check else list(MODULES.values()))
     found = benchmark.run(chosen, devices, latency_ms, repeats, people, stock=not check)
     benchmark.show(found, people)
@@ -180,6 +183,8 @@ def form(
     out: Annotated[Path | None, typer.Option(help="Where the page goes; else stdout.")] = None,
 ) -> None:
     """The form a customer sees of a module in the UI, as one HTML page that needs no network."""
+    from lab import form as forms
+
     chosen = module_named(module)
     page = forms.render(chosen)
     if out is None:
@@ -196,6 +201,9 @@ def export(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A folder that does not exist, or an empty one.")],
 ) -> None:
     """Write a module as a folder of its own, as the vendor's public automation library takes it, and check it."""
+    from lab import export as exporting
+    from lab.library import LibraryError
+
     chosen = module_named(module)
     try:
         exporting.export(chosen, destination)
@@ -211,6 +219,8 @@ def new_vendor(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The vendor's, such as CrowdStrike.")],
 ) -> None:
     """Write the skeleton of a module that sends devices, with its simulated console and its tests, into this repository."""
+    from lab import new_vendor as vendors
+
     try:
         vendors.create(name)
     except (vendors.NewVendorError, OSError) as error:

@@ -15,10 +15,10 @@ from lab.modules import MODULES
 from lab.platform import LocalPlatform
 from lab.process import ModuleProcess
 from lab.report import write_report
-from lab.running import Following, readable
+from lab.running import Following
 from lab.skips import skips_in
 from lab.summary import Outcome, show
-from lab.terminal import say
+from lab.terminal import readable, say
 
 
 def run(devices: int, out: Path, people: Console, *, changes: bool = False) -> list[Outcome]:

@@ -133,6 +133,7 @@ tests = {_toml(sorted(tests))}
 [tool.pytest.ini_options]
 """
     options = {**root["tool"]["pytest"]["ini_options"], "testpaths": ["tests"], "pythonpath": [".", "tests"]}
+    options["addopts"] = options["addopts"].replace("not slow and ", "")  # of one module, all tests are run
     text += "".join(f"{option} = {_toml(value)}\n" for option, value in options.items())
     (folder / "pyproject.toml").write_text(text, encoding="utf-8")
 

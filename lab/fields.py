@@ -16,7 +16,7 @@ def page(module: LabModule) -> str:
     return (
         f"# {module.name}: what is sent\n\n"
         f"Generated from the mapping table in `{module.name}/{module.package}/mapper.py` by `make docs`; do not edit.\n"
-        f"{module.kind.about}\n\n" + document(module.connector.fields, module.kind.target)
+        f"{module.kind.about}\n\n" + document(module.table(), module.kind.target)
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
-    from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+    from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 LOG_LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 
@@ -59,8 +59,8 @@ def is_uuid(text: Any, version: int | None = None) -> bool:
 
 @functools.cache
 def _model() -> type[DeviceOCSFModel]:
-    """The SDK's, imported when first needed."""
-    from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel  # noqa: PLC0415 - half a second, for those who need it
+    """The SDK's, imported when first needed: it takes half a second."""
+    from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
     return DeviceOCSFModel
 

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from jsonschema import Draft7Validator
-from jsonschema.exceptions import SchemaError
-
 CATEGORIES = {
     "Applicative",
     "Cloud Providers",
@@ -192,6 +189,10 @@ def _uuid(name: str, told: dict[str, Any]) -> Iterator[str]:
 
 
 def _schema(where: str, schema: Any) -> Iterator[str]:
+    # Here and not above: its import takes more than a second where `rfc3987-syntax` is installed, which builds a grammar.
+    from jsonschema import Draft7Validator
+    from jsonschema.exceptions import SchemaError
+
     try:
         Draft7Validator.check_schema(schema)
     except SchemaError as error:

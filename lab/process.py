@@ -53,7 +53,7 @@ class ModuleProcess:
         finalize(self, self._claims.close)
         self._process: subprocess.Popen[bytes] | None = None
         platform.secrets_of[self.uuid] = {key: settings[key] for key in module.secrets if key in settings}
-        changes = module.changes is not None and self._command == module.changes_command
+        changes = self._command != module.command
         platform.node_secrets_of[self.uuid] = {} if changes else {"sekoia_api_key": platform.api_key}
         public = {key: PLACEHOLDER if key in module.secrets else value for key, value in settings.items()}
         connector = {**arguments, **({} if changes else module.kind.reach(platform, PLACEHOLDER))}

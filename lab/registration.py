@@ -1,23 +1,30 @@
-"""What the lab needs to know of a module. The registrations themselves are in `lab/vendors/`."""
+"""What the lab needs to know of a module. The registrations themselves are in `lab/vendors/`.
+
+A command that concerns one module imports that module's code, and only the part that it uses: classes, table and
+console are functions that import them when they are called. What the folder's JSON files say needs no import.
+"""
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
-
-from sekoia_automation.module import Module
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lab.kinds import ALERTS, DEVICES, Kind
-from lab.server import LocalServer
-from shared.alerts.connector import EventConnector
-from shared.devices.inventory import DeviceConnector
-from shared.devices.playbooks import DeviceChanges
-from shared.runtime.connection_test import ConnectionTest
+
+if TYPE_CHECKING:
+    from sekoia_automation.module import Module
+
+    from lab.server import LocalServer
+    from shared.alerts.connector import EventConnector
+    from shared.devices.inventory import DeviceConnector
+    from shared.devices.playbooks import DeviceChanges
+    from shared.mapping.table import Field, Mapper
+    from shared.runtime.connection_test import ConnectionTest
 
 
 class Console(Protocol):
@@ -29,35 +36,69 @@ class Console(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
+class Classes(NamedTuple):
+    """What a module's `main.py` registers. `changes` is the trigger that starts playbooks, where there is one."""
+
+    module: type[Module]
+    connector: type[DeviceConnector] | type[EventConnector]
+    validator: type[ConnectionTest]
+    changes: type[DeviceChanges] | None = None
+
+
 @dataclass(frozen=True)
 class LabModule:
-    """One module. `simulated(n)` is a console with n devices, not yet started; `settings_for` leads to a started one.
+    """One module. `package` is the import name of the vendor's package, `table` returns its mapping table.
 
-    `changes` is the trigger that starts playbooks, where there is one. `incidents`: what may happen to a device → the
-    fields of its raw record that become another.
+    `simulated(n)` is a console with n devices, not yet started; `settings_for` returns the settings for a started one.
+    `incidents`: what may happen to a device → the fields of its raw record that become another.
     `with_groups`, where devices name their group by its id only: the groups, as the vendor lists them → what adds its
     group to a raw device, as the client does.
     """
 
     name: str
-    module: type[Module]
-    connector: type[DeviceConnector] | type[EventConnector]
-    validator: type[ConnectionTest]
+    package: str
+    classes: Callable[[], Classes]
+    table: Callable[[], tuple[Field, ...]]
     simulated: Callable[[int], LocalServer]
     settings_for: Callable[[Any], dict[str, Any]]
-    changes: type[DeviceChanges] | None = None
     incidents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     with_groups: Callable[[Iterable[Any]], Callable[[Any], Any]] | None = None
 
     @property
+    def module(self) -> type[Module]:
+        return self.classes().module
+
+    @property
+    def connector(self) -> type[DeviceConnector] | type[EventConnector]:
+        return self.classes().connector
+
+    @property
+    def validator(self) -> type[ConnectionTest]:
+        return self.classes().validator
+
+    @property
+    def changes(self) -> type[DeviceChanges] | None:
+        """The trigger that starts playbooks; None where there is none."""
+        return self.classes().changes
+
+    def mapper(self) -> Mapper:
+        """The vendor's table, ready to run; nothing of the connector is imported for it."""
+        from shared.mapping.table import Mapper
+
+        return Mapper(self.table())
+
+    @property
     def kind(self) -> Kind:
         """Whether it sends devices or alerts."""
-        return ALERTS if issubclass(self.connector, EventConnector) else DEVICES
+        return DEVICES if self.connector_manifest.get("type") == "asset" else ALERTS
 
     @property
     def folder(self) -> Path:
-        """Where the manifest lies, and the package beside it."""
-        return Path(inspect.getfile(self.module)).parent.parent
+        """The folder of the manifest and of the vendor's package."""
+        found = find_spec(self.package)
+        if found is None or found.origin is None:
+            raise ModuleNotFoundError(f"{self.package} is not installed. Run: make venv")
+        return Path(found.origin).parent.parent
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -85,11 +126,6 @@ class LabModule:
     def command(self) -> str:
         """The word after `main.py`, by which the platform starts the connector."""
         return str(self.connector_manifest["docker_parameters"])
-
-    @property
-    def package(self) -> str:
-        """The import name of the vendor's package."""
-        return self.connector.__module__.partition(".")[0]
 
     @property
     def secrets(self) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -80,11 +79,3 @@ def stop_all(processes: list[ModuleProcess]) -> None:
     """SIGTERM to all."""
     for process in processes:
         process.stop()
-
-
-def readable(path: Path) -> str:
-    """The path as a person would type it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -12,7 +12,6 @@ import time
 from typing import Any, ClassVar
 
 import pytest
-from jsonschema import Draft7Validator
 
 from lab.faults import RateLimited, Reset, Status
 from lab.preview import read_devices
@@ -143,6 +142,8 @@ class DeviceChangesConformance(DeviceConformance):
         self.change_all(rig)
         rig.cycle()
         schema = self.lab_module.changes_manifest["results"]
+        from jsonschema import Draft7Validator  # here, as its import takes a second
+
         validator = Draft7Validator(_closed(schema))
         assert len(rig.platform.playbook_runs) == 70
         for run in rig.platform.playbook_runs:
@@ -221,7 +222,7 @@ class DeviceChangesConformance(DeviceConformance):
     def test_many_that_wait_are_said_and_told_at_a_bounded_rate(
         self, rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("shared.devices.starts._WORTH_SAYING", 20)
+        monkeypatch.setattr("shared.devices.starts.WORTH_SAYING", 20)
         rig.rate = 10
         self.learned(rig)
         self.change_all(rig)
@@ -231,7 +232,9 @@ class DeviceChangesConformance(DeviceConformance):
             "35 changes are waiting; at most 10 a second start playbooks."
         ]
         calls = [call.at for call in rig.platform.calls_to("callback")]
-        assert all(later - earlier > 0.9 for earlier, later in zip(calls, calls[10:], strict=False))
+        assert calls[-1] - calls[0] > 2, (
+            "35 at 10 a second; tests/shared/http/test_pace.py counts them by a clock of its own"
+        )
 
     # --- what is remembered
 

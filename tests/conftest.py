@@ -1,8 +1,6 @@
 """Shared test set-up."""
 
-import os
 from typing import Any
-from zlib import crc32
 
 import pytest
 
@@ -10,22 +8,6 @@ pytest.register_assert_rewrite(
     *("tests.conformance_base", "tests.conformance", "tests.changes_conformance", "tests.event_conformance"),
     *("tests.golden", "tests.rig", "tests.faults.matrix"),
 )
-
-
-# Of these a part runs, the same in each run, chosen by name; all of them where FAULTS=all (`make faults`).
-_PARTLY = {"Changes::": 3, "test_terminal.py::": 4, "test_hostile_console.py::": 4, "browser/test_report.py::": 2}
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is only one more form of what is tested anyway, unless it is asked for by name."""
-    if os.environ.get("FAULTS") == "all" or any("::" in told or told.endswith(".py") for told in config.args):
-        return
-    kept, left = [], []
-    for item in items:
-        share = next((share for name, share in _PARTLY.items() if name in item.nodeid), 1)
-        (left if crc32(item.nodeid.encode()) % share else kept).append(item)
-    config.hook.pytest_deselected(items=left)
-    items[:] = kept
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

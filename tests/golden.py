@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from lab.modules import LabModule
 from shared.errors import SkipRecord
+from tests.differences import differences
 from tests.ocsf import assert_is_ocsf
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z, for events whose record tells no time
@@ -48,14 +49,16 @@ class GoldenFiles:
         if os.environ.get("UPDATE_GOLDEN"):
             golden.parent.mkdir(exist_ok=True)
             golden.write_text(json.dumps(event, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        assert event == json.loads(golden.read_text(encoding="utf-8"))
+        wrong = differences(json.loads(golden.read_text(encoding="utf-8")), event)
+        assert not wrong, f"{golden.name} is not what the mapper makes of {payload.name}: {wrong}"
         if "skipped" not in event:
             self.assert_valid(event)
 
     def assert_valid(self, event: dict[str, Any]) -> None:
         """What the platform takes, and what the standard says."""
         assert_is_ocsf(event)
-        assert DeviceOCSFModel.model_validate(event).model_dump(exclude_none=True, mode="json") == event
+        kept = DeviceOCSFModel.model_validate(event).model_dump(exclude_none=True, mode="json")
+        assert kept == event, f"the SDK's model changes the event: {differences(event, kept)}"
 
     def test_each_payload_says_where_it_comes_from(self, payload: Path) -> None:
         assert json.loads(payload.read_text(encoding="utf-8"))["origin"]
@@ -65,4 +68,4 @@ class GoldenFiles:
 
     def test_no_golden_file_is_left_without_its_payload(self) -> None:
         names = {kind: {path.name for path in (self.folder / kind).glob("*.json")} for kind in ("payloads", "golden")}
-        assert names["golden"] == names["payloads"]
+        assert names["golden"] == names["payloads"], "each payload has a golden file of its name, and no other is there"

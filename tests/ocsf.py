@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import copy
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 _TIMES = ("boot_time", "created_time", "first_seen_time", "last_seen_time")
 
 
 @cache
 def _validator(version: str) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # here, as its import takes a second
+    from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
+
     return Draft202012Validator(OcsfJsonSchemaEmbedded(get_ocsf_schema(version)).get_class_schema("inventory_info"))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import signal
 import threading
 import time
@@ -20,9 +22,10 @@ from lab.platform import LocalPlatform
 from lab.process import ModuleProcess
 from shared.http.session import Patience
 from shared.runtime.backoff import Backoff
+from tests.waiting import HANGS, until
 
 UUID = "5a5b6f0e-6c3e-4c64-9d39-3d1b6c1d1f00"
-QUICK = Patience(connect=2.0, read=2.0, attempts=3, budget=15.0, first_wait=0.01)
+QUICK = Patience(connect=HANGS, read=HANGS, attempts=3, budget=HANGS, first_wait=0.01)
 
 
 class Clock:
@@ -125,8 +128,8 @@ class Rig:
             yield connector
         finally:
             connector.stop()
-            thread.join(10)
-            assert not thread.is_alive()
+            thread.join(HANGS)
+            assert not thread.is_alive(), f"the connector still runs {HANGS:.0f} s after its stop"
 
     def process(self, command: str | None = None, **arguments: Any) -> ModuleProcess:
         """The module as the platform runs it, not yet started; waits between tries are short."""
@@ -140,6 +143,30 @@ class Rig:
             command=command or self.command,
             environment={"CONNECTOR_WAIT_SCALE": "0.01", **self.environment},
         )
+
+
+def until_signals_are_caught(process: ModuleProcess) -> None:
+    """Wait until a process that was just started has its handler for SIGTERM: before, the signal is none of its business."""
+    path = Path(f"/proc/{process.pid}/status")
+    until(
+        lambda: int(re.search(r"^SigCgt:\s*(\w+)$", path.read_text(), re.MULTILINE)[1], 16) >> (signal.SIGTERM - 1) & 1
+    )
+
+
+def assert_stops_in_time(process: ModuleProcess) -> None:
+    """SIGTERM ends the process within the 2 seconds that are promised, from the signal to its end."""
+    began = time.monotonic()
+    code = process.stop()
+    took = time.monotonic() - began
+    assert code == 0, f"the process ended with code {code} after SIGTERM; it wrote:\n{process.log.read_text()}"
+    assert took < 2, f"the process ended {took:.2f} s after SIGTERM"
+
+
+def assert_next_try_is_far(caplog: pytest.LogCaptureFixture) -> None:
+    """The connector logged one error, and that it tries again in half a minute or so."""
+    errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(errors) == 1, errors
+    assert re.search(r"Next try in (2[4-9]|3[0-6]) s\.$", errors[0]), errors[0]
 
 
 def impatient(rig: Rig, **changes: Any) -> None:

@@ -21,13 +21,15 @@ import pytest
 from flask import Response, g, request
 
 from lab.faults import RateLimited, Reset, Status
-from lab.modules import LabModule, device_modules
+from lab.modules import MODULES, device_modules
 from lab.platform import LocalPlatform
 from lab.preview import read_devices
 from shared.errors import ConnectorError
 from shared.state.fingerprints import VOLATILE
 from shared.times import iso
 from tests.rig import Rig, signal_handlers_kept
+from tests.suites import slow_but_for
+from tests.waiting import HANGS
 
 ROUNDS = 50
 WHOLE = os.environ.get("FAULTS") == "all"
@@ -120,11 +122,11 @@ def witness() -> Iterator[Witness]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("module", device_modules(), ids=lambda module: module.name)
+@pytest.mark.parametrize("name", slow_but_for([module.name for module in device_modules()], "Sophos"))
 def test_every_change_is_told_and_told_again_only_when_no_answer_came(
-    module: LabModule, seed: int, witness: Witness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, seed: int, witness: Witness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chance = random.Random(f"{module.name} {seed}")
+    module, chance = MODULES[name], random.Random(f"{name} {seed}")
     with module.simulated(60) as other:
         records = [other.record(identity) for identity in other.ids]
     with signal_handlers_kept(), module.simulated(25) as console:
@@ -194,7 +196,7 @@ def kill_while_telling(rig: Rig, number: int) -> None:
     try:
         process.start()
         with suppress(RuntimeError, TimeoutError):
-            process.wait_for_rounds(1, timeout=20)
+            process.wait_for_rounds(1, timeout=HANGS)
     finally:
         rig.platform.before_call = None
         process.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 import uuid
 import xml.etree.ElementTree as ElementTree
 from graphlib import CycleError, TopologicalSorter
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+import yaml
 from jsonschema import Draft7Validator
 from packaging.requirements import Requirement
 from pydantic import SecretStr
@@ -22,6 +24,7 @@ from lab.kinds import DEVICES
 from lab.library import CATEGORIES
 from lab.modules import MODULES, ROOT, LabModule, device_modules
 from lab.results import trigger_file
+from shared.devices.inventory import DeviceConnector
 from shared.runtime.settings import (
     DeviceChangesConfiguration,
     DeviceConnectorConfiguration,
@@ -30,6 +33,8 @@ from shared.runtime.settings import (
 
 VENDOR_PACKAGES = {module.package for module in MODULES.values()}
 
+PYTHON = "3.11"
+"""The version that CI tests with."""
 DEVICE_ARGUMENTS = {"sekoia_base_url", "sekoia_api_key", "frequency", "batch_size", "full_sync_interval"}
 
 each_module = pytest.mark.parametrize("module", MODULES.values(), ids=list(MODULES))
@@ -223,6 +228,14 @@ def test_main_registers_the_command_and_the_validator(module: LabModule) -> None
 
 
 @each_module
+def test_the_lab_maps_with_the_connectors_table_and_knows_its_kind(module: LabModule) -> None:
+    assert module.table() is module.connector.fields
+    assert (module.kind is DEVICES) == issubclass(module.connector, DeviceConnector)
+    assert module.folder == ROOT / module.name
+    assert {one.__module__.partition(".")[0] for one in module.classes() if one} == {module.package}
+
+
+@each_module
 def test_the_changelog_begins_with_the_manifests_version(module: LabModule) -> None:
     changelog = (module.folder / "CHANGELOG.md").read_text(encoding="utf-8")
     releases = re.findall(r"^## \[(.+?)\] - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
@@ -273,6 +286,39 @@ def test_the_locks_hold_hashes_and_no_address() -> None:
         requirements = [Requirement(re.split(r"\\|\n", block)[0].strip()) for block in blocks]
         pinned[name] = {requirement.name: str(requirement.specifier) for requirement in requirements}
     assert pinned["requirements-image.lock"].items() <= pinned["requirements.lock"].items()
+
+
+def test_the_workflow_runs_what_ci_is_in_the_python_version_that_is_tested() -> None:
+    [job] = _yaml(".github/workflows/ci.yml")["jobs"].values()
+    actions = {step["uses"].partition("@")[0]: step.get("with", {}) for step in job["steps"] if "uses" in step}
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
+    assert actions.keys() == {"actions/checkout", "actions/setup-python"}
+    assert actions["actions/setup-python"] == {"python-version": PYTHON}
+
+
+def test_every_file_that_names_a_python_version_names_the_tested_one() -> None:
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert configured["project"]["requires-python"] == f">={PYTHON}"
+    assert configured["tool"]["mypy"]["python_version"] == PYTHON
+    assert configured["tool"]["ruff"]["target-version"] == f"py{PYTHON.replace('.', '')}"
+    assert f"PYTHON={PYTHON}\n" in (ROOT / ".ci/images").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"sys.version_info < ({PYTHON.replace('.', ', ')})" in makefile
+    assert set(re.findall(r"--python-version (\S+)", makefile)) == {PYTHON}
+    for name in ("README.md", "CONTRIBUTING.md", "Makefile"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert set(re.findall(r"\bpython ?(3\.\d+)", text, re.IGNORECASE)) == {PYTHON}, name
+
+
+def test_the_hooks_before_a_commit_run_make_check_and_nothing_from_elsewhere() -> None:
+    [source] = _yaml(".pre-commit-config.yaml")["repos"]
+    [hook] = source["hooks"]
+    assert (source["repo"], hook["language"], hook["entry"]) == ("local", "system", "make check")
+    assert (hook["pass_filenames"], hook["always_run"]) == (False, True), "make check looks at the complete repository"
+
+
+def _yaml(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
 
 def _is_secret(annotation: Any) -> bool:

@@ -23,7 +23,7 @@ from shared.errors import TryAgain
 from tests.conformance_base import ConnectorConformance
 from tests.faults.matrix import INTAKE_LIMIT
 from tests.rig import Rig, impatient, signal_handlers_kept
-from tests.suites import SUITES
+from tests.suites import SUITES, slow_but_for
 
 BUCKET = "connector-state"
 
@@ -71,8 +71,9 @@ class Storage:
         self._server.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service() -> Iterator[Storage]:
+    """One a process: what moto stores is kept when its server stops."""
     service = Storage()
     yield service
     service.stop()
@@ -90,7 +91,7 @@ def bucket(service: Storage, monkeypatch: pytest.MonkeyPatch) -> Storage:
     return service
 
 
-@pytest.fixture(params=SUITES)
+@pytest.fixture(params=slow_but_for(SUITES, "SentinelOne", "CheckpointHarmony"))
 def suite(request: pytest.FixtureRequest) -> ConnectorConformance:
     return SUITES[request.param]()
 
@@ -106,12 +107,13 @@ def rig(suite: ConnectorConformance, bucket: Storage, tmp_path: Path, monkeypatc
 def test_state_survives_in_the_object_storage_as_the_platform_configures_it(
     suite: ConnectorConformance, rig: Rig, bucket: Storage
 ) -> None:
+    """Two processes: the SDK finds the storage by the environment, once in each."""
     for _ in range(2):
         with rig.process() as process:
             health = process.wait_for_rounds(1)
         assert health["last_error"] is None
         assert health["round"]["unchanged"] + health["round"]["sent"] == health["round"]["read"]
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     assert set(suite.deliveries(rig).values()) == {1}
     assert health["round"]["sent"] == 0
     assert suite.state_files <= set(bucket.names())
@@ -134,7 +136,7 @@ def test_an_object_storage_that_goes_away_in_mid_round_loses_nothing(
         away.setattr(S3Path, "write_bytes", fail)
         connector.cycle()
     connector.cycle()
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     sent = suite.deliveries(rig)
     rig.cycle()
     assert suite.deliveries(rig) == sent
@@ -175,7 +177,7 @@ def test_a_stale_second_writer_is_found_out(suite: ConnectorConformance, rig: Ri
     with pytest.raises(TryAgain, match="Only one connector may use this storage"):
         first.cycle()
     first.cycle()
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
 
 
 def test_a_damaged_object_is_said_and_costs_at_most_a_second_delivery(
@@ -187,7 +189,7 @@ def test_a_damaged_object_is_said_and_costs_at_most_a_second_delivery(
     rig.cycle()
     assert any("damaged" in record.message for record in caplog.records)
     assert set(suite.deliveries(rig).values()) <= {1, 2}
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     assert json.loads(bucket.read("context.json"))
 
 
@@ -219,7 +221,7 @@ def test_a_damaged_position_of_events_is_said_and_the_last_good_one_used(
     """The copy lacks the one batch that was accepted last; without a copy all of `hours_ago` is sent again."""
     suite.deliver_all(rig)
     suite.change_all(rig)
-    monkeypatch.setattr("shared.alerts.intake.Intake.__init__.__defaults__", (INTAKE_LIMIT,))
+    monkeypatch.setattr("shared.alerts.intake.Intake.limit", INTAKE_LIMIT)
     rig.platform.fault(Status(503), match="intake", skip=2, times=3)
     with pytest.raises(TryAgain):
         rig.cycle()
@@ -228,6 +230,6 @@ def test_a_damaged_position_of_events_is_said_and_the_last_good_one_used(
         bucket.damage(name)
     rig.cycle()
     assert any(says in record.message for record in caplog.records)
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     again, of_two_batches = suite.deliveries(rig).total() - 2 * 35, accepted - 35
     assert again == of_two_batches if "context.json.bak" in damaged else 0 < again < of_two_batches

@@ -31,6 +31,7 @@ def sbom(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_sbom_names_each_package_of_an_image_with_its_hashes_and_no_other(sbom: bytes) -> None:
     pinned = []
     for block in re.split(r"\n(?=[a-zA-Z0-9])", LOCK.read_text(encoding="utf-8").strip()):
@@ -46,6 +47,7 @@ def hashes_of(part: dict[str, Any]) -> list[str]:
     return sorted(one["content"] for told in part["externalReferences"] for one in told.get("hashes", ()))
 
 
+@pytest.mark.slow
 def test_the_sbom_is_the_same_each_time(sbom: bytes) -> None:
     told = json.loads(sbom)
     assert told["bomFormat"] == "CycloneDX"

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from checkpoint_harmony.connector import HarmonyMobileConnector
-from checkpoint_harmony.settings import HarmonyMobileModule
-from checkpoint_harmony.validator import HarmonyMobileAccountValidator
+from typing import TYPE_CHECKING
 
-from lab.consoles.checkpoint import SimulatedHarmonyMobile
-from lab.registration import LabModule
+from lab.registration import Classes, LabModule
+
+if TYPE_CHECKING:
+    from lab.consoles.checkpoint import SimulatedHarmonyMobile
+    from shared.mapping.table import Field
+
+
+def _classes() -> Classes:
+    from checkpoint_harmony.connector import HarmonyMobileConnector
+    from checkpoint_harmony.settings import HarmonyMobileModule
+    from checkpoint_harmony.validator import HarmonyMobileAccountValidator
+
+    return Classes(HarmonyMobileModule, HarmonyMobileConnector, HarmonyMobileAccountValidator)
+
+
+def _table() -> tuple[Field, ...]:
+    from checkpoint_harmony.mapper import ALERT_TO_ECS
+
+    return ALERT_TO_ECS
 
 
 def _simulated(alerts: int) -> SimulatedHarmonyMobile:
+    from lab.consoles.checkpoint import SimulatedHarmonyMobile
+
     console = SimulatedHarmonyMobile()
     console.has(alerts=alerts)
     return console
@@ -18,9 +35,9 @@ def _simulated(alerts: int) -> SimulatedHarmonyMobile:
 
 MODULE = LabModule(
     name="CheckpointHarmony",
-    module=HarmonyMobileModule,
-    connector=HarmonyMobileConnector,
-    validator=HarmonyMobileAccountValidator,
+    package="checkpoint_harmony",
+    classes=_classes,
+    table=_table,
     simulated=_simulated,
     settings_for=lambda console: {
         "client_id": console.client_id,

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eset_assets.client import named_groups, with_group
-from eset_assets.connector import EsetDeviceChanges, EsetDeviceConnector
-from eset_assets.settings import EsetModule
-from eset_assets.validator import EsetAccountValidator
+from lab.registration import Classes, LabModule
 
-from lab.consoles.eset import SimulatedEset
-from lab.registration import LabModule
+if TYPE_CHECKING:
+    from lab.consoles.eset import SimulatedEset
+    from shared.mapping.table import Field
+
+
+def _classes() -> Classes:
+    from eset_assets.connector import EsetDeviceChanges, EsetDeviceConnector
+    from eset_assets.settings import EsetModule
+    from eset_assets.validator import EsetAccountValidator
+
+    return Classes(EsetModule, EsetDeviceConnector, EsetAccountValidator, EsetDeviceChanges)
+
+
+def _table() -> tuple[Field, ...]:
+    from eset_assets.mapper import ESET_TO_DEVICE
+
+    return ESET_TO_DEVICE
 
 
 def _simulated(devices: int) -> SimulatedEset:
+    from lab.consoles.eset import SimulatedEset
+
     console = SimulatedEset()
     console.has(devices=devices)
     return console
@@ -23,6 +37,8 @@ def _simulated(devices: int) -> SimulatedEset:
 
 def _with_groups(listed: Iterable[Any]) -> Callable[[Any], Any]:
     """`listed`: groups, or answers of `/v1/device_groups`, which hold some."""
+    from eset_assets.client import named_groups, with_group
+
     groups = named_groups(chain.from_iterable(map(_groups_in, listed)))
     return lambda device: with_group(device, groups)
 
@@ -34,14 +50,13 @@ def _groups_in(entry: Any) -> list[Any]:
 
 MODULE = LabModule(
     name="ESET",
-    module=EsetModule,
-    connector=EsetDeviceConnector,
-    changes=EsetDeviceChanges,
+    package="eset_assets",
+    classes=_classes,
+    table=_table,
     incidents={
         "is handed to someone else": {"description": "Pool device, handed out at the front desk"},
         "gets another address": {"primaryLocalIpAddress": "192.0.2.77"},
     },
-    validator=EsetAccountValidator,
     simulated=_simulated,
     settings_for=lambda console: {
         "region": "eu",

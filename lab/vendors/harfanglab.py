@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from harfanglab_assets.connector import HarfangLabDeviceChanges, HarfangLabDeviceConnector
-from harfanglab_assets.settings import HarfangLabModule
-from harfanglab_assets.validator import HarfangLabAccountValidator
+from typing import TYPE_CHECKING
 
-from lab.consoles.harfanglab import SimulatedHarfangLab
-from lab.registration import LabModule
+from lab.registration import Classes, LabModule
+
+if TYPE_CHECKING:
+    from lab.consoles.harfanglab import SimulatedHarfangLab
+    from shared.mapping.table import Field
+
+
+def _classes() -> Classes:
+    from harfanglab_assets.connector import HarfangLabDeviceChanges, HarfangLabDeviceConnector
+    from harfanglab_assets.settings import HarfangLabModule
+    from harfanglab_assets.validator import HarfangLabAccountValidator
+
+    return Classes(HarfangLabModule, HarfangLabDeviceConnector, HarfangLabAccountValidator, HarfangLabDeviceChanges)
+
+
+def _table() -> tuple[Field, ...]:
+    from harfanglab_assets.mapper import AGENT_TO_DEVICE
+
+    return AGENT_TO_DEVICE
 
 
 def _simulated(devices: int) -> SimulatedHarfangLab:
+    from lab.consoles.harfanglab import SimulatedHarfangLab
+
     console = SimulatedHarfangLab()
     console.has(agents=devices)
     return console
@@ -18,14 +35,13 @@ def _simulated(devices: int) -> SimulatedHarfangLab:
 
 MODULE = LabModule(
     name="HarfangLab",
-    module=HarfangLabModule,
-    connector=HarfangLabDeviceConnector,
-    changes=HarfangLabDeviceChanges,
+    package="harfanglab_assets",
+    classes=_classes,
+    table=_table,
     incidents={
         "loses its policy": {"policy": None},
         "moves into another domain": {"domainname": "BRANCH"},
     },
-    validator=HarfangLabAccountValidator,
     simulated=_simulated,
     settings_for=lambda console: {"url": console.url, "api_token": console.token},
 )

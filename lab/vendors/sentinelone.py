@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from sentinelone_assets.connector import SentinelOneDeviceChanges, SentinelOneDeviceConnector
-from sentinelone_assets.settings import SentinelOneModule
-from sentinelone_assets.validator import SentinelOneAccountValidator
+from typing import TYPE_CHECKING
 
-from lab.consoles.sentinelone import SimulatedSentinelOne
-from lab.registration import LabModule
+from lab.registration import Classes, LabModule
+
+if TYPE_CHECKING:
+    from lab.consoles.sentinelone import SimulatedSentinelOne
+    from shared.mapping.table import Field
+
+
+def _classes() -> Classes:
+    from sentinelone_assets.connector import SentinelOneDeviceChanges, SentinelOneDeviceConnector
+    from sentinelone_assets.settings import SentinelOneModule
+    from sentinelone_assets.validator import SentinelOneAccountValidator
+
+    return Classes(SentinelOneModule, SentinelOneDeviceConnector, SentinelOneAccountValidator, SentinelOneDeviceChanges)
+
+
+def _table() -> tuple[Field, ...]:
+    from sentinelone_assets.mapper import AGENT_TO_DEVICE
+
+    return AGENT_TO_DEVICE
 
 
 def _simulated(devices: int) -> SimulatedSentinelOne:
+    from lab.consoles.sentinelone import SimulatedSentinelOne
+
     console = SimulatedSentinelOne()
     console.has(agents=devices)
     return console
@@ -18,14 +35,13 @@ def _simulated(devices: int) -> SimulatedSentinelOne:
 
 MODULE = LabModule(
     name="SentinelOne",
-    module=SentinelOneModule,
-    connector=SentinelOneDeviceConnector,
-    changes=SentinelOneDeviceChanges,
+    package="sentinelone_assets",
+    classes=_classes,
+    table=_table,
     incidents={
         "reports an infection": {"infected": True, "activeThreats": 2},
         "is renamed": {"computerName": "RENAMED-PC"},
     },
-    validator=SentinelOneAccountValidator,
     simulated=_simulated,
     settings_for=lambda console: {"hostname": console.url, "api_token": console.token},
 )

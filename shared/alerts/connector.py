@@ -131,7 +131,7 @@ class EventConnector(Service, Connector):
         self._settle()
         self.counts.seconds = time.monotonic() - clock
         self.heartbeat()
-        self.put_forward_events_duration(self._label, self.counts.seconds)
+        self.put_forward_events_duration(self.intake_label, self.counts.seconds)
         self.report(self.counts, began)
 
     def next_run(self) -> None:
@@ -140,9 +140,9 @@ class EventConnector(Service, Connector):
     def _collect(self, window: Window) -> bool:
         """Deliver one window and move behind it; whether there is more to read."""
         began = time.time()
-        reading = read_window(self.module.name, window, partial(self.pages, self._client), self._key)
+        reading = read_window(self.module.name, window, partial(self.pages, self._client), self.key_of)
         window = reading.window
-        rows = [(key, self._place(record, window), record) for key, record in reading.rows.items()]
+        rows = [(key, self.place_in(record, window), record) for key, record in reading.rows.items()]
         new = [row for row in rows if row[0] not in self._position.known]
         fresh = sorted((row for row in new if not self._position.is_aside(row[0])), key=lambda row: row[1])
         self.counts.pages += reading.pages
@@ -183,8 +183,8 @@ class EventConnector(Service, Connector):
             self.counts.sent += len(batch)
             self._error_count = 0
             self._last_events_time = datetime.now(UTC).replace(tzinfo=None)
-            self.put_forwarded_events(self._label, len(batch))
-            self.put_events_lag(self._label, max(0.0, time.time() - batch[-1][1]))
+            self.put_forwarded_events(self.intake_label, len(batch))
+            self.put_events_lag(self.intake_label, max(0.0, time.time() - batch[-1][1]))
 
     def _most_with(self, row: Row) -> float:
         key, _, record = row
@@ -204,7 +204,7 @@ class EventConnector(Service, Connector):
 
     def _skip(self, name: str, reason: SkipRecord) -> None:
         self.counts.skipped += 1
-        self.put_discarded_events(self._label, 1)
+        self.put_discarded_events(self.intake_label, 1)
         self.log(f"Skipped an {self.noun} ({name}): {reason}", level="warning")
 
     def _events(self, rows: list[Row], window: Window) -> Iterator[tuple[Row, str]]:
@@ -231,7 +231,7 @@ class EventConnector(Service, Connector):
     # --- the rows
 
     @classmethod
-    def _key(cls, record: Any) -> str:
+    def key_of(cls, record: Any) -> str:
         """A hash of the record's version, else of the whole record."""
         version = cls.version(record) if isinstance(record, dict) else None
         try:
@@ -241,7 +241,7 @@ class EventConnector(Service, Connector):
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
     @classmethod
-    def _place(cls, record: Any, window: Window) -> float:
+    def place_in(cls, record: Any, window: Window) -> float:
         """The record's place; one that tells none, or one outside of the window it came in, is put at its end."""
         at = cls.place(record) if isinstance(record, dict) else None
         return at if at is not None and window.start <= at <= window.end else float(window.end)
@@ -285,7 +285,7 @@ class EventConnector(Service, Connector):
         key, report = self.configuration.intake_key, "If this persists, report it with the log of this module."
         session = ApiSession(
             "Sekoia.io",
-            self._intake_server,
+            self.intake_server,
             Anonymous(),
             stop=self._stop_event,
             patience=self.patience,
@@ -302,7 +302,7 @@ class EventConnector(Service, Connector):
         return Intake(session, key)
 
     @property
-    def _intake_server(self) -> str:
+    def intake_server(self) -> str:
         """The one that was entered, else the one the platform names for its region, else the default."""
         if "intake_server" not in self.configuration.model_fields_set:
             with suppress(MissingConfigurationError):
@@ -310,7 +310,7 @@ class EventConnector(Service, Connector):
         return self.configuration.intake_server
 
     @property
-    def _label(self) -> str:
+    def intake_label(self) -> str:
         """The intake in metrics: a hash of its key, which is a secret."""
         return blake2b(self.configuration.intake_key.get_secret_value().encode(), digest_size=8).hexdigest()
 

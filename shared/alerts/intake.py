@@ -29,13 +29,14 @@ Item = TypeVar("Item")
 class Intake:
     """One intake. `session` leads to it; the key goes into the body of the calls and nowhere else."""
 
-    def __init__(self, session: ApiSession, intake_key: SecretStr, limit: int = BATCH_LIMIT) -> None:
+    limit = BATCH_LIMIT  # bytes of a request
+
+    def __init__(self, session: ApiSession, intake_key: SecretStr) -> None:
         key = intake_key.get_secret_value().strip()
         if not key:
             raise ActionNeeded("The intake key is empty. Enter it in the configuration.")
         self._session = session
         self._head = b'{"intake_key":' + orjson.dumps(key) + b',"jsons":['
-        self._limit = limit
 
     def batches(
         self, events: Iterable[tuple[Item, str]], most_of: Callable[[Item], float] = lambda _: math.inf
@@ -46,13 +47,13 @@ class Intake:
         """
         items: list[Item] = []
         texts: list[bytes] = []
-        room, most = self._limit - len(self._head) - 2, math.inf
+        room, most = self.limit - len(self._head) - 2, math.inf
         for item, text in events:
             encoded = orjson.dumps(text)  # a JSON string: with the escapes that it travels with
             before, most = most, most_of(item)
             if texts and (len(encoded) + 1 > room or len(texts) >= most or most != before):
                 yield items, texts
-                items, texts, room = [], [], self._limit - len(self._head) - 2
+                items, texts, room = [], [], self.limit - len(self._head) - 2
             items.append(item)
             texts.append(encoded)
             room -= len(encoded) + 1

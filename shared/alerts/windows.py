@@ -15,9 +15,9 @@ from shared.errors import TryAgain, UnexpectedReply
 from shared.http.pages import Page
 
 _PASSES = 3  # over one window, before it is halved
-_MOST_ROWS = 20_000  # of a window, which is held in memory to be sorted; one of a second cannot be split
-_MOST_MEMORY = 128 * 1024 * 1024  # bytes of a window's rows, of one of a second too
-_MOST_KNOWN = 100_000
+MAX_ROWS = 20_000  # of a window, which is held in memory to be sorted; one of a second cannot be split
+MAX_MEMORY = 128 * 1024 * 1024  # bytes of a window's rows, of one of a second too
+MAX_KNOWN = 100_000
 _YOUNG = 60  # seconds after its end in which rows may still come into a window
 
 
@@ -75,7 +75,7 @@ def _read(
     who: str, window: Window, pages: Callable[[int, int], Iterator[Page]], key_of: Callable[[Any], str]
 ) -> Reading | None:
     reading = Reading(window)
-    most = _MOST_ROWS if window.half else math.inf
+    most = MAX_ROWS if window.half else math.inf
     before: set[str] | None = None
     memory = 0
     for _ in range(_PASSES):
@@ -87,7 +87,7 @@ def _read(
             totals.add(page.total)
             reading.date = page.date if reading.date is None else reading.date
             memory += page.memory
-            if memory > _MOST_MEMORY:
+            if memory > MAX_MEMORY:
                 _require_half(who, window)
                 return None
             rows = {key_of(record): record for record in page.records}
@@ -106,7 +106,7 @@ def _read(
 def _require_half(who: str, window: Window) -> None:
     """UnexpectedReply when the window, which is too heavy, cannot be halved."""
     if window.half is None:
-        most = _MOST_MEMORY // (1024 * 1024)
+        most = MAX_MEMORY // (1024 * 1024)
         raise UnexpectedReply(f"{who} gave more for one second than {most} MiB of memory hold; nothing of it was sent.")
 
 
@@ -129,7 +129,7 @@ class Known:
     def add(self, places: Mapping[str, float]) -> None:
         """Remember what was delivered just now."""
         self._places.update(places)
-        for key in list(self._places)[: max(0, len(self._places) - _MOST_KNOWN)]:
+        for key in list(self._places)[: max(0, len(self._places) - MAX_KNOWN)]:
             del self._places[key]
 
     def forget_before(self, cursor: float) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sekoia_automation.asset_connector import AssetConnector
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from shared.devices.delivery import AssetDelivery
 from shared.devices.polling import DevicePolling

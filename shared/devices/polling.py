@@ -33,7 +33,6 @@ _REFUSED = "refused"
 _FAILING = "failing"  # the scope's last try failed
 _CLOSED = "closed_since_warning"  # when it was last logged that the scope is closed, epoch seconds
 _DAY = 86_400
-_HUNG = 7_200.0  # seconds: a rate limit counted by the hour may make a call wait for most of one
 _MAX_NAMED = 1_000  # skipped devices a round: a broken page of millions must not become millions of log lines
 
 
@@ -46,6 +45,7 @@ class DevicePolling(Remembering):
     patience = Patience(ahead=True)
     refreshes: ClassVar[bool] = True  # whether a full walk sends what was delivered long ago, unchanged
     refusals: ClassVar[int] = 1  # of a device until it is sent again only when it changes or is due
+    hung_after: ClassVar[float] = 7_200.0  # seconds: a call may wait for most of an hour for its turn
     _account: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -293,9 +293,9 @@ class DevicePolling(Remembering):
     def is_alive(self) -> bool:
         """False when a round has hung, for `/health`: whoever runs the container starts it again."""
         since = 0.0 if self._moved_at is None else time.monotonic() - self._moved_at
-        if since > _HUNG:
+        if since > self.hung_after:
             self.log(f"This round has not got on for {since:.0f} s: the container has to be restarted.", level="error")
-        return since <= _HUNG
+        return since <= self.hung_after
 
     def fleet(self) -> dict[str, int]:
         """What became of the devices in the last full walk of each scope; empty before the first."""

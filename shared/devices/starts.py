@@ -17,7 +17,7 @@ from shared.http.halving import isolate_refused, may_be_content
 
 _MAX_WAITING = 5_000  # events held in memory before some are sent, whatever is still to be read
 _PROBES = 3  # events sent to learn whether the platform accepts any
-_WORTH_SAYING = 100  # events waiting
+WORTH_SAYING = 100  # events waiting
 _SAY_EVERY = 60.0  # seconds between two lines about those that wait
 
 
@@ -158,7 +158,7 @@ class ChangeDelivery:
 
     def _say_how_many(self) -> None:
         waiting, now = len(self._waiting), time.monotonic()
-        if waiting >= _WORTH_SAYING and now - self._said_at >= _SAY_EVERY:
+        if waiting >= WORTH_SAYING and now - self._said_at >= _SAY_EVERY:
             self._said_at = now
             self._say(f"{waiting} changes are waiting; at most {self._rate} a second start playbooks.")
 

@@ -17,7 +17,7 @@ MAX_SECONDS = 300.0  # a server that drips a byte a minute never trips the read 
 MAX_MEMORY = 480 * 1024 * 1024  # of its objects, as `memory_of` tells: twice what 32 MiB of devices take
 Parse = Callable[[bytes | bytearray], Any]  # a body → its JSON; raises ValueError when it is none
 _CHUNK = 256 * 1024
-_MOST_A_BYTE = 120  # bytes that one of a body takes: of `{},{},` the most
+MAX_PER_BYTE = 120  # bytes that one of a body takes: of `{},{},` the most
 _OBJECT, _ENTRY = 256, 96  # bytes that one takes at most, measured: an object with its first keys; each further value
 _NO_PUNCTUATION = bytes(set(range(256)) - set(b"{[,"))
 _MOST_NAMED = 100  # letters of what is told of a place
@@ -63,7 +63,7 @@ def memory_of(body: bytes | bytearray) -> int:
 
 def fits(body: bytes | bytearray) -> bool:
     """Whether its objects stay within `MAX_MEMORY`; those of a short body do, whatever it holds."""
-    return len(body) * _MOST_A_BYTE <= MAX_MEMORY or memory_of(body) <= MAX_MEMORY
+    return len(body) * MAX_PER_BYTE <= MAX_MEMORY or memory_of(body) <= MAX_MEMORY
 
 
 def parse(body: bytes | bytearray) -> Any:

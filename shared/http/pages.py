@@ -17,7 +17,7 @@ from shared.http.session import ApiSession, Reply
 Position = TypeVar("Position", bound=Hashable)
 _MOST_IDLE_PAGES = 100
 _HEAD_START = 0.002  # seconds in which a call leaves: parsing does not let another thread run
-_LONG = 512 * 1024  # bytes of a body that is worth a look before it is parsed
+LONG_BODY = 512 * 1024  # bytes of a body that is worth a look before it is parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def follow(
             reply = asking.answer(position)
             if reply.parse is not parse:  # one that is parsed already stays so
                 reply = replace(reply, parse=parse)
-            if ahead and (guess := _guess(reply, records, following, position)) and hash(guess) not in seen:
+            if ahead and (guess := guess_next(reply, records, following, position)) and hash(guess) not in seen:
                 asking.begin(guess)
                 time.sleep(_HEAD_START)
             page, position = read(reply, position), following(reply.json, position)
@@ -117,7 +117,7 @@ class _Asking(Generic[Position]):
         return coming[1].result() if coming else self._ask(position)
 
 
-def _guess(
+def guess_next(
     reply: Reply,
     records: str,
     following: Callable[[Any, Position | None], Position | None],
@@ -127,7 +127,7 @@ def _guess(
 
     Parsing a long page takes as long as half of a call. A guess that turns out wrong costs a call and nothing else.
     """
-    if len(reply.body) < _LONG or not records:
+    if len(reply.body) < LONG_BODY or not records:
         return None
     begin = reply.body.find(b"[", reply.body.find(b'"%b"' % records.encode()))
     try:

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import SchemaValidator, core_schema
-from sekoia_automation.asset_connector.models.ocsf.device import (
+from sekoia_automation_models.ocsf.device import (
     DeviceOCSFModel,
     DeviceTypeId,
     DeviceTypeStr,
     OSTypeId,
     OSTypeStr,
 )
-from sekoia_automation.asset_connector.models.ocsf.risk_level import RiskLevelId, RiskLevelStr
+from sekoia_automation_models.ocsf.risk_level import RiskLevelId, RiskLevelStr
 
 from shared.errors import SkipRecord
 from shared.mapping.table import Field, Source, const, first_time, record

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from concurrent.futures import Future
 from threading import Event, Thread
+from typing import ClassVar
 
 from sekoia_automation.account_validator import AccountValidator
 from sekoia_automation.exceptions import ModuleConfigurationError
@@ -15,11 +16,12 @@ from shared.http.session import Patience
 from shared.runtime.settings import configuration_error
 
 PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
-_MOST = 15.0  # seconds: a person waits for the answer, 20 at the most, and the process has to start first
 
 
 class ConnectionTest(AccountValidator):
     """Base of the validators. It proves the URL, the credential, its rights and that the reply is read."""
+
+    deadline: ClassVar[float] = 15.0  # seconds: a person waits for the answer, 20 at most, and the process starts first
 
     @abstractmethod
     def read_one(self, stop: Event) -> Page:
@@ -31,11 +33,11 @@ class ConnectionTest(AccountValidator):
         stop = Event()
         Thread(target=self._answer, args=(answer, stop), daemon=True).start()
         try:
-            answer.result(timeout=_MOST)
+            answer.result(timeout=self.deadline)
         except TimeoutError:
             stop.set()
             check = "Check the configured URL and its port, the network and the proxy."
-            self.error(f"No answer within {_MOST:.0f} s. {check}")
+            self.error(f"No answer within {self.deadline:.0f} s. {check}")
             return False
         except ModuleConfigurationError as error:
             self.error(configuration_error(error))

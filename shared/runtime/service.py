@@ -195,14 +195,14 @@ class Service(Trigger):
         REGISTRY.register(self.metrics)
         super().start_monitoring()
         if self._liveness_server:
-            self._liveness_server.RequestHandlerClass = _QuietLivenessHandler
+            self._liveness_server.RequestHandlerClass = QuietLivenessHandler
 
     def stop_monitoring(self) -> None:
         REGISTRY.unregister(self.metrics)
         super().stop_monitoring()
 
 
-class _QuietLivenessHandler(LivenessHandler):
+class QuietLivenessHandler(LivenessHandler):
     """Writes no line per probe, and none of one that did not wait for its answer."""
 
     def handle(self) -> None:

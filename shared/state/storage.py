@@ -13,12 +13,9 @@ from types import TracebackType
 from typing import Any
 
 import orjson
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import TryAgain
 
-_STORAGE_ERRORS = (OSError, BotoCoreError, ClientError, Boto3Error)
 _UNREAD = b"(never read)"
 
 
@@ -46,7 +43,7 @@ def read_bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("read", path, error) from None
 
 
@@ -70,7 +67,7 @@ def write_bytes(path: Path, *parts: bytes | bytearray) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("write", path, error) from None
 
 
@@ -81,7 +78,7 @@ def read_head(path: Path, size: int) -> bytes | None:
             return None
         with path.open("rb") as file:
             return bytes(file.read(size))
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("read", path, error) from None
 
 
@@ -95,7 +92,7 @@ def keep_copy(path: Path) -> None:
         temporary.unlink(missing_ok=True)
         temporary.hardlink_to(path)  # the file is replaced and never changed
         temporary.replace(spare_of(path))
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("write", path, error) from None
 
 
@@ -110,7 +107,7 @@ def remove(path: Path) -> None:
         for one in (path, spare_of(path)):
             if one.exists():
                 one.unlink()
-    except _STORAGE_ERRORS as error:
+    except _storage_errors() as error:
         raise _failed("write", path, error) from None
 
 
@@ -177,6 +174,14 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    """What a failed read or write raises. Called only then: a client that names a file should not import boto3 for it."""
+    from boto3.exceptions import Boto3Error  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    return OSError, BotoCoreError, ClientError, Boto3Error
 
 
 def _failed(verb: str, path: Path, error: Exception) -> TryAgain:

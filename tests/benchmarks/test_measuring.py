@@ -21,14 +21,23 @@ from benchmarks.measure import FLOOR, MODULE, STOCK, Bench, Setting, bench
 from benchmarks.receiver import Receiver
 from benchmarks.tables import disturbed
 from benchmarks.vendors import PreparedVendor
-from benchmarks.watching import cpu_seconds, mark
+from benchmarks.watching import mark
 from lab.inspection import what_is_wrong
 from lab.modules import MODULES, device_modules
 from shared.http.pace import Pace
 from shared.http.session import Patience
+from tests.waiting import HANGS, until
 
+pytestmark = pytest.mark.slow
 DEVICES = 1_200  # more than a page of any vendor
-_BUSY = "import time; b = bytearray(50_000_000); u = time.process_time() + 0.5\nwhile time.process_time() < u: pass\ninput()"
+_BUSY = """
+import os, time
+memory, end = bytearray(50_000_000), time.process_time() + 0.5
+while time.process_time() < end: pass
+print(flush=True)
+input()
+os._exit(0)
+"""
 
 each_device_module = pytest.mark.parametrize("module", [module.name for module in device_modules()])
 
@@ -45,16 +54,16 @@ def one(module: str, tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_the_clock_of_another_process_is_what_the_kernel_charges_it() -> None:
-    process = subprocess.Popen([sys.executable, "-c", _BUSY], stdin=subprocess.PIPE)
-    until = time.monotonic() + 30
-    while cpu_seconds(process.pid) < 0.5 and time.monotonic() < until:
-        time.sleep(0.02)
+    """Looked at between the work of the process and its end: both are the process's own to say, whatever else runs."""
+    process = subprocess.Popen([sys.executable, "-c", _BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    process.stdout.readline()
     seen = mark(process.pid)
-    assert process.stdin is not None
     process.stdin.write(b"\n")
     process.stdin.close()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = status
+    process.stdout.close()
     assert 0.5 <= seen.cpu <= usage.ru_utime + usage.ru_stime + 0.02 < seen.cpu + 0.2
     assert 50 < seen.peak < 120
 
@@ -109,6 +118,7 @@ def test_of_longer_pages_fewer_are_read(one: Bench) -> None:
     assert long.sent == short.sent > 0.97 * DEVICES
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("module", ["ESET"])
 def test_latency_is_added_to_each_answer(one: Bench) -> None:
     near = one.run(FLOOR)
@@ -120,29 +130,34 @@ def test_latency_is_added_to_each_answer(one: Bench) -> None:
 
 def test_the_receiver_counts_events_and_not_what_looks_like_one(receiver: Receiver) -> None:
     body = b'{"version":1,"items":[{"type_uid":500102,"a":"\\"type_uid\\""},{"type_uid": 500102}]}'
-    reply = requests.post(f"{receiver.url()}/x", data=body, timeout=5).json()
-    assert requests.get(f"{receiver.url()}/api/v1/tasks/{reply['task_id']}", timeout=5).json()["status"] == "FINISHED"
-    requests.post(f"{receiver.url()}/intake/batch", json={"jsons": ["a", "b", "c"]}, timeout=5)
+    reply = requests.post(f"{receiver.url()}/x", data=body, timeout=60).json()
+    assert requests.get(f"{receiver.url()}/api/v1/tasks/{reply['task_id']}", timeout=60).json()["status"] == "FINISHED"
+    requests.post(f"{receiver.url()}/intake/batch", json={"jsons": ["a", "b", "c"]}, timeout=60)
     tally = receiver.tally()
     assert (tally.events, tally.pushes, tally.calls) == (5, 2, 3)
 
 
 def test_an_ingestion_takes_the_time_it_is_given(receiver: Receiver) -> None:
+    def status(task: str) -> str:
+        return requests.get(f"{receiver.url()}/api/v1/tasks/{task}", timeout=HANGS).json()["status"]
+
+    receiver.ingest_in(2 * HANGS)
+    assert status(requests.post(f"{receiver.url()}/x", data=b"", timeout=HANGS).json()["task_id"]) == "RUNNING"
     receiver.ingest_in(0.5)
-    task = requests.post(f"{receiver.url()}/x", data=b"", timeout=5).json()["task_id"]
-    asked = [requests.get(f"{receiver.url()}/api/v1/tasks/{task}", timeout=5).json()["status"]]
-    time.sleep(0.6)
-    asked.append(requests.get(f"{receiver.url()}/api/v1/tasks/{task}", timeout=5).json()["status"])
-    assert asked == ["RUNNING", "FINISHED"]
+    began = time.monotonic()
+    task = requests.post(f"{receiver.url()}/x", data=b"", timeout=HANGS).json()["task_id"]
+    until(lambda: status(task) == "FINISHED")
+    assert time.monotonic() - began >= 0.5
 
 
 def test_calls_above_a_limit_are_answered_429_and_counted(receiver: Receiver) -> None:
     receiver.watch(os.getpid(), limits=[(3, 60.0)])
-    statuses = [requests.post(f"{receiver.url()}/x", data=b"", timeout=5).status_code for _ in range(5)]
+    statuses = [requests.post(f"{receiver.url()}/x", data=b"", timeout=60).status_code for _ in range(5)]
     assert statuses == [200, 200, 200, 429, 429]
     assert receiver.tally().throttled == 2
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(("module", "calls"), [("SentinelOne", 25), ("ESET", 10)])
 def test_at_the_vendors_limit_no_call_is_one_too_many(module: str, calls: int) -> None:
     """A full walk of some 60 calls against a console that enforces the documented limit in every second."""

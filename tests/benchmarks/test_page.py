@@ -53,6 +53,7 @@ def test_a_verdict_is_about_the_most_or_the_least() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_command_tells_machines_on_stdout_and_people_on_stderr() -> None:
     done = CliRunner().invoke(app, ["bench", "eset", "--devices", "300", "--repeats", "1", "--json"])
     assert done.exit_code == 0
@@ -62,6 +63,7 @@ def test_the_command_tells_machines_on_stdout_and_people_on_stderr() -> None:
     assert "ESET" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_check_fails_with_words_when_a_device_costs_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "MOST_TIMES_THE_FLOOR", dict.fromkeys(MODULES, 0.5))
     done = CliRunner().invoke(app, ["bench", "Sophos", "--devices", "200", "--repeats", "1", "--check"])
@@ -71,6 +73,7 @@ def test_the_check_fails_with_words_when_a_device_costs_too_much(monkeypatch: py
     assert CliRunner().invoke(app, ["bench", "Sophos", "--devices", "200", "--repeats", "1", "--check"]).exit_code == 0
 
 
+@pytest.mark.slow
 def test_alerts_have_no_floor(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["bench", "CheckpointHarmony", "--devices", "200", "--repeats", "1", "--json"])
     told = orjson.loads(done.stdout)

@@ -66,7 +66,7 @@ class Chromium:
     ) -> None:
         self._process.terminate()
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -98,7 +98,7 @@ class Chromium:
                 raise TimeoutError(f"The browser said nothing for {_PATIENCE_S} s")
             part = os.read(self._answers, 1 << 20)
             if not part:
-                raise RuntimeError(f"The browser ended with code {self._process.wait(10)}")
+                raise RuntimeError(f"The browser ended with code {self._process.wait(60)}")
             self._unread += part
         message, _, self._unread = self._unread.partition(b"\0")
         told: dict[str, Any] = json.loads(message)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from lab.report import write_report
 from tests.browser.chromium import Chromium
 from tests.runs import MODULES, hostile_run, plain_run
 
+pytestmark = pytest.mark.slow
 HOSTILE = [
     "<script>window.ran = 1</script>",
     "</script><script>window.ran = 2</script>",
@@ -261,13 +261,19 @@ def test_a_column_is_sorted_by_the_keyboard_both_ways(browser: Chromium, plain: 
     assert browser.evaluate("document.activeElement.parentElement.getAttribute('aria-sort')") == "descending"
 
 
-def test_a_hundred_thousand_rows_are_searched_without_a_pause(browser: Chromium, large: Path) -> None:
-    began = time.monotonic()
+def test_of_a_hundred_thousand_rows_the_first_that_match_are_elements(browser: Chromium, large: Path) -> None:
     browser.open(large)
-    assert time.monotonic() - began < 20
     assert browser.evaluate("document.querySelectorAll('*').length") < 3_000, "rows that are not shown are no elements"
     assert status(browser) == f"First {Listing.PAGE} of 80,000 devices shown."
     assert status(browser, "all-alerts") == f"First {Listing.PAGE} of 20,000 alerts shown."
+    browser.evaluate("document.querySelector('#all-devices input').select()")
+    browser.type("par-lt-0199 eset")
+    assert status(browser) == f"First {Listing.PAGE} of 100 that match, of 80,000 devices shown."
+
+
+@pytest.mark.timing
+def test_a_hundred_thousand_rows_are_searched_without_a_pause(browser: Chromium, large: Path) -> None:
+    browser.open(large)
     slowest = browser.evaluate(
         """(() => {
             const input = document.querySelector('#all-devices input');
@@ -279,10 +285,7 @@ def test_a_hundred_thousand_rows_are_searched_without_a_pause(browser: Chromium,
             }));
         })()"""
     )
-    assert slowest < 1_500  # milliseconds; 90 to 150 were measured on a busy machine
-    browser.evaluate("document.querySelector('#all-devices input').select()")
-    browser.type("par-lt-0199 eset")
-    assert status(browser) == f"First {Listing.PAGE} of 100 that match, of 80,000 devices shown."
+    assert slowest < 1_500, "milliseconds; 90 to 150 were measured on a busy machine"
 
 
 def test_without_scripts_the_first_rows_and_their_number_are_there(browser: Chromium, plain: Path) -> None:

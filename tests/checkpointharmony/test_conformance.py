@@ -14,7 +14,7 @@ from tests.event_conformance import EventConnectorConformance
 from tests.rig import Rig
 
 
-class TestHarmonyMobile(EventConnectorConformance):
+class TestCheckpointHarmony(EventConnectorConformance):
     lab_module = MODULES["CheckpointHarmony"]
     list_route = "alerts"
     token_route = "token"

@@ -85,26 +85,26 @@ def test_an_alert_with_any_type_in_any_field_is_mapped(alert: dict[str, Any]) ->
 @given(anything | alerts)
 def test_any_record_has_a_key_and_a_place(record: Any) -> None:
     window = Window(100, 200)
-    assert len(HarmonyMobileConnector._key(record)) == 16
-    assert HarmonyMobileConnector._key(record) == HarmonyMobileConnector._key(record)
-    assert 100 <= HarmonyMobileConnector._place(record, window) <= 200
+    assert len(HarmonyMobileConnector.key_of(record)) == 16
+    assert HarmonyMobileConnector.key_of(record) == HarmonyMobileConnector.key_of(record)
+    assert 100 <= HarmonyMobileConnector.place_in(record, window) <= 200
 
 
 def test_the_two_forms_of_a_date_are_one_version() -> None:
     told = ("02/02/2025 02:22:20", "2025-02-02T02:22:20+00:00", "2025-02-02T03:22:20+01:00")
-    assert len({HarmonyMobileConnector._key({"id": 22, "backend_last_updated": stamp}) for stamp in told}) == 1
+    assert len({HarmonyMobileConnector.key_of({"id": 22, "backend_last_updated": stamp}) for stamp in told}) == 1
 
 
 def test_another_id_or_stamp_is_another_version() -> None:
     versions = [{"id": 22, "backend_last_updated": "02/02/2025 02:22:20"}, {"id": 23}, {"id": "22"}, {"id": 22}, {}]
-    assert len({HarmonyMobileConnector._key(version) for version in versions}) == 5
+    assert len({HarmonyMobileConnector.key_of(version) for version in versions}) == 5
 
 
 def test_a_record_nested_beyond_measure_is_skipped() -> None:
     nested: Any = []
     for _ in range(5000):
         nested = [nested]
-    assert len(HarmonyMobileConnector._key({"deep": nested})) == 16
+    assert len(HarmonyMobileConnector.key_of({"deep": nested})) == 16
     for event_of in (MAPPER, as_given):
         try:
             fitting({"id": 1, "deep": nested}, event_of)

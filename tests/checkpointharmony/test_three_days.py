@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,9 @@ from lab.modules import MODULES
 from lab.platform import LocalPlatform
 from shared.times import epoch
 from tests.rig import Rig, signal_handlers_kept
+from tests.waiting import until
 
+pytestmark = pytest.mark.slow
 ALERTS = 20_000
 HOURS = 71.9
 
@@ -80,6 +81,7 @@ def versions(texts: list[str]) -> list[tuple[int, float]]:
 def test_every_version_arrives_and_only_what_had_no_answer_is_sent_again(
     seed: int, platform: LocalPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Processes, as one is killed."""
     now = datetime.now(UTC)
     with SimulatedHarmonyMobile() as console, signal_handlers_kept():
         console.has(alerts_of_three_days(now))
@@ -99,14 +101,14 @@ def test_every_version_arrives_and_only_what_had_no_answer_is_sent_again(
 
         platform.before_call = kill_at_the_thirtieth
         process.start()
-        _wait_for(lambda: process.exit_code is not None)
+        until(lambda: process.exit_code is not None)
         platform.before_call = None
-        _wait_for(lambda: len(platform.alerts) > in_flight[0])
+        until(lambda: len(platform.alerts) > in_flight[0])
         unheard = set(versions(platform.alerts[in_flight[0] :]))
 
         with rig.process() as process:
-            process.wait_for_rounds(1, timeout=120)
-            _wait_for(lambda: not missing(console, platform))
+            process.wait_for_rounds(1, timeout=300)
+            until(lambda: not missing(console, platform), 300)
 
         arrived = versions(platform.alerts)
         assert meddler.touched > 20
@@ -125,10 +127,3 @@ def missing(console: SimulatedHarmonyMobile, platform: LocalPlatform) -> set[tup
     """Versions as the backend has them now that did not arrive."""
     now = {(row.alert["id"], row.touched) for row in console._rows.values()}
     return {(number, float(int(at))) for number, at in now} - set(versions(platform.alerts))
-
-
-def _wait_for(condition: Any, seconds: float = 120.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from eset_assets.client import named_groups, with_group
 
 from lab.modules import MODULES
@@ -33,5 +34,6 @@ class TestEset(EsetFacts, TokenConformance):
     pass
 
 
+@pytest.mark.slow  # make test runs these for SentinelOne
 class TestEsetChanges(EsetFacts, DeviceChangesConformance):
     pass

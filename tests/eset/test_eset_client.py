@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import replace
 from threading import Event
@@ -22,6 +21,7 @@ from lab.faults import Html, Reset, Status, WrongShape
 from lab.modules import MODULES
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from tests.rig import QUICK
+from tests.waiting import StopEvent
 
 USER = {"username": "api@example.com", "password": "p"}
 
@@ -214,14 +214,12 @@ def test_a_token_that_ends_while_an_answer_is_prepared_is_renewed(console: Simul
 
 def test_a_stop_ends_the_wait_for_an_answer(console: SimulatedEset) -> None:
     console.defer("devices", 1000)
-    stop = Event()
     told = EsetSettings.model_validate(MODULES["ESET"].settings_for(console))
+    stop = StopEvent(after=1)
     client = EsetDeviceConnector.connect(told, stop=stop, patience=replace(QUICK, first_wait=30))
-    threading.Timer(0.3, stop.set).start()
-    began = time.monotonic()
     with pytest.raises(TryAgain):
         devices(client)
-    assert time.monotonic() - began < 2
+    assert stop.waits == [30]
 
 
 def test_a_202_without_an_id_is_asked_again_from_scratch(console: SimulatedEset) -> None:

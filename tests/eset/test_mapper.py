@@ -11,7 +11,7 @@ from eset_assets.client import PARENT_GROUP, with_group
 from eset_assets.mapper import ESET_TO_DEVICE
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from lab.fleet.eset import eset_devices, eset_groups
 from shared.errors import SkipRecord

@@ -32,7 +32,7 @@ def _in_one_second() -> str:
 
 
 HTTP_FAULTS = (
-    HttpFault("timeout", lambda: Hang(2), "did not answer in time", heals=True, ends_pushing=True),
+    HttpFault("timeout", lambda: Hang(60), "did not answer in time", heals=True, ends_pushing=True),
     HttpFault("reset", Reset, "could not be reached|cut|broke off", heals=True, ends_pushing=True),
     HttpFault("truncated body", Truncated, "broke off|not JSON", heals=True, ends_pushing=True),
     HttpFault("HTML with 200", Html, "HTML page instead of JSON.*Check"),

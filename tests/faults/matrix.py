@@ -40,18 +40,19 @@ def run(
 
     No cursor passes the second in which a walk began: changes older than that (`settle`) are what it may run ahead of.
     """
-    monkeypatch.setattr("shared.alerts.intake.Intake.__init__.__defaults__", (INTAKE_LIMIT,))
+    monkeypatch.setattr("shared.alerts.intake.Intake.limit", INTAKE_LIMIT)
     suite.deliver_all(rig)
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     suite.change_all(rig)
     time.sleep(settle)
-    impatient(rig, read=0.4)
+    if case.fault == "timeout":
+        impatient(rig, read=1.0)
     rig.console.forget_calls()
     rig.platform.forget_calls()
     with _watched_cursor(suite, rig, monkeypatch), _armed(case, suite, rig) as still_armed:
         errors = _rounds(rig, still_armed)
     _assert_said(case, errors, suite)
-    assert not suite.undelivered(rig)
+    suite.assert_all_delivered(rig)
     suite.assert_cursor_not_ahead(rig)
     most = PAGES * 2 + 6
     for server, route, a_round in (
@@ -59,7 +60,8 @@ def run(
         (rig.platform, suite.delivered_by, max(most, suite.pushes)),
     ):
         calls = len(server.calls_to(route))
-        assert calls <= (len(errors) + 2) * a_round, f"{calls} calls"
+        bound = (len(errors) + 2) * a_round
+        assert calls <= bound, f"{calls} calls to {route} in {len(errors) + 2} rounds, {bound} would do"
 
 
 def _rounds(rig: Rig, still_armed: Callable[[], bool]) -> list[ConnectorError]:
@@ -76,7 +78,7 @@ def _rounds(rig: Rig, still_armed: Callable[[], bool]) -> list[ConnectorError]:
             if not still_armed() and not connector.counts.refused:  # a trigger retries what was refused
                 return errors
             connector = rig.start(full_sync_interval=1)
-    raise AssertionError(f"no round ended well in {ROUNDS}: {errors}")
+    raise AssertionError(f"no round succeeded within {ROUNDS} after the fault: {errors}")
 
 
 @contextmanager
@@ -154,9 +156,11 @@ def _assert_said(case: Case, errors: list[ConnectorError], suite: ConnectorConfo
         # What may be about the content is searched at once, in single tries: what then passes ends no round.
         ends_a_round &= case.place != "push" or suite.lab_module.kind is not DEVICES or fault.ends_pushing
     if case.place == "task poll":  # acceptance counts: said in a warning, and no round ends for it
-        assert not errors, errors
+        assert not errors, f"no round ends because a task cannot be followed, but these were raised: {errors}"
         return
     one_renewal_heals = case.fault in suite.renewed and not case.lasting
-    assert errors or not ends_a_round or one_renewal_heals, "nothing was said"
+    assert errors or not ends_a_round or one_renewal_heals, (
+        f"nothing was said of the fault: a round must raise {expected}"
+    )
     for error in errors:
-        assert re.search(expected, str(error), re.DOTALL), error
+        assert re.search(expected, str(error), re.DOTALL), f"the error does not say {expected}: {error}"

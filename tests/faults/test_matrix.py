@@ -1,4 +1,4 @@
-"""Every module through the fault matrix. CI runs a seeded part; FAULTS=all runs it whole (`make faults`)."""
+"""Every module through the fault matrix. A seeded part runs; FAULTS=all runs it whole (`make faults`)."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ def matrix_of(suite: type[ConnectorConformance]) -> type[Any]:
         def test_survives(self, case: Case, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
             run(case, suite(), rig, monkeypatch)
 
+    if suite.of_changes and suite is not CHANGES["SentinelOne changes"]:
+        Matrix.pytestmark = pytest.mark.slow  # type: ignore[attr-defined] # each trigger shares its rounds with a connector
     return Matrix
 
 

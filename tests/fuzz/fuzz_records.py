@@ -118,7 +118,7 @@ def alert(record: Any) -> None:
 
 def place(told: Any) -> None:
     """The position of a record among the others, which no table guards."""
-    HarmonyMobileConnector._key(told)
+    HarmonyMobileConnector.key_of(told)
     if isinstance(told, dict):
         HarmonyMobileConnector.place(told)
         for connector in (SentinelOneDeviceConnector, SophosDeviceConnector):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lab.modules import MODULES
 from tests.changes_conformance import DeviceChangesConformance
 from tests.conformance import DeviceConformance, DeviceConnectorConformance
@@ -26,6 +28,7 @@ class TestHarfangLab(HarfangLabFacts, DeviceConnectorConformance):
     pass
 
 
+@pytest.mark.slow  # make test runs these for SentinelOne
 class TestHarfangLabChanges(HarfangLabFacts, DeviceChangesConformance):
     first_seen_fields = ("firstseen",)
 

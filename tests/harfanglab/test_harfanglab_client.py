@@ -357,6 +357,7 @@ def test_a_manager_of_a_private_authority_is_read_with_its_certificate(
 
 
 def test_the_certificate_is_written_nowhere(private: SimulatedHarfangLab, authority: Authority, rig: Rig) -> None:
+    """By a process, with all that one writes."""
     rig.settings |= {"url": private.url, "ca_certificate": authority.pem}
     rig.environment["TMPDIR"] = str(rig.data.parent)
     with rig.process() as process:

@@ -11,7 +11,7 @@ from harfanglab_assets.client import Tally
 from harfanglab_assets.mapper import AGENT_TO_DEVICE
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from shared.errors import SkipRecord
 from shared.mapping.table import Mapper

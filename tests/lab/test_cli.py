@@ -1,11 +1,9 @@
-"""`sekoia-lab`, as a person or a script runs it."""
+"""`sekoia-lab`, as a person or a script runs it: arguments and input in, output and exit code out."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,10 @@ import pytest
 from lab.consoles.sentinelone import SimulatedSentinelOne
 from lab.fleet.sentinelone import sentinelone_agents
 from lab.modules import MODULES
+from tests.lab.commands import lab, lines
 from tests.ocsf import assert_is_ocsf
 
 SECRET = "s3cret-of-the-console"
-
-
-def lab(*arguments: str | Path, stdin: bytes = b"", timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("sekoia-lab")), *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, check=False)
-    return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.fixture
@@ -38,10 +31,6 @@ def config(console: SimulatedSentinelOne, tmp_path: Path) -> Path:
     path = tmp_path / "module.json"
     path.write_text(json.dumps({"hostname": console.url, "api_token": SECRET}))
     return path
-
-
-def lines(text: str) -> list[Any]:
-    return [json.loads(line) for line in text.splitlines()]
 
 
 # --- map

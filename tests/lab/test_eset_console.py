@@ -24,13 +24,13 @@ def console() -> Iterator[SimulatedEset]:
 
 def login(console: SimulatedEset, **form: str) -> requests.Response:
     form = form or {"grant_type": "password", "username": console.username, "password": console.password}
-    return requests.post(f"{console.url}/oauth/token", data=form, timeout=5)
+    return requests.post(f"{console.url}/oauth/token", data=form, timeout=60)
 
 
 def ask(console: SimulatedEset, path: str = "/v1/devices", headers: Any = None, **query: Any) -> requests.Response:
     token = login(console).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}", **(headers or {})}
-    return requests.get(console.url + path, params=query, headers=headers, timeout=5)
+    return requests.get(console.url + path, params=query, headers=headers, timeout=60)
 
 
 def walk(console: SimulatedEset, **query: Any) -> list[Any]:
@@ -71,7 +71,7 @@ def test_a_bad_grant_is_a_400(console: SimulatedEset, form: dict[str, str]) -> N
 
 def test_a_grant_that_is_no_form_is_a_415(console: SimulatedEset) -> None:
     form = {"grant_type": "password", "username": console.username, "password": console.password}
-    assert requests.post(f"{console.url}/oauth/token", json=form, timeout=5).status_code == 415
+    assert requests.post(f"{console.url}/oauth/token", json=form, timeout=60).status_code == 415
 
 
 def test_a_user_without_integrations_is_forbidden_the_token(console: SimulatedEset) -> None:
@@ -89,7 +89,7 @@ def test_a_refresh_token_is_good_once(console: SimulatedEset) -> None:
 @pytest.mark.parametrize(("header", "status"), [(None, 400), ("Basic abc", 400), ("Bearer ", 400), ("Bearer x", 401)])
 def test_without_a_good_token_nothing_is_told(console: SimulatedEset, header: str | None, status: int) -> None:
     headers = {"Authorization": header} if header else {}
-    answer = requests.get(f"{console.url}/v1/devices", headers=headers, timeout=5)
+    answer = requests.get(f"{console.url}/v1/devices", headers=headers, timeout=60)
     assert answer.status_code == status
     assert set(answer.json()) == {"code", "message", "details"}
 
@@ -98,7 +98,7 @@ def test_tokens_end(console: SimulatedEset) -> None:
     token = login(console).json()["access_token"]
     console.expire_tokens()
     headers = {"Authorization": f"Bearer {token}"}
-    assert requests.get(f"{console.url}/v1/devices", headers=headers, timeout=5).status_code == 401
+    assert requests.get(f"{console.url}/v1/devices", headers=headers, timeout=60).status_code == 401
 
 
 def test_permissions_hide_the_devices(console: SimulatedEset) -> None:
@@ -179,7 +179,7 @@ def test_each_answer_is_named(console: SimulatedEset) -> None:
 
 def test_paths_and_methods_that_are_not_there(console: SimulatedEset) -> None:
     assert ask(console, "/v2/devices").status_code == 404
-    assert requests.post(f"{console.url}/v1/devices", timeout=5).status_code == 405
+    assert requests.post(f"{console.url}/v1/devices", timeout=60).status_code == 405
 
 
 # --- answers that come later

@@ -21,7 +21,7 @@ from lab.imports import names_imported
 from lab.library import LibraryError, validate
 from lab.locks import part_for, pins
 from lab.modules import MODULES, ROOT, LabModule
-from tests.lab.test_cli import lab
+from tests.lab.commands import lab
 
 WHOLE = os.environ.get("EXPORTS") == "all"
 PART = "golden or mapper or test_every_page_is_read_once or test_no_configured_secret_is_written_anywhere"
@@ -271,6 +271,7 @@ def test_what_the_library_would_refuse_is_named(copy: Path, change: Callable[[Pa
 # --- on its own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES if WHOLE else ["SentinelOne"])
 def test_the_folders_tests_pass_without_this_repository(
     exported: Callable[[str], Path], tmp_path: Path, name: str

@@ -29,6 +29,7 @@ from lab.faults import (
     WrongShape,
 )
 from lab.server import LocalServer, answer_json
+from tests.waiting import HANGS
 
 
 class Counter(LocalServer):
@@ -52,23 +53,23 @@ def server() -> Iterator[Counter]:
 
 
 def get(server: LocalServer, path: str = "/things/a", **options) -> requests.Response:
-    return requests.get(server.url + path, timeout=5, **options)
+    return requests.get(server.url + path, timeout=60, **options)
 
 
 def test_one_connection_serves_many_calls(server):
     with requests.Session() as session:
         for _ in range(3):
-            session.get(f"{server.url}/things/a", timeout=5)
-        session.post(f"{server.url}/things", json={"large": "x" * 500_000}, timeout=5)
-        session.get(f"{server.url}/nowhere", timeout=5)
-        session.get(f"{server.url}/things/a", timeout=5)
+            session.get(f"{server.url}/things/a", timeout=60)
+        session.post(f"{server.url}/things", json={"large": "x" * 500_000}, timeout=60)
+        session.get(f"{server.url}/nowhere", timeout=60)
+        session.get(f"{server.url}/things/a", timeout=60)
         assert len(server.connections._open) == 1
 
 
 def test_a_chunked_request_leaves_the_connection_usable(server):
     with requests.Session() as session:
-        first = session.post(f"{server.url}/things", data=iter([b"one", b"two"]), timeout=5)
-        second = session.get(f"{server.url}/things/a", timeout=5)
+        first = session.post(f"{server.url}/things", data=iter([b"one", b"two"]), timeout=60)
+        second = session.get(f"{server.url}/things/a", timeout=60)
     assert (first.status_code, second.status_code) == (200, 200)
     assert server.calls[0].body == b"onetwo"
 
@@ -78,7 +79,7 @@ def test_stop_leaves_no_thread_and_no_port_behind():
     server = Counter().start()
     sessions = [requests.Session() for _ in range(5)]
     for session in sessions:
-        session.get(f"{server.url}/things/a", timeout=5)
+        session.get(f"{server.url}/things/a", timeout=60)
     port = int(server.url.rsplit(":", 1)[1])
 
     server.stop()
@@ -195,23 +196,23 @@ def test_a_hanging_call_gets_no_answer(server):
 
 def test_stopping_does_not_wait_for_a_slow_answer():
     server = Counter().start()
-    server.fault(Slow(30))
+    server.fault(Slow(HANGS))
+    arrived = threading.Event()
+    server.before_call = lambda _: arrived.set()
     with ThreadPoolExecutor(1) as caller:
         answer = caller.submit(get, server)
-        time.sleep(0.1)
-        started = time.monotonic()
+        assert arrived.wait(HANGS)
         server.stop()
-        assert time.monotonic() - started < 2
         with pytest.raises(requests.ConnectionError):
-            answer.result(5)
-    assert server.ran == 0
+            answer.result(HANGS)
+    assert server.ran == 0, "the answer was waited for, and given"
 
 
 @pytest.mark.parametrize("fault", [Status(500), Reset(), Truncated(), Empty()], ids=repr)
 def test_a_fault_after_the_handler_spoils_only_the_answer(server, fault):
     server.fault(fault, match="create", after=True)
     with contextlib.suppress(requests.RequestException):
-        assert requests.post(f"{server.url}/things", timeout=5).text == ""
+        assert requests.post(f"{server.url}/things", timeout=60).text == ""
     assert server.ran == 1
 
 
@@ -234,7 +235,7 @@ def test_a_fault_is_for_a_route_a_path_or_a_predicate(server):
     assert get(server).status_code == 200
     assert get(server, "/things/a?page=2").status_code == 502
     assert get(server, "/things/bee").status_code == 501
-    assert requests.post(f"{server.url}/things", timeout=5).status_code == 500
+    assert requests.post(f"{server.url}/things", timeout=60).status_code == 500
     assert server.waiting_faults == []
 
 

@@ -26,7 +26,7 @@ def console() -> Iterator[SimulatedHarfangLab]:
 
 def ask(console: SimulatedHarfangLab, path: str = AGENTS, token: str | None = None, **query) -> requests.Response:
     headers = {"Authorization": f"Token {token or console.token}"}
-    return requests.get(console.url + path, params=query, headers=headers, timeout=5, allow_redirects=False)
+    return requests.get(console.url + path, params=query, headers=headers, timeout=60, allow_redirects=False)
 
 
 def ids(answer: requests.Response) -> list[str]:
@@ -39,7 +39,7 @@ def row(number: int, **fields) -> dict:
 
 @pytest.mark.parametrize("header", [None, "Bearer local-harfanglab-token", "local-harfanglab-token"])
 def test_without_a_token_nothing_is_told(console, header):
-    answer = requests.get(console.url + AGENTS, headers={"Authorization": header} if header else {}, timeout=5)
+    answer = requests.get(console.url + AGENTS, headers={"Authorization": header} if header else {}, timeout=60)
     assert answer.status_code == 401
     assert answer.json() == {"detail": "Authentication credentials were not provided."}
 
@@ -135,7 +135,7 @@ def test_a_bare_list_holds_everything(console):
 
 def test_what_is_not_there_is_said_in_djangos_ways(console):
     assert ask(console, "/api/data/").headers["Content-Type"].startswith("text/html")
-    wrong = requests.post(console.url + AGENTS, timeout=5)
+    wrong = requests.post(console.url + AGENTS, timeout=60)
     assert (wrong.status_code, wrong.json()) == (405, {"detail": 'Method "POST" not allowed.'})
 
 

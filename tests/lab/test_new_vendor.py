@@ -39,6 +39,7 @@ NOT_RUN = {
     **({} if WHOLE else {"make check": "mypy takes a minute; lint is run here"}),
 }
 PYTEST = ".venv/bin/python -m pytest -p no:cacheprovider"
+SLOW_TOO = "-m 'not timing and not images'"
 LINT = ".venv/bin/ruff check Acme lab tests/acme && .venv/bin/ruff format --check Acme lab tests/acme"
 
 
@@ -88,6 +89,7 @@ def copy(tmp_path: Path) -> Copy:
     return Copy(tmp_path / "copy")
 
 
+@pytest.mark.slow
 def test_a_skeleton_holds_all_that_it_can(copy: Copy) -> None:
     """Its golden test fails, so that nobody takes it for done."""
     told = copy.run(".venv/bin/sekoia-lab new-vendor Acme")
@@ -104,6 +106,7 @@ def test_a_skeleton_holds_all_that_it_can(copy: Copy) -> None:
     assert len([line for line in looked_at.splitlines() if "Acme" in line and "PASSED" in line]) > 20
 
 
+@pytest.mark.slow
 def test_a_module_passes_the_conformance_suite_once_its_client_and_table_are_filled_in(copy: Copy) -> None:
     """By the page on it: each of its commands is run, in the page's order, or has a reason not to be."""
     said, commands = {}, commands_in(ROOT / "docs/adding-a-vendor.md")
@@ -113,7 +116,10 @@ def test_a_module_passes_the_conformance_suite_once_its_client_and_table_are_fil
             copy.fill_in()
             copy.bring_payloads()
         if command == TESTED and not WHOLE:
-            part = "tests/faults/test_crashes.py tests/test_repository.py -p no:cacheprovider -k " + shlex.quote(PART)
+            part = (
+                f"tests/faults/test_crashes.py tests/test_repository.py -p no:cacheprovider {SLOW_TOO} -k "
+                + shlex.quote(PART)
+            )
             said[command] = copy.run(f"{command} {part}")
         elif command not in NOT_RUN:
             said[command] = copy.run(command)
@@ -125,7 +131,7 @@ def test_a_module_passes_the_conformance_suite_once_its_client_and_table_are_fil
     copy.run(LINT)
     if WHOLE:
         everywhere = "Acme and not new_vendor and not measuring or test_the_demo_delivers"  # it has no floor yet
-        copy.run(f"{PYTEST} -q tests --ignore tests/acme -k '{everywhere}'")
+        copy.run(f"{PYTEST} -q {SLOW_TOO} tests --ignore tests/acme -k '{everywhere}'")
 
 
 @pytest.mark.parametrize(

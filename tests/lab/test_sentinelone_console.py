@@ -23,7 +23,7 @@ def console() -> Iterator[SimulatedSentinelOne]:
 
 def ask(console: SimulatedSentinelOne, path: str = AGENTS, token: str | None = None, **query) -> requests.Response:
     headers = {"Authorization": f"ApiToken {token or console.token}"}
-    return requests.get(console.url + path, params=query, headers=headers, timeout=5)
+    return requests.get(console.url + path, params=query, headers=headers, timeout=60)
 
 
 def walk(console: SimulatedSentinelOne, between=lambda: None, **query) -> list[dict]:
@@ -46,7 +46,7 @@ def row(number: int, **fields) -> dict:
     "header", [None, "ApiToken wrong", "Bearer local-sentinelone-token", "local-sentinelone-token"]
 )
 def test_without_the_right_token_nothing_is_told(console, header):
-    answer = requests.get(console.url + AGENTS, headers={"Authorization": header} if header else {}, timeout=5)
+    answer = requests.get(console.url + AGENTS, headers={"Authorization": header} if header else {}, timeout=60)
     assert answer.status_code == 401
     assert answer.json() == {"errors": [{"code": 4010010, "detail": None, "title": "Authentication Failed"}]}
 
@@ -241,7 +241,7 @@ def test_records_are_served_as_they_are_however_broken(console):
 def test_paths_and_methods_that_are_not_there(console):
     lost = ask(console, "/web/api/v2.1/agent")
     assert (lost.status_code, lost.text.strip()) == (404, "404 page not found")
-    wrong = requests.post(console.url + AGENTS, headers={"Authorization": f"ApiToken {console.token}"}, timeout=5)
+    wrong = requests.post(console.url + AGENTS, headers={"Authorization": f"ApiToken {console.token}"}, timeout=60)
     assert wrong.status_code == 405
     assert wrong.json()["errors"]
 

@@ -34,14 +34,14 @@ def partner() -> Iterator[SimulatedSophos]:
 def sign_in(console: SimulatedSophos, **form: Any) -> requests.Response:
     right = {"grant_type": "client_credentials", "scope": "token"}
     credential = {"client_id": console.client_id, "client_secret": console.client_secret}
-    return requests.post(console.url + LOGIN_PATH, data={**right, **credential, **form}, timeout=5)
+    return requests.post(console.url + LOGIN_PATH, data={**right, **credential, **form}, timeout=60)
 
 
 def ask(console: SimulatedSophos, path: str = "/endpoint/v1/endpoints", headers: Any = None, **query: Any) -> Any:
     token = sign_in(console).json()["access_token"]
     sent = {"Authorization": f"Bearer {token}", "X-Tenant-ID": OWN_ID} if headers is None else headers
     sent = {name: value.replace("TOKEN", token) for name, value in sent.items()}
-    return requests.get(console.url + path, params=query, headers=sent, timeout=5)
+    return requests.get(console.url + path, params=query, headers=sent, timeout=60)
 
 
 def walk(console: SimulatedSophos, tenant: str = OWN_ID, **query: Any) -> list[Any]:
@@ -79,7 +79,8 @@ def test_a_wrong_form_is_refused(console: SimulatedSophos, form: dict[str, str],
 
 def test_a_json_body_is_no_form(console: SimulatedSophos) -> None:
     assert (
-        requests.post(console.url + LOGIN_PATH, json={"grant_type": "client_credentials"}, timeout=5).status_code == 400
+        requests.post(console.url + LOGIN_PATH, json={"grant_type": "client_credentials"}, timeout=60).status_code
+        == 400
     )
 
 
@@ -103,9 +104,9 @@ def test_without_a_token_and_a_tenant_nothing_is_told(console: SimulatedSophos, 
 def test_a_token_that_expired_is_refused(console: SimulatedSophos) -> None:
     token = sign_in(console).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
-    assert requests.get(f"{console.url}/whoami/v1", headers=headers, timeout=5).status_code == 200
+    assert requests.get(f"{console.url}/whoami/v1", headers=headers, timeout=60).status_code == 200
     console.expire_tokens()
-    assert requests.get(f"{console.url}/whoami/v1", headers=headers, timeout=5).status_code == 401
+    assert requests.get(f"{console.url}/whoami/v1", headers=headers, timeout=60).status_code == 401
 
 
 def test_a_token_lives_as_long_as_it_says(console: SimulatedSophos) -> None:
@@ -179,7 +180,7 @@ def test_the_last_page_names_no_next_in_one_of_three_ways(console: SimulatedSoph
 def test_a_key_holds_what_a_url_cannot_and_no_filter(console: SimulatedSophos) -> None:
     first = ask(console, pageSize=10).json()["pages"]["nextKey"]
     assert first.startswith("+") and first.endswith("=")
-    raw = requests.get(f"{console.url}/endpoint/v1/endpoints?pageFromKey={first}", timeout=5, headers={
+    raw = requests.get(f"{console.url}/endpoint/v1/endpoints?pageFromKey={first}", timeout=60, headers={
         "Authorization": f"Bearer {sign_in(console).json()['access_token']}", "X-Tenant-ID": OWN_ID})  # fmt: skip
     assert raw.status_code == 400
     later = (console.now() + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -281,7 +282,7 @@ def test_above_its_rate_the_answer_is_the_generic_error() -> None:
 
 def test_paths_and_methods_that_are_not_there(console: SimulatedSophos) -> None:
     assert ask(console, "/endpoint/v2/endpoints").status_code == 404
-    assert requests.post(f"{console.url}/whoami/v1", timeout=5).status_code == 405
+    assert requests.post(f"{console.url}/whoami/v1", timeout=60).status_code == 405
 
 
 # The fleet

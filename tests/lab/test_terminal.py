@@ -1,4 +1,7 @@
-"""What people read: whole at any width, plain where it is no terminal, and never steered by what a vendor sent."""
+"""What people read: whole at any width, plain where it is no terminal, and never steered by what a vendor sent.
+
+A test on a terminal starts a process, of which the terminal is a file; all others run the command in this one.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,12 @@ from lab.fleet.sentinelone import sentinelone_agents
 from lab.modules import MODULES
 from lab.running import progress_on
 from lab.terminal import plain, say, show_table
+from tests.lab.commands import lab
 
 LAB = Path(sys.executable).with_name("sekoia-lab")
 CODES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z])")
 WIDTHS = (40, 60, 80)
+ON_TERMINALS = (40, *(pytest.param(width, marks=pytest.mark.slow) for width in WIDTHS[1:]))  # a process each
 LONG = "very-long-" * 20 + "end"
 HOSTILE = {
     "markup": "[red]not red[/red]",
@@ -57,21 +62,8 @@ def environment(**changes: str) -> dict[str, str]:
     }
 
 
-def piped(*arguments: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    command = [str(LAB), *map(str, arguments)]
-    return subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-        env=environment(**changes),
-        encoding="utf-8",
-    )
-
-
 def on_terminal(columns: int, *arguments: str | Path, **changes: str) -> str:
-    """What a terminal of that width is sent through stderr."""
+    """What a terminal of that width is sent through stderr, by a process: a terminal is one of its files."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (50, columns))
     process = subprocess.Popen(
@@ -175,7 +167,7 @@ def test_numbers_are_never_folded() -> None:
 
 
 def test_a_piped_preview_has_whole_lines_and_no_codes(config: tuple[str, str, Path]) -> None:
-    done = piped("preview", *config)
+    done = lab("preview", *config)
     assert (done.returncode, done.stdout) == (0, "")
     assert not STEERING.search(done.stderr)
     lines = done.stderr.splitlines()
@@ -184,7 +176,7 @@ def test_a_piped_preview_has_whole_lines_and_no_codes(config: tuple[str, str, Pa
     assert lines[-1] == f"{len(HOSTILE)} devices read, 0 skipped; nothing was sent or stored."
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("columns", ON_TERMINALS)
 def test_a_preview_fits_the_terminal_and_cuts_nothing(config: tuple[str, str, Path], columns: int) -> None:
     lines = seen(on_terminal(columns, "preview", *config, "--limit", "8"))
     devices = [line for line in lines if "nothing was sent" not in line]
@@ -196,7 +188,7 @@ def test_a_preview_fits_the_terminal_and_cuts_nothing(config: tuple[str, str, Pa
 
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_a_piped_preview_keeps_to_columns_that_were_asked_for(config: tuple[str, str, Path], columns: int) -> None:
-    lines = piped("preview", *config, COLUMNS=str(columns)).stderr.splitlines()
+    lines = lab("preview", *config, COLUMNS=str(columns)).stderr.splitlines()
     assert max(cell_len(line) for line in lines[:-1]) <= columns
     assert "…" not in "".join(lines)
 
@@ -214,7 +206,7 @@ def test_with_no_color_a_terminal_is_sent_no_code(config: tuple[str, str, Path],
 
 
 def test_a_preview_as_json_has_results_only_on_stdout(config: tuple[str, str, Path]) -> None:
-    done = piped("preview", *config, "--json")
+    done = lab("preview", *config, "--json")
     names = [json.loads(line)["device"]["hostname"] for line in done.stdout.rstrip("\n").split("\n")]
     assert sorted(names) == sorted(HOSTILE.values())
     assert "\x1b" not in done.stdout
@@ -231,7 +223,7 @@ def test_what_a_vendor_says_of_an_error_is_one_line_of_text(
 ) -> None:
     """A vendor's "[/bold]" ended the command with a traceback of rich's markup."""
     console.fault(Status(400, json.dumps({"detail": HOSTILE[name]})), times=None)
-    done = piped(command, *config)
+    done = lab(command, *config)
     assert (done.returncode, done.stdout) == (1, "")
     assert not STEERING.search(done.stderr)
     [line] = done.stderr.splitlines()
@@ -239,7 +231,7 @@ def test_what_a_vendor_says_of_an_error_is_one_line_of_text(
     assert WRITTEN[name] in line or name in ("escape", "lines")  # of which the connector keeps the words only
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("columns", ON_TERMINALS)
 def test_a_narrow_terminal_gets_the_whole_answer(
     console: SimulatedSentinelOne, config: tuple[str, str, Path], columns: int
 ) -> None:
@@ -250,7 +242,7 @@ def test_a_narrow_terminal_gets_the_whole_answer(
 
 @pytest.mark.parametrize("columns", [40, 80])
 def test_help_names_each_option_whole(columns: int) -> None:
-    done = piped("preview", "--help", COLUMNS=str(columns))
+    done = lab("preview", "--help", COLUMNS=str(columns))
     assert done.returncode == 0
     assert "…" not in done.stdout
     assert re.findall(r"^  (--[a-z-]+)", done.stdout, re.MULTILINE) == [
@@ -264,18 +256,9 @@ def test_help_names_each_option_whole(columns: int) -> None:
 # --- demo
 
 
-@pytest.fixture(scope="module")
-def demos(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
-    """What terminals of these widths are sent by a small demo."""
-    return {
-        columns: on_terminal(columns, "demo", "--devices", "9", "--out", tmp_path_factory.mktemp(f"demo-{columns}"))
-        for columns in WIDTHS
-    }
-
-
-@pytest.mark.parametrize("columns", WIDTHS)
-def test_progress_and_summary_fit_the_terminal(demos: dict[int, str], columns: int) -> None:
-    lines = seen(demos[columns])
+@pytest.mark.parametrize("columns", ON_TERMINALS)
+def test_progress_and_summary_fit_the_terminal(tmp_path: Path, columns: int) -> None:
+    lines = seen(on_terminal(columns, "demo", "--devices", "9", "--out", tmp_path))
     paths = [line for line in lines if line.startswith(("What was sent:", "Report:"))]
     assert len(paths) == 2
     assert max(cell_len(line) for line in lines if line not in paths) <= columns
@@ -299,7 +282,7 @@ def test_progress_of_large_fleets_is_not_cut(columns: int) -> None:
 
 
 def test_a_piped_demo_tells_its_progress_in_lines(tmp_path: Path) -> None:
-    done = piped("demo", "--devices", "9", "--out", tmp_path)
+    done = lab("demo", "--devices", "9", "--out", tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert not STEERING.search(done.stderr)
     assert re.search(r"^Sophos ended its round: \d+ read, 9 sent$", done.stderr, re.MULTILINE)

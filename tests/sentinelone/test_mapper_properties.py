@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 from sentinelone_assets.connector import _updated_at
 from sentinelone_assets.mapper import AGENT_TO_DEVICE
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.shared.loopback import Answer, Loopback
+from tests.waiting import until
+
+from .loopback import Answer, Loopback
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
@@ -33,7 +34,4 @@ def loopback() -> Iterator[Callable[[Answer], Loopback]]:
 def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    patience = time.monotonic() + 5
-    while (left := set(threading.enumerate()) - before) and time.monotonic() < patience:
-        time.sleep(0.01)
-    assert not left
+    until(lambda: not set(threading.enumerate()) - before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -125,11 +124,3 @@ class Loopback:
                 continue
         self._server.server_close()
         self._thread.join()
-
-
-def until(condition: Callable[[], Any], seconds: float = 5.0) -> None:
-    """Wait until it holds; fail when it does not in time."""
-    patience = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < patience
-        time.sleep(0.005)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from lab.modules import MODULES
 from tests.changes_conformance import DeviceChangesConformance
 from tests.conformance import DeviceConformance, TokenConformance
@@ -27,5 +29,6 @@ class TestSophos(SophosFacts, TokenConformance):
     pass
 
 
+@pytest.mark.slow  # make test runs these for SentinelOne
 class TestSophosChanges(SophosFacts, DeviceChangesConformance):
     pass

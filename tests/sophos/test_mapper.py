@@ -8,7 +8,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sekoia_automation.asset_connector.models.ocsf.device import DeviceOCSFModel
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 from sophos_assets.mapper import ENDPOINT_TO_DEVICE
 
 from lab.fleet.sophos import sophos_endpoints

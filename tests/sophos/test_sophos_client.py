@@ -24,7 +24,7 @@ CENTRAL = "https://api.central.sophos.com"
 REGION = "https://api-eu01.central.sophos.com"
 LIST = f"{REGION}/endpoint/v1/endpoints"
 SECRET = "the-client-secret"
-QUICK = Patience(connect=2.0, read=2.0, first_wait=0.01)
+QUICK = Patience(first_wait=0.01)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -267,7 +268,7 @@ def test_all_pages_of_tenants_are_read(rig: Rig, console: SimulatedSophos) -> No
     console.tenants = {f"00000000-0000-4000-8000-{n:012}": f"Tenant {n}" for n in range(120)}
     console.has(0)
     client = MODULE.connector.connect(
-        MODULE.configured(rig.settings).configuration, stop=rig.start()._stop_event, patience=rig.patience
+        MODULE.configured(rig.settings).configuration, stop=Event(), patience=rig.patience
     )
     scopes = MODULE.connector.scopes(client)
     assert {scope.key: scope.name for scope in scopes} == console.tenants

@@ -30,7 +30,9 @@ def platform() -> Iterator[LocalPlatform]:
 
 def intake(url: str = "https://intake.example", limit: int = BATCH_LIMIT, key: str = KEY) -> Intake:
     session = ApiSession("Sekoia.io", url, Anonymous(), patience=Patience(attempts=1))
-    return Intake(session, SecretStr(key), limit)
+    intake = Intake(session, SecretStr(key))
+    intake.limit = limit
+    return intake
 
 
 def body_of(texts: list[bytes], key: str = KEY) -> bytes:

@@ -158,7 +158,7 @@ def test_a_total_that_is_always_wrong_costs_a_second_pass_and_no_more(monkeypatc
 
 
 def test_a_window_with_too_much_in_it_is_halved_before_it_is_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "_MOST_ROWS", 20)
+    monkeypatch.setattr(windows, "MAX_ROWS", 20)
     source = Source({f"r{number}": number for number in range(100)}, size=10)
     reading = source.read(0, 99)
     assert reading.window.end < 25
@@ -167,7 +167,7 @@ def test_a_window_with_too_much_in_it_is_halved_before_it_is_read_to_the_end(mon
 
 
 def test_a_second_with_too_much_in_it_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "_MOST_ROWS", 20)
+    monkeypatch.setattr(windows, "MAX_ROWS", 20)
     assert len(Source(rows(50, at=5), size=10).read(5, 6).rows) == 50
 
 
@@ -177,7 +177,7 @@ def heavy(source: Source, bytes_a_page: int) -> Callable[[int, int], Iterator[Pa
 
 def test_a_window_that_would_fill_the_memory_is_halved_before_it_is_read_to_the_end() -> None:
     source = Source({f"r{number}": number for number in range(100)}, size=10)
-    reading = read_window("Source", Window(0, 99), heavy(source, windows._MOST_MEMORY // 2), str)
+    reading = read_window("Source", Window(0, 99), heavy(source, windows.MAX_MEMORY // 2), str)
     assert reading.window.end < 25
     assert source.calls < 15
 
@@ -186,7 +186,7 @@ def test_a_second_that_would_fill_the_memory_is_given_up_after_the_page_that_was
     """It was read to its end, which a hostile server has none of."""
     source = Source(rows(500, at=5), size=10)
     with pytest.raises(UnexpectedReply, match="gave more for one second than 128 MiB"):
-        read_window("Source", Window(5, 6), heavy(source, windows._MOST_MEMORY // 4), str)
+        read_window("Source", Window(5, 6), heavy(source, windows.MAX_MEMORY // 4), str)
     assert source.calls == 5
 
 
@@ -235,7 +235,7 @@ def test_what_is_known_is_forgotten_behind_the_cursor_and_survives_storing() -> 
 
 
 def test_the_memory_is_bounded_and_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "_MOST_KNOWN", 10)
+    monkeypatch.setattr(windows, "MAX_KNOWN", 10)
     known = Known()
     for number in range(30):
         known.add({f"k{number}": float(number)})

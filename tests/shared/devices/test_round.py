@@ -481,7 +481,7 @@ def test_without_the_vendors_clock_ours_counts_less_five_minutes(bench: Any, in_
     going = bench(since=1.0, in_order=in_order)
     began = time.time()
     going.run([device("a", began), device("b", began + 1000)], date=None)
-    assert max(going.cursors) == pytest.approx(began - 300, abs=5)
+    assert began - 300 <= max(going.cursors) <= time.time() - 300
 
 
 def test_a_clock_told_later_in_the_walk_does_not_count(bench: Any) -> None:

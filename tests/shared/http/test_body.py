@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.errors import SkipRecord
 from shared.http import body as bodies
-from shared.http.body import _MOST_A_BYTE, BrokenObject, fits, memory_of, parse
+from shared.http.body import MAX_PER_BYTE, BrokenObject, fits, memory_of, parse
 from shared.mapping.table import Field, Mapper
 from tests.json_values import scalars, whole
 
@@ -139,13 +139,13 @@ def test_a_body_takes_no_more_memory_than_its_punctuation_tells(shape: bytes, en
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape[:16].decode())
 def test_a_short_body_takes_no_more_memory_than_its_length_tells(shape: bytes) -> None:
     body = b"[" + b",".join([shape] * (100_000 // len(shape))) + b"]"
-    assert memory_of(body) <= len(body) * _MOST_A_BYTE
+    assert memory_of(body) <= len(body) * MAX_PER_BYTE
 
 
 def test_a_body_fits_by_its_length_or_by_its_punctuation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "MAX_MEMORY", 1024 * 1024)
     objects = b"[" + b"{}," * 2_910 + b"{}]"
-    assert len(objects) * _MOST_A_BYTE < 1024 * 1024 + 2_000
+    assert len(objects) * MAX_PER_BYTE < 1024 * 1024 + 2_000
     assert fits(objects)
     assert not fits(b"[" + b"{}," * 2_960 + b"{}]")
     assert fits(b'["' + b"x" * 1_000_000 + b'"]')

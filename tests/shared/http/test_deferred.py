@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Timer
-from time import monotonic
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from shared.http.deferred import call_deferred
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous
 from tests.shared.loopback import Answer, Loopback
+from tests.waiting import StopEvent
 
 QUICK = Patience(connect=2, read=2, attempts=2, budget=2, first_wait=0.005)
 
@@ -88,12 +88,8 @@ def test_an_answer_that_never_comes_is_given_up(served: Any, never: Any) -> None
 
 
 def test_a_stop_ends_the_wait(served: Any) -> None:
-    stop = Event()
-    session, _ = served((202, "a"), patience=Patience(first_wait=60), stop=stop)
-    timer = Timer(0.2, stop.set)
-    timer.start()
-    began = monotonic()
+    stop = StopEvent(after=1)
+    session, server = served((202, "a"), patience=Patience(first_wait=60), stop=stop)
     with pytest.raises(TryAgain, match="Stopped"):
         call_deferred("ticket", session, "GET", "/x")
-    assert monotonic() - began < 1
-    timer.join()
+    assert len(server.received) == 1

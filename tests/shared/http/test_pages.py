@@ -20,6 +20,7 @@ from shared.http.body import Parse
 from shared.http.pages import Page, follow, next_position, paging_of, records_of
 from shared.http.session import ApiSession, Patience, Reply
 from shared.http.tokens import Anonymous
+from tests.waiting import HANGS
 
 Ask = Callable[[Any], Reply]
 
@@ -152,7 +153,7 @@ def test_the_next_page_is_asked_for_while_the_caller_works_on_this_one() -> None
 
     with closing(walk(ask)) as reading:
         next(reading)
-        assert second_asked.wait(2)
+        assert second_asked.wait(HANGS)
 
 
 def test_without_patience_for_it_nothing_is_asked_ahead_and_no_thread_is_begun() -> None:
@@ -182,7 +183,7 @@ def test_no_more_than_one_page_is_asked_for_ahead() -> None:
 
     with closing(walk(ask)) as reading:
         next(reading)
-        assert second_asked.wait(5)
+        assert second_asked.wait(HANGS)
         time.sleep(0.05)
         assert asked == [None, 1]
 
@@ -235,7 +236,7 @@ def test_closing_waits_for_the_call_under_way_and_begins_no_other() -> None:
 
     reading = walk(ask)
     next(reading)
-    assert under_way.wait(2)
+    assert under_way.wait(HANGS)
     reading.close()
     assert asked == [None, 1]
 
@@ -245,7 +246,7 @@ def test_closing_waits_for_the_call_under_way_and_begins_no_other() -> None:
 
 @pytest.fixture
 def long_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "_LONG", 0)
+    monkeypatch.setattr(pages, "LONG_BODY", 0)
 
 
 class Parsing:
@@ -284,7 +285,9 @@ class Parsing:
 )
 def test_a_long_page_is_parsed_after_the_next_is_asked_for(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     vendor = Parsing({None: body, "b": b'{"data":[],"next":null}'})
-    monkeypatch.setattr(pages.time, "sleep", lambda _seconds: vendor.asked_again.wait(5))  # however busy the machine
+    monkeypatch.setattr(
+        pages.time, "sleep", lambda _seconds: vendor.asked_again.wait(HANGS)
+    )  # however busy the machine
     assert vendor.read() == [orjson.loads(body)["data"], []]
     assert vendor.log == [("asked", None), ("asked", "b"), ("parsed", None), ("parsed", "b")]
 
@@ -326,7 +329,7 @@ def test_a_body_that_is_none_is_told_whatever_stands_at_its_end() -> None:
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]",:dataxe ').map(str.encode))
 def test_no_body_makes_the_look_at_it_fail(body: bytes) -> None:
     told = Reply(200, None, {}, b'"data"' + body, lambda _: {})
-    assert pages._guess(told, "data", lambda found, _: str(found), None) is None or body
+    assert pages.guess_next(told, "data", lambda found, _: str(found), None) is None or body
 
 
 @pytest.mark.parametrize(("told", "position"), [("a", "a"), ("", None), (None, None)])

@@ -7,12 +7,12 @@ import json
 import signal
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.server import HTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,9 +23,9 @@ from sekoia_automation.trigger import LivenessHandler
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.runtime.backoff import Backoff
-from shared.runtime.service import Service, _QuietLivenessHandler
+from shared.runtime.service import QuietLivenessHandler, Service
 from shared.runtime.settings import HttpsUrl, ModuleSettings, Secret
-from tests.shared.loopback import until
+from tests.waiting import HANGS, StopEvent, until
 
 PLATFORM = "https://platform.example"
 SECRET = "s3cr3t-t0k3n"
@@ -52,9 +52,17 @@ class SomeService(Service):
         super().__init__(module, data_path)
         self.rounds: list[Any] = []
         self.at: list[float] = []
+        self.stop_event: Any = self._stop_event
+
+    def keep_time(self, waits: int) -> None:
+        """From now on time passes in waits and where a round `takes` some; the stop comes in the wait of this number."""
+        self.stop_event = self._stop_event = StopEvent(after=waits)
+
+    def takes(self, seconds: float) -> None:
+        self.stop_event.now += seconds
 
     def cycle(self) -> None:
-        self.at.append(time.monotonic())
+        self.at.append(getattr(self.stop_event, "now", 0.0))
         act = self.rounds.pop(0) if self.rounds else None
         if isinstance(act, Exception):
             raise act
@@ -99,10 +107,29 @@ def make(
         signal.signal(number, handler)
 
 
+@pytest.fixture
+def timed(make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch) -> Callable[..., SomeService]:
+    """Makes a service in whose loop time passes as the test says; it is stopped in the wait of that number."""
+
+    def start(waits: int) -> SomeService:
+        service = make()
+        service.keep_time(waits)
+        monkeypatch.setattr("shared.runtime.service.time", SimpleNamespace(monotonic=lambda: service.stop_event.now))
+        return service
+
+    return start
+
+
+def posts(platform: requests_mock.Mocker) -> list[list[str]]:
+    """The messages of each call to the platform's logs."""
+    calls = [call for call in platform.request_history if call.url == f"{PLATFORM}/logs"]
+    return [[line["message"] for line in call.json()["logs"]] for call in calls]
+
+
 def logged(platform: requests_mock.Mocker) -> list[tuple[str, str]]:
     """What reached the platform, as (level, message)."""
-    posts = [call for call in platform.request_history if call.url == f"{PLATFORM}/logs"]
-    return [(line["level"], line["message"]) for call in posts for line in call.json()["logs"]]
+    calls = [call for call in platform.request_history if call.url == f"{PLATFORM}/logs"]
+    return [(line["level"], line["message"]) for call in calls for line in call.json()["logs"]]
 
 
 class Running(ExitStack):
@@ -115,13 +142,10 @@ class Running(ExitStack):
         self.thread.start()
         self.callback(self.end)
 
-    def end(self) -> float:
-        """→ the seconds it took."""
-        began = time.monotonic()
+    def end(self) -> None:
         self.service.stop()
-        self.thread.join(5)
-        assert not self.thread.is_alive()
-        return time.monotonic() - began
+        self.thread.join(HANGS)
+        assert not self.thread.is_alive(), f"the service still runs {HANGS:.0f} s after the stop"
 
 
 # --- waiting after failures
@@ -155,42 +179,41 @@ def test_the_waits_of_a_whole_process_can_be_scaled_from_outside(
 # --- the loop
 
 
-def test_rounds_begin_a_frequency_apart_whatever_they_take(make: Callable[..., SomeService]) -> None:
-    service = make()
-    service.frequency = 0.2
-    service.rounds = [lambda: time.sleep(0.1)] * 3
-    with Running(service):
-        until(lambda: len(service.at) >= 4)
-    gaps = [later - earlier for earlier, later in zip(service.at, service.at[1:4], strict=False)]
-    assert gaps == pytest.approx([0.2] * len(gaps), abs=0.08)
+def test_rounds_begin_a_frequency_apart_whatever_they_take(timed: Callable[..., SomeService]) -> None:
+    service = timed(waits=3)
+    service.frequency = 60
+    service.rounds = [lambda: service.takes(20)] * 3
+    service.run()
+    assert service.at == [0, 60, 120]
+    assert service.stop_event.waits == [40, 40, 40]
 
 
 def test_a_round_longer_than_the_frequency_is_followed_by_a_pause_all_the_same(
-    make: Callable[..., SomeService],
+    timed: Callable[..., SomeService],
 ) -> None:
-    service = make()
-    service.frequency = 0.01
-    service.rounds = [lambda: time.sleep(0.05)] * 2
-    with Running(service):
-        until(lambda: len(service.at) >= 3)
-    assert service.at[1] - service.at[0] >= 0.09
+    service = timed(waits=2)
+    service.frequency = 10
+    service.rounds = [lambda: service.takes(50)] * 2
+    service.run()
+    assert service.stop_event.waits == [0.05, 0.05]
 
 
 def test_a_stop_ends_the_wait_for_the_next_round(make: Callable[..., SomeService]) -> None:
     service = make()
     with Running(service) as running:
         until(lambda: service.cycles == 1)
-        assert running.end() < 0.5
+        running.end()
     assert len(service.at) == 1
 
 
 def test_a_stop_ends_the_wait_after_a_failure(make: Callable[..., SomeService]) -> None:
     service = make()
-    service.backoff = Backoff()
+    service.backoff = Backoff(first=3600, most=3600)
     service.rounds = [TryAgain("down")]
     with Running(service) as running:
         until(lambda: service.last_error)
-        assert running.end() < 0.5
+        running.end()
+    assert len(service.at) == 1
 
 
 @pytest.mark.parametrize(
@@ -208,23 +231,20 @@ def test_no_failure_ends_the_loop_and_each_is_told(
     assert service.last_error is None
 
 
-def test_failures_in_a_row_wait_longer_and_a_good_round_begins_anew(make: Callable[..., SomeService]) -> None:
-    service = make()
-    service.backoff = Backoff(first=0.04, most=10, jitter=0)
-    service.frequency = 0.01
+def test_failures_in_a_row_wait_longer_and_a_good_round_begins_anew(timed: Callable[..., SomeService]) -> None:
+    service = timed(waits=5)
+    service.backoff = Backoff(first=30, most=900, jitter=0)
+    service.frequency = 100
     service.rounds = [TryAgain("1"), TryAgain("2"), TryAgain("3"), None, TryAgain("1 again")]
-    with Running(service):
-        until(lambda: len(service.at) >= 6)
-    gaps = [later - earlier for earlier, later in zip(service.at, service.at[1:], strict=False)]
-    assert gaps[:5] == pytest.approx([0.04, 0.08, 0.16, 0.05, 0.04], abs=0.03)
+    service.run()
+    assert service.stop_event.waits == [30, 60, 120, 100, 30]
 
 
-def test_what_the_other_side_asked_to_wait_is_waited(make: Callable[..., SomeService]) -> None:
-    service = make()
-    service.rounds = [TryAgain("slow down", retry_after=0.3)]
-    with Running(service):
-        until(lambda: len(service.at) >= 2)
-    assert service.at[1] - service.at[0] >= 0.3
+def test_what_the_other_side_asked_to_wait_is_waited(timed: Callable[..., SomeService]) -> None:
+    service = timed(waits=1)
+    service.rounds = [TryAgain("slow down", retry_after=300)]
+    service.run()
+    assert service.stop_event.waits == [300]
 
 
 def test_health_tells_the_rounds_and_the_last_error(make: Callable[..., SomeService]) -> None:
@@ -298,10 +318,11 @@ def test_a_wrong_configuration_is_said_in_words_and_looked_at_again(
 def test_a_stop_ends_the_wait_for_a_start(make: Callable[..., SomeService], platform: requests_mock.Mocker) -> None:
     platform.get(f"{PLATFORM}/secrets", status_code=503)
     service = make()
-    service.backoff = Backoff()
+    service.backoff = Backoff(first=3600, most=3600)
     with Running(service, "execute") as running:
         until(lambda: service.last_error)
-        assert running.end() < 1
+        running.end()
+    assert service.at == []
 
 
 def test_a_port_that_is_taken_is_what_is_said(
@@ -335,14 +356,9 @@ def test_a_platform_that_takes_no_logs_stops_nothing_and_gets_them_later(
     """The SDK tries ten times while the work waits, and then raises into it."""
     platform.post(f"{PLATFORM}/logs", [failure, failure, {"json": {}}])
     service = make()
-    began = time.monotonic()
-    service.log("first", level="error")
-    service.log("second", level="error")
-    service.log("third", level="error")
-    assert time.monotonic() - began < 0.5
-    last = platform.request_history[-1].json()["logs"]
-    assert [line["message"] for line in last] == ["first", "second", "third"]
-    assert service._logs == []
+    for message in ("first", "second", "third", "fourth"):
+        service.log(message, level="error")
+    assert posts(platform) == [["first"], ["first", "second"], ["first", "second", "third"], ["fourth"]]
 
 
 def test_logging_without_an_address_for_logs_raises_nothing(
@@ -357,17 +373,22 @@ def test_lines_nobody_takes_are_kept_up_to_a_bound(
     make: Callable[..., SomeService], platform: requests_mock.Mocker
 ) -> None:
     """A platform that is down for a week must not fill the memory."""
-    platform.post(f"{PLATFORM}/logs", status_code=503)
+    platform.post(f"{PLATFORM}/logs", [{"status_code": 503}, {"json": {}}])
     service = make()
-    service._logs = [{"message": str(n)} for n in range(20_000)]
-    service._send_logs_to_api()
-    assert len(service._logs) == 5_000
-    assert service._logs[-1] == {"message": "19999"}
+    service.LOGS_MAX_BATCH_SIZE = 10_000
+    for number in range(6_000):
+        service.log(str(number))
+    service.log("refused", level="error")
+    service.log("taken", level="error")
+    [_, kept] = posts(platform)
+    assert kept == [*map(str, range(1_002, 6_000)), "refused", "taken"]
 
 
 def test_nothing_to_say_is_not_posted(make: Callable[..., SomeService], platform: requests_mock.Mocker) -> None:
-    make()._send_logs_to_api()
-    assert platform.call_count == 0
+    service = make()
+    with Running(service, "execute"):
+        until(lambda: service.cycles == 1)
+    assert posts(platform) == []
 
 
 def test_a_probe_that_does_not_wait_for_its_answer_leaves_no_traceback(
@@ -375,7 +396,7 @@ def test_a_probe_that_does_not_wait_for_its_answer_leaves_no_traceback(
 ) -> None:
     """socketserver wrote one for each, while the process was busy with a large page."""
     LivenessHandler.trigger = make()
-    with HTTPServer(("127.0.0.1", 0), _QuietLivenessHandler) as server:
+    with HTTPServer(("127.0.0.1", 0), QuietLivenessHandler) as server:
         for _ in range(3):
             with socket.create_connection(server.server_address) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

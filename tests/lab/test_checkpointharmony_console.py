@@ -23,13 +23,13 @@ def console() -> Iterator[SimulatedHarmonyMobile]:
 
 def login(console: SimulatedHarmonyMobile, **changes: Any) -> requests.Response:
     body = {"clientId": console.client_id, "accessKey": console.secret_key, **changes}
-    return requests.post(console.login_url, json=body, timeout=5)
+    return requests.post(console.login_url, json=body, timeout=60)
 
 
 def ask(console: SimulatedHarmonyMobile, path: str = "/external_api/v3/alert/", **query: Any) -> Any:
     token = login(console).json()["data"]["token"]
     url = f"{console.url}/app/SBM{path}"
-    return requests.get(url, query, headers={"Authorization": f"Bearer {token}"}, timeout=5).json()
+    return requests.get(url, query, headers={"Authorization": f"Bearer {token}"}, timeout=60).json()
 
 
 def test_a_wrong_key_is_refused_with_200_and_other_keys_with_400(console: SimulatedHarmonyMobile) -> None:
@@ -40,7 +40,7 @@ def test_a_wrong_key_is_refused_with_200_and_other_keys_with_400(console: Simula
 
 
 def test_without_a_good_token_the_session_has_ended_with_200(console: SimulatedHarmonyMobile) -> None:
-    answer = requests.get(f"{console.url}/app/SBM/external_api/v3/alert/", timeout=5)
+    answer = requests.get(f"{console.url}/app/SBM/external_api/v3/alert/", timeout=60)
     assert (answer.status_code, answer.json()["forceLogout"]) == (200, True)
 
 
@@ -52,7 +52,7 @@ def test_a_row_that_is_touched_leaves_the_window_and_those_behind_it_move_up(con
     console.change(console.ids[-1])
     token = login(console).json()["data"]["token"]
     second = requests.get(
-        f"{console.url}/app/SBM{first['meta']['next']}", headers={"Authorization": f"Bearer {token}"}, timeout=5
+        f"{console.url}/app/SBM{first['meta']['next']}", headers={"Authorization": f"Bearer {token}"}, timeout=60
     ).json()
     seen = [alert["id"] for page in (first, second) for alert in page["objects"]]
     assert (first["meta"]["total_count"], second["meta"]["total_count"]) == (9, 8)

@@ -1,0 +1,268 @@
+"""Deliberately broken copies of both cycles, and the SDK's own: what the fault matrix is there to catch.
+
+Each breaks what a round is made of (its walk, its delivery, its memory, its intake), through their public names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from inspect import signature
+from threading import Event
+from typing import Any
+
+import pytest
+from sekoia_automation.asset_connector import AssetConnector
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
+
+from shared.alerts.intake import Intake
+from shared.alerts.position import Position
+from shared.devices import polling
+from shared.devices.batch import Batch
+from shared.devices.inventory import DeviceConnector
+from shared.devices.round import Round
+from shared.devices.terms import Surroundings, Terms, Walk
+from shared.errors import ConnectorError, TryAgain
+from shared.state.fingerprints import Fingerprints
+from shared.state.storage import JsonFile
+from tests.suites import SUITES
+
+
+class BrokenDelivery:
+    """The real delivery; a subclass spoils what goes through it."""
+
+    def __init__(self, delivery: Any, memory: Fingerprints, around: Surroundings) -> None:
+        self.delivery, self.memory, self.around = delivery, memory, around
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.delivery, name)
+
+
+class MovesTheCursorFirst(BrokenDelivery):
+    def send(self, batch: Batch) -> None:
+        if batch.cursor is not None:
+            self.around.move_cursor(batch.cursor)
+        self.delivery.send(batch)
+
+
+class RemembersFirst(BrokenDelivery):
+    def send(self, batch: Batch) -> None:
+        entries = ((entry.key, entry.content) for entry in batch.entries)
+        self.memory.deliver(entries, self.memory.began, self.memory.began)
+        self.delivery.send(batch)
+
+
+class IgnoresRefusals(BrokenDelivery):
+    """Every batch counts as delivered, whatever the platform answered."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.sent: list[Batch] = []
+
+    def send(self, batch: Batch) -> None:
+        self.sent.append(batch)
+        self.delivery.send(batch)
+
+    def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]:
+        with suppress(ConnectorError):
+            list(self.delivery.confirmed(all_of_them=all_of_them))
+        while self.sent:
+            batch = self.sent.pop(0)
+            batch.refused = []
+            yield batch
+
+
+def _rounds_with(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    delivery: type[BrokenDelivery] | None = None,
+    walk: Callable[[Walk], Walk] | None = None,
+    terms: Callable[[Terms], Terms] | None = None,
+) -> None:
+    """From now on each round of devices gets such a delivery, such a walk or such terms."""
+    real = Round.__init__
+
+    def broken(self: Any, *arguments: Any, **options: Any) -> None:
+        made_of = signature(real).bind(self, *arguments, **options).arguments
+        if delivery:
+            made_of["delivery"] = delivery(*(made_of[name] for name in ("delivery", "memory", "around")))
+        if walk:
+            opened = made_of["walk"]
+            made_of["walk"] = lambda: walk(opened())
+        if terms:
+            made_of["terms"] = terms(made_of["terms"])
+        real(**made_of)
+
+    monkeypatch.setattr(Round, "__init__", broken)
+
+
+def cursor_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
+    _rounds_with(monkeypatch, delivery=MovesTheCursorFirst)
+
+
+def fingerprint_stored_before_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
+    _rounds_with(monkeypatch, delivery=RemembersFirst)
+
+
+def refused_batch_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    _rounds_with(monkeypatch, delivery=IgnoresRefusals)
+
+
+def failure_of_a_page_taken_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(pages: Any) -> Iterator[Any]:
+        with suppress(ConnectorError):
+            yield from pages
+
+    _rounds_with(monkeypatch, walk=lambda walk: replace(walk, pages=ended(walk.pages)))
+
+
+def refresh_taken_from_the_end_of_the_last_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each full walk sends everything, whenever that was delivered."""
+    _rounds_with(
+        monkeypatch, terms=lambda terms: terms if terms.refresh_after is None else replace(terms, refresh_after=0)
+    )
+
+
+def changes_asked_for_without_an_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polling, "OVERLAP", 0.0)
+
+
+def device_known_by_its_uid(monkeypatch: pytest.MonkeyPatch) -> None:
+    _rounds_with(monkeypatch, terms=lambda terms: replace(terms, names=()))
+
+
+def learning_remembered_by_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored state of a scope says that its devices are known, whatever the process knows."""
+    write = JsonFile.write
+
+    def broken(self: JsonFile, content: dict[str, Any]) -> None:
+        write(self, {**content, "learned": True} if "learned" in content else content)
+
+    monkeypatch.setattr(JsonFile, "write", broken)
+
+
+def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stock round over the same client and table; the checkpoint is the time of the walk, as connectors do it."""
+    seen: list[float] = []
+
+    def assets(self: Any) -> Iterator[Any]:
+        settings = self.module.configuration
+        client = self.connect(settings, stop=Event(), patience=self.patience, page_size=self.page_size)
+        mapper, walk = self.mapper(), self.walk(client, None, self.scopes(client)[0])
+        for page in walk.pages:
+            for record in page.records:
+                seen.append(walk.cursor_of(record))
+                yield DeviceOCSFModel.model_validate(mapper(record))
+
+    def checkpoint(self: Any) -> None:
+        file = JsonFile(self.state_file("context.json"))
+        at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(seen[-1] + 1))
+        file.write({**file.read(), self.cursor_key: at})
+
+    monkeypatch.setattr(DeviceConnector, "get_assets", assets)
+    monkeypatch.setattr(DeviceConnector, "update_checkpoint", checkpoint)
+    monkeypatch.setattr(DeviceConnector, "asset_fetch_cycle", AssetConnector.asset_fetch_cycle)
+    monkeypatch.setattr(AssetConnector, "_http_header", {"Authorization": "Bearer local-api-key"})
+
+
+def _before_each_push(monkeypatch: pytest.MonkeyPatch, act: Callable[[Position, list[Any]], None]) -> None:
+    """What is done with the stored position and the rows of a batch of events, before the batch is pushed."""
+    positions: list[Position] = []
+    made, batches = Position.__init__, Intake.batches
+
+    def watched(self: Position, *arguments: Any) -> None:
+        made(self, *arguments)
+        positions.append(self)
+
+    def broken(self: Intake, *arguments: Any) -> Iterator[Any]:
+        for rows, texts in batches(self, *arguments):
+            act(positions[-1], rows)
+            yield rows, texts
+
+    monkeypatch.setattr(Position, "__init__", watched)
+    monkeypatch.setattr(Intake, "batches", broken)
+
+
+def position_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
+    _before_each_push(monkeypatch, lambda position, rows: position.move(max(int(at) for _, at, _ in rows)))
+
+
+def event_known_before_it_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def known(position: Position, rows: list[Any]) -> None:
+        position.known.add({key: at for key, at, _ in rows})
+        position.store()
+
+    _before_each_push(monkeypatch, known)
+
+
+def _sends_suppressing(monkeypatch: pytest.MonkeyPatch, passed_over: Callable[[ConnectorError], bool]) -> None:
+    """Batches of events whose push raised such an error count as accepted."""
+    send = Intake.send
+
+    def broken(self: Intake, texts: Any) -> list[str]:
+        try:
+            return send(self, texts)
+        except ConnectorError as error:
+            if not passed_over(error):
+                raise
+            return []
+
+    monkeypatch.setattr(Intake, "send", broken)
+
+
+def refused_events_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    _sends_suppressing(monkeypatch, lambda error: True)
+
+
+def unconfirmed_events_taken_for_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    _sends_suppressing(monkeypatch, lambda error: isinstance(error, TryAgain) and "confirmed" in str(error))
+
+
+def failure_of_a_page_taken_for_the_end_of_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    connector = SUITES["CheckpointHarmony"].lab_module.connector
+    pages = connector.pages
+
+    def broken(client: Any, since: int, until: int) -> Iterator[Any]:
+        with suppress(ConnectorError):
+            yield from pages(client, since, until)
+
+    monkeypatch.setattr(connector, "pages", staticmethod(broken))
+
+
+BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], ...]] = {
+    "SentinelOne": (
+        cursor_moved_before_the_push,
+        fingerprint_stored_before_delivery,
+        refused_batch_ignored,
+        failure_of_a_page_taken_for_the_end,
+        the_sdks_own_loop,
+    ),
+    "CheckpointHarmony": (
+        position_moved_before_the_push,
+        event_known_before_it_is_accepted,
+        refused_events_ignored,
+        unconfirmed_events_taken_for_accepted,
+        failure_of_a_page_taken_for_the_end_of_a_window,
+    ),
+}
+KEPT: tuple[tuple[str, Callable[[pytest.MonkeyPatch], None], str], ...] = (
+    (
+        "SentinelOne",
+        refresh_taken_from_the_end_of_the_last_walk,
+        "test_what_was_sent_since_the_last_full_walk_is_not_refreshed_by_the_next",
+    ),
+    (
+        "SentinelOne",
+        changes_asked_for_without_an_overlap,
+        "test_a_row_that_becomes_visible_late_is_delivered_by_the_next_round",
+    ),
+    ("SentinelOne", device_known_by_its_uid, "test_clones_with_one_uid_are_each_known"),
+    (
+        "SentinelOne changes",
+        learning_remembered_by_the_process_alone,
+        "test_learning_again_that_is_interrupted_goes_on_in_silence",
+    ),
+)
+"""Promises that no fault of the matrix touches: the suite, the broken copy, and the test that must catch it."""
