@@ -7,7 +7,6 @@ FINISHED when all is well.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -207,7 +206,7 @@ class AssetDelivery:
                 f"{session.who} did not confirm a batch of {len(events)} devices; it is sent again.",
                 status=reply.status,
             )
-        self._tasks.last_push = time.monotonic()
+        self._tasks.pushed()
         job.parts.append((numbers, accepted.get("task_id")))
 
     def _follow_up(self, job: _Job) -> None:

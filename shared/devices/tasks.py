@@ -25,7 +25,7 @@ class Tasks:
     def __init__(
         self, session: ApiSession, path: str, *, interval: float, timeout: float, warn: Callable[[str], None]
     ) -> None:
-        self.last_push = time.monotonic()
+        self._last_push = time.monotonic()
         self.closed = False
         self._session = session
         self._path = path
@@ -41,6 +41,10 @@ class Tasks:
         """Whether tasks were named and none could be asked for: acceptance is all that can be known then."""
         return bool(self._unanswered) and not self._answered
 
+    def pushed(self) -> None:
+        """A batch was accepted just now."""
+        self._last_push = time.monotonic()
+
     def outcome(self, task: str, batch: Batch, size: int) -> TryAgain | None:
         """Wait for the end of a task: None when its `size` devices count as delivered, else why they do not."""
         pause = min(1.0, self._interval)
@@ -55,7 +59,7 @@ class Tasks:
                     f"{status} ({reason[:200]}). The batch is sent again, in parts.",
                     status=200,
                 )
-            if status and time.monotonic() - self.last_push > self._timeout:
+            if status and time.monotonic() - self._last_push > self._timeout:
                 self._warn_once(f"An ingestion task is still {status} long after the push.")
                 status = ""
             if not status:

@@ -427,7 +427,7 @@ def test_the_time_for_tasks_begins_with_the_last_push(
 ) -> None:
     platform.tells = lambda task, _: (200, DONE if len(platform.pushed) == 5 else {"status": "RUNNING"})
     now = [0.0]
-    monkeypatch.setattr("shared.devices.delivery.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("shared.devices.tasks.time", SimpleNamespace(monotonic=lambda: now[0]))
     going = handover(poll_timeout=30)
     for n in range(5):
         going.send(n)
