@@ -38,8 +38,8 @@ timing: venv ## Run the tests whose subject is seconds, one at a time, on a quie
 faults: venv ## Run the whole fault matrix, all crashes and all hostile consoles (half an hour)
 	@FAULTS=all $(PYTEST) -n auto -m "not timing and not images" tests/faults tests/test_hostile_console.py tests/test_changes_over_time.py tests/lab/test_new_vendor.py
 
-exports: venv ## Export each module and run its tests in an environment made from its lock (needs the network)
-	@EXPORTS=all $(PYTEST) -n auto -m slow tests/lab/test_export.py
+exports: venv ## Export each module both ways and run there what the library's CI runs (needs the network)
+	@EXPORTS=all $(PYTEST) -n auto -m slow tests/lab/test_export.py tests/test_installing.py
 
 bench: venv ## Fail when a device costs too many times the CPU it must (a minute)
 	@$(BIN)/sekoia-lab bench --devices 2000 --repeats 3 --check
@@ -61,20 +61,21 @@ lock: venv ## Pin the dependencies again (needs uv on the PATH)
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group fuzz --output-file requirements-fuzz.lock
 
 IMAGES := $(patsubst %/Dockerfile,%,$(wildcard */Dockerfile))
+IMAGE_PREFIX = $(if $(REGISTRY),$(REGISTRY)/)$(if $(NAMESPACE),$(NAMESPACE)/)automation-module-# as sekoia-automation names them
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell $(engine) info >/dev/null 2>&1 && echo $(engine))))
 
 images: export BUILDAH_FORMAT = docker# which has a HEALTHCHECK; the OCI format has none
 images: export BUILDAH_LAYERS ?= true
-images: ## Build the images with docker, podman or buildah, and show their sizes
+images: ## Build the images with docker, podman or buildah, for REGISTRY and NAMESPACE if given, and show their sizes
 	@test -n "$(ENGINE)" || { echo "Neither docker, podman nor buildah works here." >&2; exit 1; }
 	@revision=$$(git describe --always --abbrev=40 --exclude '*' --dirty 2>/dev/null || echo unknown); \
 	for module in $(IMAGES); do \
-		name=sekoia-endpoint-connectors/$$(echo $$module | tr A-Z a-z):$$(sed -n 's/^ARG .*VERSION=//p' $$module/Dockerfile) && \
+		name=$(IMAGE_PREFIX)$$(sed -n 's/^  "slug": "\(.*\)",/\1/p' $$module/manifest.json):$$(sed -n 's/^ARG .*VERSION=//p' $$module/Dockerfile) && \
 		echo "Building $$name ..." && \
 		$(ENGINE) build --quiet $(BUILD_FLAGS) --label org.opencontainers.image.revision=$$revision --tag $$name \
 			--file $$module/Dockerfile . >/dev/null || exit 1; \
 	done
-	@$(ENGINE) images --filter reference='*sekoia-endpoint-connectors/*'
+	@$(ENGINE) images --filter reference='*automation-module-*'
 
 sbom: venv ## Write the list of an image's packages (CycloneDX) to .lab/sbom.json
 	@mkdir -p .lab

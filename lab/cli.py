@@ -15,6 +15,7 @@ import typer
 
 from lab.arguments import ModuleConfig, ModuleName, configured, groups_added, json_object, module_named, opened
 from lab.modules import MODULES, device_modules
+from lab.release import Part
 from lab.terminal import for_people, readable, say
 from shared.errors import ConnectorError, SkipRecord
 
@@ -195,23 +196,35 @@ def form(
         say(people, f"The form of {chosen.name} is in {readable(out)}.")
 
 
-@app.command(short_help="Write a module as a folder of its own.")
+@app.command(short_help="Write a module as a repository of its own.")
 def export(
     module: ModuleName,
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A folder that does not exist, or an empty one.")],
+    custom: Annotated[
+        bool, typer.Option("--custom/--library", help="For your Sekoia.io, or the public library.")
+    ] = True,
 ) -> None:
-    """Write a module as a folder of its own, as the vendor's public automation library takes it, and check it."""
-    from lab import export as exporting
-    from lab.library import LibraryError
+    """Write a module as a repository of its own: for "Import my custom integration", or for the public library."""
+    from lab import export_command
+
+    export_command.run(module_named(module), destination, people, custom=custom)
+
+
+@app.command(short_help="Raise a module's version.")
+def release(
+    module: ModuleName,
+    part: Annotated[Part, typer.Argument(help="Which part of the version.")] = Part.PATCH,
+) -> None:
+    """Raise a module's version in its manifest, Dockerfile and CHANGELOG, so that the platform restarts what runs."""
+    from lab import release as releasing
 
     chosen = module_named(module)
     try:
-        exporting.export(chosen, destination)
-    except (exporting.ExportError, LibraryError, OSError) as error:
+        version = releasing.release(chosen, part)
+    except (releasing.ReleaseError, OSError) as error:
         say(people, (str(error), "red"))
         raise typer.Exit(1) from None
-    say(people, f"{chosen.name} is in {readable(destination)}, checked as the library checks it.")
-    say(people, f"Its tests, in a new environment there: {exporting.TO_TEST}")
+    say(people, f"{chosen.name} is {version}, in its manifest.json, Dockerfile and CHANGELOG.md. Commit them.")
 
 
 @app.command("new-vendor", short_help="Write the skeleton of a new module.")

@@ -59,13 +59,17 @@ class Html(Fault):
 
 @dataclass(frozen=True)
 class RateLimited(Fault):
-    """429; `retry_after` is seconds, an HTTP date, or None for no header. As a gateway's HTML unless `html` is off."""
+    """429; `retry_after` is seconds, an epoch, an HTTP date, or None for no such header; `reset` is a rate limit's header with
+    its value. As a gateway's HTML unless `html` is off.
+    """
 
     retry_after: int | str | None = None
     html: bool = True
+    reset: tuple[str, str] | None = None
 
     def answer(self) -> Response:
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        headers.update([self.reset] if self.reset else [])
         if self.html:
             return Response(_PAGE.format(title="429 Too Many Requests"), 429, headers, content_type="text/html")
         return Response('{"error":"too many requests"}', 429, headers, content_type="application/json")
@@ -131,6 +135,16 @@ class WrongShape(Fault):
 
 
 @dataclass(frozen=True)
+class Made(Fault):
+    """A 200 with JSON that is made anew for each call: the pages of a list without an end, for example."""
+
+    make: Callable[[], Any]
+
+    def answer(self) -> Response:
+        return Response(orjson.dumps(self.make()), 200, content_type="application/json")
+
+
+@dataclass(frozen=True)
 class Redirect(Fault):
     """302 to another place, perhaps on another host."""
 
@@ -192,6 +206,16 @@ class Faults:
                 if striking.times <= 0:
                     self._armed.remove(striking)
             return striking
+
+
+def long_pages(route: str, records: int) -> Match:
+    """The calls to a route that ask for a page of more records than this: those that a console may be too weak to serve."""
+
+    def concerned(call: Request) -> bool:
+        asked = call.args.get("limit") or call.args.get("pageSize") or "0"
+        return call.endpoint == route and int(asked) > records
+
+    return concerned
 
 
 def _cut(how: str) -> Response:

@@ -1,4 +1,9 @@
-"""What the public automation library asks of a module's folder, as its checks look at it: names, ids, schemas, layout."""
+"""The rules of the public automation library for a module's folder, as far as a folder alone can be checked for them.
+
+Names, ids, schemas and the CHANGELOG here; locks, Dockerfile, settings of tools and the form of JSON files in
+`library_folder.py`. Not checked: that no other module of the library has the same uuid or slug, and what the tools
+themselves find.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from lab.library_folder import FOLDER_CHECKS, uv_lock
+
 CATEGORIES = {
     "Applicative",
     "Cloud Providers",
@@ -23,6 +30,13 @@ CATEGORIES = {
     "Network",
     "Threat Intelligence",
 }
+CAPABILITIES = {"account_detection", "host_detection", "vulnerability_enrichment", "software_enrichment"}
+"""Of an asset connector: with any other the platform shows it without a count."""
+KEEP_A_CHANGELOG = (
+    "All notable changes to this project will be documented in this file.",
+    "The format is based on [Keep a Changelog](https://keepachangelog.com/en/1.0.0/),\n"
+    "and this project adheres to [Semantic Versioning](https://semver.org/spec/v2.0.0.html).",
+)
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
@@ -30,10 +44,11 @@ _RELEASE = re.compile(rf"\[({_VERSION.pattern})\] - (\d{{4}}-\d{{2}}-\d{{2}})")
 _CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 _FILES = (
     *("manifest.json", "main.py", "CHANGELOG.md", "README.md", "logo.svg", "Dockerfile"),
-    *("requirements.lock", "requirements-image.lock"),
+    *("pyproject.toml", "requirements.lock", "requirements-image.lock"),
 )
 _MANIFEST = {"uuid", "name", "slug", "description", "version", "categories", "configuration"}
 _ITEM = {"uuid", "name", "description", "docker_parameters", "arguments"}
+_CONNECTOR = _ITEM | {"slug", "type", "capability"}
 
 
 class LibraryError(ValueError):
@@ -44,9 +59,13 @@ class LibraryError(ValueError):
         self.problems = problems
 
 
-def validate(folder: Path) -> None:
-    """LibraryError with all that is wrong; of a folder that lacks a file or holds one that is no JSON, that alone."""
-    problems = list(_unreadable(folder)) or [problem for check in _CHECKS for problem in check(folder)]
+def validate(folder: Path, *, locked: bool = True) -> None:
+    """LibraryError with everything that is wrong; if a file is missing or is not JSON, with that alone.
+
+    `locked` is false where uv.lock could not be made: the caller reports that, and the rest is checked.
+    """
+    checks = (*_CHECKS, uv_lock) if locked else _CHECKS
+    problems = list(_unreadable(folder)) or [problem for check in checks for problem in check(folder)]
     if problems:
         raise LibraryError(problems)
 
@@ -104,11 +123,20 @@ def _connectors_and_triggers(folder: Path) -> Iterator[str]:
         if missing := required - item.keys():
             yield f"{name} lacks {', '.join(sorted(missing))}"
             continue
+        if name.startswith("connector"):
+            yield from _connector(name, item)
         yield from _uuid(name, item)
         yield from _form(f"{name}: arguments", item["arguments"])
         yield from _schema(f"{name}: results", item.get("results", {}))
         if item["docker_parameters"] not in registered(folder / "main.py"):
             yield f"main.py does not register {item['docker_parameters']!r} of {name} literally on `module`"
+
+
+def _connector(name: str, item: dict[str, Any]) -> Iterator[str]:
+    if unknown := item.keys() - _CONNECTOR:
+        yield f"{name} holds {', '.join(sorted(unknown))}, which connectors do not have"
+    if item.get("type") == "asset" and item.get("capability") not in CAPABILITIES:
+        yield f"{name}: capability {item.get('capability')!r} is not one of {', '.join(sorted(CAPABILITIES))}"
 
 
 def _uuids(folder: Path) -> Iterator[str]:
@@ -130,6 +158,8 @@ def _changelog(folder: Path) -> Iterator[str]:
             yield f"CHANGELOG.md: {title!r} is not of the form [1.2.3] - 2025-12-31"
     for title in (title for level, title in headers if level == "###" and title not in _CHANGES):
         yield f"CHANGELOG.md: {title!r} is not one of {', '.join(sorted(_CHANGES))}"
+    for sentence in (sentence for sentence in KEEP_A_CHANGELOG if sentence not in text):
+        yield f"CHANGELOG.md lacks the sentence {' '.join(sentence.split())!r}"
     version = _read(folder / "manifest.json").get("version")
     if not releases or not releases[0].startswith(f"[{version}] "):
         yield f"CHANGELOG.md does not begin with the manifest's version {version}"
@@ -145,37 +175,13 @@ def _logo(folder: Path) -> Iterator[str]:
         yield "logo.svg is no SVG"
 
 
-def _tests(folder: Path) -> Iterator[str]:
-    if not any((folder / "tests").rglob("test_*.py")):
-        yield "tests holds no test_*.py"
-
-
-def _dockerfile(folder: Path) -> Iterator[str]:
-    text = (folder / "Dockerfile").read_text(encoding="utf-8")
-    if not re.search(r"^ENTRYPOINT .*main\.py", text, re.MULTILINE):
-        yield "Dockerfile does not start main.py"
-    for sources in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", text, re.MULTILINE):
-        for source in sources.split():
-            if not (folder / source).exists():
-                yield f"Dockerfile copies {source}, which is not in the folder"
-
-
-def _locks(folder: Path) -> Iterator[str]:
-    for name in ("requirements.lock", "requirements-image.lock"):
-        blocks = re.split(r"\n(?=\w)", (folder / name).read_text(encoding="utf-8").strip())
-        if not all("==" in block and "--hash=sha256:" in block for block in blocks) or "://" in "".join(blocks):
-            yield f"{name} pins nothing, lacks a hash or names an address"
-
-
 _CHECKS: tuple[Callable[[Path], Iterator[str]], ...] = (
     _manifest,
     _connectors_and_triggers,
     _uuids,
     _changelog,
     _logo,
-    _tests,
-    _dockerfile,
-    _locks,
+    *FOLDER_CHECKS,
 )
 
 

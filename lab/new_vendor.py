@@ -30,6 +30,10 @@ Next, as docs/adding-a-vendor.md explains:
 4. .venv/bin/python -m pytest tests/{slug} fails until the client, the table and the golden files are there."""
 _MODEL = MODULES["SentinelOne"]
 _LIKE_THE_MODEL = ("Dockerfile", "main.py", "connector_*.json", "trigger_*.json")
+_WORDS = {  # of the model's connector → in any vendor's
+    f"{_MODEL.name} EDR": _MODEL.name,
+    f"protected by {_MODEL.name} agents": f"known to {_MODEL.name}",
+}
 _TEMPLATES = Path(__file__).parent / "templates" / "vendor"
 _VERSION = "1.0.0"
 _NAME = re.compile(r"[A-Z][A-Za-z0-9]+")
@@ -82,6 +86,8 @@ def _like_the_model(name: str, slug: str) -> Files:
     """What differs from another module in its names and ids only."""
 
     def renamed(text: str) -> str:
+        for word, general in _WORDS.items():
+            text = text.replace(word, general)
         return text.replace(_MODEL.name, name).replace(_MODEL.name.lower(), slug)
 
     files = {}

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 from flask import Request, Response, request
 
+from lab.faults import Hang, Status
 from lab.ingestion import Arrivals, Event, Push, Tasks
 from lab.inspection import has_uid, is_log, is_uuid, what_is_wrong
 from lab.server import LocalServer, answer_json
@@ -141,6 +142,16 @@ class LocalPlatform(LocalServer):
     def hang_tasks(self, count: int = 1) -> None:
         """The next `count` batches are accepted and their ingestion stays PENDING for ever."""
         self._scripted.script("PENDING", count)
+
+    def hang_logs(self, seconds: float) -> None:
+        """From now on the log API does not answer: each call hangs for so long."""
+        self.fault(Hang(seconds), match="logs", times=None)
+
+    def refuse_lines(self, holding: str) -> None:
+        """From now on the log API refuses each call with a line that holds this, as a web filter does."""
+        self.fault(
+            Status(400), match=lambda call: call.endpoint == "logs" and holding.encode() in call.get_data(), times=None
+        )
 
     def stop(self) -> None:
         super().stop()

@@ -49,7 +49,7 @@ class ModuleProcess:
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{module.name} {self._command}"))
         self._data, self.log = data, log
         self._claims = ExitStack()
-        self._port, self.metrics_port = (claimed_port(self._claims) for _ in range(2))
+        self.health_port, self.metrics_port = (claimed_port(self._claims) for _ in range(2))
         finalize(self, self._claims.close)
         self._process: subprocess.Popen[bytes] | None = None
         platform.secrets_of[self.uuid] = {key: settings[key] for key in module.secrets if key in settings}
@@ -61,7 +61,7 @@ class ModuleProcess:
             **{name: value for name, value in os.environ.items() if name in _KEPT or name.lower().endswith("_proxy")},
             "NO_PROXY": "127.0.0.1,localhost",
             **platform.environment(
-                public, connector, self.uuid, data, liveness_port=self._port, metrics_port=self.metrics_port
+                public, connector, self.uuid, data, liveness_port=self.health_port, metrics_port=self.metrics_port
             ),
             **(environment or {}),
         }
@@ -109,7 +109,7 @@ class ModuleProcess:
     def health(self) -> dict[str, Any] | None:
         """What `/health` answers; None while it does not yet, or no more."""
         try:
-            found: dict[str, Any] = requests.get(f"http://127.0.0.1:{self._port}/health", timeout=2).json()
+            found: dict[str, Any] = requests.get(f"http://127.0.0.1:{self.health_port}/health", timeout=2).json()
         except (requests.RequestException, ValueError):
             return None
         return found

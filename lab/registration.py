@@ -51,6 +51,8 @@ class LabModule:
 
     `simulated(n)` is a console with n devices, not yet started; `settings_for` returns the settings for a started one.
     `incidents`: what may happen to a device → the fields of its raw record that become another.
+    `published` is the connector's uuid on the documentation page of the published one, `library_folder` its folder in the
+    public automation library, where there is one.
     `with_groups`, where devices name their group by its id only: the groups, as the vendor lists them → what adds its
     group to a raw device, as the client does.
     """
@@ -61,6 +63,8 @@ class LabModule:
     table: Callable[[], tuple[Field, ...]]
     simulated: Callable[[int], LocalServer]
     settings_for: Callable[[Any], dict[str, Any]]
+    published: str | None = None
+    library_folder: str | None = None
     incidents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     with_groups: Callable[[Iterable[Any]], Callable[[Any], Any]] | None = None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -17,6 +18,8 @@ _MONTH_FIRST = re.compile(r"\d{2}/\d{2}/\d{4} \d{2}:\d{2}:\d{2}")
 # A calendar date with a time of day; `fromisoformat` alone also reads week dates and bare dates.
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{0,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?")
 _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+_WAITS = ("Retry-After", "RateLimit-Reset", "X-RateLimit-Reset", "X-Rate-Limit-Reset")
+_SURELY_EPOCH = 1e9  # 2001 as an epoch, 31 years as a wait
 _UNITS = {"s": 1.0, "ms": 1000.0}
 
 
@@ -68,18 +71,23 @@ def http_date(value: str | None) -> float | None:
         return None
 
 
-def retry_after(value: str | None) -> float | None:
-    """A Retry-After header, seconds or a date (RFC 9110) → seconds to wait from now, 0 to 3600; None when not told.
+def retry_after(headers: Mapping[str, str], *, limited: bool) -> float | None:
+    """The wait that a reply asks for, in seconds from now, 0 to 3600; None when its headers name none.
 
-    An hour is the most the platform's SDK waits for too: a header must not be able to stop a connector for days.
+    `Retry-After` may be seconds, a date or an epoch; the reset of a rate limit, which counts when the reply is about one
+    (`limited`), seconds or an epoch. Moments are compared with the reply's own `Date`. An hour is the most the platform's
+    SDK waits for too: a header must not stop a connector for days.
     """
-    if not value:
-        return None
-    seconds = epoch_number(value.strip(), "s")
-    if seconds is None:
-        until = http_date(value)
-        seconds = None if until is None else until - time.time()
-    return None if seconds is None else min(max(seconds, 0.0), 3600.0)
+    now = http_date(headers.get("Date"))
+    now = time.time() if now is None else now
+    for name in _WAITS if limited else _WAITS[:1]:
+        value = headers.get(name, "").strip()
+        seconds = epoch_number(value, "s")
+        moment = http_date(value) if seconds is None else seconds if seconds > _SURELY_EPOCH else None
+        seconds = seconds if moment is None else moment - now
+        if seconds is not None:
+            return min(max(seconds, 0.0), 3600.0)
+    return None
 
 
 def _unusual(value: str) -> datetime:

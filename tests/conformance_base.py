@@ -16,13 +16,28 @@ from typing import Any, ClassVar
 
 import pytest
 
-from lab.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated
+from lab.faults import (
+    Empty,
+    Fault,
+    Hang,
+    Html,
+    Made,
+    RateLimited,
+    Redirect,
+    Reset,
+    Status,
+    Truncated,
+    WrongShape,
+    long_pages,
+)
 from lab.modules import LabModule
 from lab.platform import LocalPlatform
 from lab.preview import read_devices
 from shared.errors import ConnectorError, TryAgain, UnexpectedReply
 from shared.runtime.backoff import Backoff
+from shared.runtime.service import HUNG
 from shared.times import iso
+from tests.clock import Clock
 from tests.differences import listed
 from tests.rig import Rig, impatient, signal_handlers_kept
 from tests.waiting import HANGS, until
@@ -127,15 +142,22 @@ class ConnectorConformance:
                 rig.cycle()
             assert not elsewhere.calls
 
-    @pytest.mark.parametrize("form", ["seconds", "date"])
+    @pytest.mark.parametrize("form", ["seconds", "date", "epoch", "reset", "reset as an epoch"])
     def test_a_429_waits_what_was_asked(self, rig: Rig, form: str) -> None:
         """No less. That it waits no longer is tested in tests/shared/test_http.py, by the waits that it asks for."""
 
         def refuse_the_second(request: Any) -> None:
             if request.endpoint == self.list_route and len(rig.console.calls_to(self.list_route)) == 1:
                 rig.console.before_call = None
-                date = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)  # full seconds: over 2
-                rig.console.fault(RateLimited(2 if form == "seconds" else date), match=self.list_route)
+                soon = datetime.now(UTC) + timedelta(seconds=3)  # full seconds: over 2
+                limited = {
+                    "seconds": RateLimited(2),
+                    "date": RateLimited(format_datetime(soon, usegmt=True)),
+                    "epoch": RateLimited(int(soon.timestamp())),
+                    "reset": RateLimited(reset=("X-Rate-Limit-Reset", "2")),
+                    "reset as an epoch": RateLimited(reset=("X-RateLimit-Reset", str(int(soon.timestamp())))),
+                }
+                rig.console.fault(limited[form], match=self.list_route)
 
         rig.console.before_call = refuse_the_second
         rig.cycle()
@@ -150,6 +172,36 @@ class ConnectorConformance:
             rig.cycle()
         assert caught.value.retry_after == 120
         assert len(rig.console.calls_to(self.list_route)) == 1
+
+    @pytest.mark.parametrize("page", [0, 1])
+    def test_an_error_in_a_200_is_not_an_empty_list(self, rig: Rig, page: int) -> None:
+        """`{"errors": [...], "data": []}` counted as "0 devices, all well"."""
+        failed = {**self.page_without_end, "errors": [{"message": "shard 3 is down"}]}
+        rig.console.fault(WrongShape(failed), match=self.list_route, skip=page)
+        with pytest.raises(UnexpectedReply, match=r"reported an error.*\(shard 3 is down\)"):
+            rig.cycle()
+        self.assert_cursor_not_ahead(rig)
+        rig.cycle()
+        self.assert_all_delivered(rig)
+
+    @pytest.mark.parametrize("fault", [Status(504), Reset(), Truncated(), "a body over the bound"], ids=repr)
+    def test_a_page_too_heavy_to_serve_is_read_in_smaller_ones(
+        self, rig: Rig, fault: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It was asked for at the same size forever."""
+        rig.page_size = 40
+        too_long = long_pages(self.list_route, 10)
+        if isinstance(fault, Fault):
+            rig.console.fault(fault, match=too_long, times=None)
+        else:
+            rig.console.fault(Made(lambda: "x" * 1_000_000), match=too_long, times=None)
+            monkeypatch.setattr("shared.http.body.MAX_BYTES", 500_000)
+        rig.cycle()
+        self.assert_all_delivered(rig)
+        asked = [
+            call.query.get("limit") or call.query.get("pageSize") for call in rig.console.calls_to(self.list_route)
+        ]
+        assert {"40", "20", "10"} <= set(asked)
 
     @pytest.mark.parametrize("fault", HEALED, ids=repr)
     @pytest.mark.parametrize("page", [0, 1, 3])
@@ -176,6 +228,22 @@ class ConnectorConformance:
         with rig.running():
             until(lambda: rig.console.calls_to(self.list_route))
             time.sleep(0.2)  # so that it waits by now, as a rule
+
+    def test_a_round_that_reads_page_after_page_is_alive(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An alert connector was alive by its rounds that succeeded only, and restarted in the middle of a long one."""
+        rig.page_size, clock, alive = 3, Clock(monkeypatch), []
+        connector = rig.start()
+
+        def take_long(request: Any) -> None:
+            if request.endpoint == self.list_route:
+                alive.append(connector.is_alive())
+                clock.now += HUNG * 0.3  # two pages may be asked for ahead
+
+        rig.console.before_call = take_long
+        connector.moving()  # as the loop does at the begin of a round
+        connector.cycle()
+        assert len(alive) > 10
+        assert all(alive), f"page {alive.index(False) + 1} of {len(alive)} found the round taken for one that hangs"
 
     def test_preview_sends_and_writes_nothing(self, rig: Rig) -> None:
         found = read_devices(self.lab_module, self.lab_module.configured(rig.settings), 7)

@@ -24,13 +24,14 @@ from lab.modules import MODULES, ROOT
 from tests.documents import DOCUMENTS, blocks_in, commands_in, entered
 
 README = ROOT / "README.md"
+INSTALLING = ROOT / "docs/installing.md"
 COMMANDS = sorted({command for document in DOCUMENTS for command in commands_in(document)})
 CI = (ROOT / ".ci/run").read_text(encoding="utf-8") + (ROOT / ".ci/images").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):(?!=)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 NOT_IN_CI = {
     "help": "it is run here",
     "faults": "half an hour; make test and make test-all run a seeded part of it",
-    "exports": "it needs the network; tests/lab/test_export.py runs a part of it",
+    "exports": "it needs the network and most of an hour; tests/lab/test_export.py runs a part of it",
     "benchmarks": "a quarter of an hour on a quiet machine; tests/benchmarks runs small ones",
     "docs": "tests/test_repository.py compares what it writes with what is there",
     "lock": "it needs uv and the network; tests/test_repository.py looks at the locks",
@@ -40,10 +41,24 @@ NOT_IN_CI = {
 }
 EXEMPT = {
     "UPDATE_GOLDEN=1 .venv/bin/python -m pytest tests/<vendor>": "it would write the golden files anew",
+    "sekoia-lab release <module> minor": "it would raise a version here; tests/lab/test_release.py runs it in a copy",
+    "git pull": "it needs this repository's remote",
+    "uv lock": "it needs the network; tests/lab/test_export.py runs it with EXPORTS=all",
+    next(command for command in commands_in(INSTALLING) if command.startswith("docker run")): (
+        "it needs a container engine; tests/images starts the images in the same way, and .ci/images runs them"
+    ),
     ".venv/bin/python -m pytest --vendor Sophos": "tests/test_options.py tests the option",
 }
-IN_A_COPY = {command for command in commands_in(ROOT / "docs/adding-a-vendor.md") if "acme" in command.lower()}
-"""tests/lab/test_new_vendor.py runs these."""
+IN_A_COPY = {
+    *(command for command in commands_in(ROOT / "docs/adding-a-vendor.md") if "acme" in command.lower()),
+    *(
+        line
+        for block in blocks_in(INSTALLING, "sh")
+        for line in block.splitlines()
+        if not line.startswith(("make", "docker"))
+    ),
+}
+"""tests/lab/test_new_vendor.py and tests/test_installing.py run these."""
 NAMES = {".venv/bin/": "", "<module>": "SentinelOne", "<folder>": "FOLDER"}
 DEVICES = 30
 
@@ -61,7 +76,7 @@ def plain(command: str) -> str:
 
 def of(pattern: str) -> pytest.MarkDecorator:
     """The documented commands that begin so, but for those that another test runs."""
-    found = {plain(command) for command in COMMANDS if command not in IN_A_COPY}
+    found = {plain(command) for command in COMMANDS if command not in IN_A_COPY | EXEMPT.keys()}
     return pytest.mark.parametrize("command", sorted(command for command in found if re.match(pattern, command)))
 
 

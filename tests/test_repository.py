@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from lab.fields import page, path_of
 from lab.imports import names_imported
 from lab.kinds import DEVICES
-from lab.library import CATEGORIES
+from lab.library import CAPABILITIES, CATEGORIES, KEEP_A_CHANGELOG
 from lab.modules import MODULES, ROOT, LabModule, device_modules
 from lab.results import trigger_file
 from shared.devices.inventory import DeviceConnector
@@ -150,7 +150,7 @@ def test_the_connector_json_describes_the_arguments(module: LabModule) -> None:
         assert issubclass(model, DeviceConnectorConfiguration)
         assert set(schema["properties"]) == DEVICE_ARGUMENTS
         assert schema["secrets"] == ["sekoia_api_key"]
-        assert set(schema["internal"]) <= DEVICE_ARGUMENTS
+        assert schema["internal"] == ["sekoia_base_url", "sekoia_api_key", "batch_size"]
     else:
         assert issubclass(model, EventConnectorConfiguration)
         assert set(schema["properties"]) == set(model.model_fields)
@@ -197,9 +197,20 @@ def test_the_manifest_is_what_the_platform_takes(module: LabModule) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", manifest["slug"])
     assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])
     assert connector.get("type") == ("asset" if module.kind is DEVICES else None)
+    assert connector.get("capability") == ("host_detection" if module.kind is DEVICES else None)
+    assert {"host_detection"} < CAPABILITIES
+    assert "results" not in connector, "a connector has none"
     assert (
         str(uuid.UUID(manifest["uuid"])) == manifest["uuid"] != connector["uuid"] == str(uuid.UUID(connector["uuid"]))
     )
+
+
+@each_module
+def test_a_connector_has_the_uuid_of_the_published_one(module: LabModule) -> None:
+    """By another uuid the platform would take it for another connector, beside the published one."""
+    if module.published is None:
+        pytest.skip("this vendor has no published connector")
+    assert module.connector_manifest["uuid"] == module.published
 
 
 def test_no_uuid_is_used_twice() -> None:
@@ -238,6 +249,7 @@ def test_the_lab_maps_with_the_connectors_table_and_knows_its_kind(module: LabMo
 @each_module
 def test_the_changelog_begins_with_the_manifests_version(module: LabModule) -> None:
     changelog = (module.folder / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert all(sentence in changelog for sentence in KEEP_A_CHANGELOG)
     releases = re.findall(r"^## \[(.+?)\] - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
     assert releases[0] == module.manifest["version"]
 

@@ -69,6 +69,15 @@ class Entry:
             other: next(iter(form["properties"][other].get("examples", ["x"]))) for other in form.get("required", [])
         }
 
+    def holds(self, **entered: Any) -> Any:
+        """What the settings hold when this is entered, or nothing."""
+        others = {name: value for name, value in self._others.items() if name != self.name}
+        return getattr(self._model.model_validate({**others, **entered}), self.name)
+
+    @property
+    def is_optional(self) -> bool:
+        return not self._model.model_fields[self.name].is_required()
+
     def form_takes(self, value: Any) -> bool:
         return bool(self._validator.is_valid(value))
 
@@ -128,6 +137,14 @@ def test_what_a_form_proposes_or_takes_as_empty_the_module_takes(entry: Entry) -
     ]:
         assert entry.module_takes(value) or not entry.form_takes(value), value
     assert all(entry.form_takes(value) for value in proposed)
+
+
+@pytest.mark.parametrize("left", [None, "", []], ids=repr)
+@each_entry
+def test_an_optional_setting_that_is_left_empty_has_its_default(entry: Entry, left: Any) -> None:
+    """An emptied number of a device connector ended as "should be a valid integer", and the connector never ran."""
+    if entry.is_optional:
+        assert entry.holds(**{entry.name: left}) == entry.holds()
 
 
 @of("string")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,10 @@ BUCKET = "connector-state"
 
 
 class Storage:
-    """An S3 service with one bucket."""
+    """An S3 service with one bucket, on this port or on any; all of them in one process hold the same objects."""
 
-    def __init__(self) -> None:
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    def __init__(self, port: int = 0) -> None:
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"
@@ -49,7 +50,8 @@ class Storage:
         self._client = boto3.client(
             "s3", endpoint_url=self.url, aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-3"
         )
-        self._client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
+        with suppress(self._client.exceptions.BucketAlreadyOwnedByYou):
+            self._client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
 
     def read(self, name: str) -> bytes:
         return self._client.get_object(Bucket=BUCKET, Key=f"connector-1/{name}")["Body"].read()

@@ -80,7 +80,7 @@ def test_an_images_files_are_roots_and_its_state_is_its_users_alone(path: Path) 
     assert build.rindex("\nCOPY ") < build.index("chmod -R u=rwX,go=rX /app")
     copied = re.findall(r"^(?:COPY|ADD) (.*)$", last, re.MULTILINE | re.IGNORECASE)
     assert sorted(copied) == ["--from=build /app /app", "--from=build /venv /venv"]
-    assert "install --directory --mode=700 --owner=connector --group=connector /symphony_data" in last
+    assert "install --directory --mode=700 --owner=sekoiaio-runtime --group=sekoiaio-runtime /symphony_data" in last
 
 
 SOUND = {"name": "a", "version": "1", "vulns": []}

@@ -5,21 +5,18 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from shared.errors import ActionNeeded, UnexpectedReply
 from shared.http.oauth import token_of
-from shared.http.pages import Page, Pages, follow, next_position, paging_of, records_of
+from shared.http.pages import Listing, Pages, PageSize, follow
+from shared.http.paging import by_link
 from shared.http.session import ApiSession, Reply
 from shared.http.tokens import FetchedToken, Token
-from shared.http.urls import origin
 from shared.mapping.conversions import count, part
 
-APPLICATION = "/app/SBM"
-ALERTS = f"{APPLICATION}/external_api/v3/alert/"
 LIFETIME = 1800.0  # seconds of a token whose answer does not tell: half an hour is what was seen
 _RENEWALS = 2  # of one call
 _KEY = (
@@ -36,6 +33,17 @@ ADVICE = {
     403: "Give the API key the service Harmony Mobile and the role Read-Only.",
     404: "Check the Authentication URL, and the base URL where one is set: they must be the gateway of your region.",
 }
+
+
+ALERTS = Listing(
+    "/app/SBM/external_api/v3/alert/",
+    records="objects",
+    next_page=by_link("meta.next"),
+    size="limit",
+    total="meta.total_count",
+    any_size=True,
+    held=True,
+)
 
 
 def fetch_token(login: ApiSession, client_id: str, secret: str) -> Token:
@@ -73,7 +81,7 @@ class HarmonyMobileClient:
     def __init__(self, session: ApiSession, token: FetchedToken, page_size: int | None = None) -> None:
         self._session = session
         self._token = token
-        self._page_size = page_size or self.PAGE_SIZE
+        self._size = PageSize(page_size or self.PAGE_SIZE)
 
     def alerts(self, since: float, until: float) -> Pages:
         """Pages of the alerts whose `backend_last_updated` lies between two moments (epoch seconds), both included.
@@ -81,49 +89,24 @@ class HarmonyMobileClient:
         In no order that is documented. Each page tells the total; its end is where `meta.next` says, for a server may
         give fewer rows than it was asked for.
         """
-        bounds = {"backend_last_updated__gte": _moment(since), "backend_last_updated__lte": _moment(until)}
-        who = self._session.who
+        query = {
+            "offset": 0,
+            "backend_last_updated__gte": _moment(since),
+            "backend_last_updated__lte": _moment(until),
+        }
+        return follow(self._session, ALERTS, query, self._size, call=self._call)
 
-        def ask(link: str | None) -> Reply:
-            path, query = (ALERTS, self._first_page()) if link is None else self._split(link)
-            return self._call(path, {**query, **bounds})  # a link that lost the bounds would lead through all alerts
-
-        def read(reply: Reply, _: str | None) -> Page:
-            records, meta = records_of(who, reply.json, "objects"), paging_of(who, reply.json, "meta")
-            return Page(records, reply.date, count(meta.get("total_count")), reply.memory)
-
-        def following(body: Any, _: str | None) -> str | None:
-            return next_position(who, paging_of(who, body, "meta").get("next"))
-
-        return follow(self._session, ask, read, following)
-
-    def _first_page(self) -> dict[str, Any]:
-        return {"limit": self._page_size, "offset": 0}
-
-    def _split(self, link: str) -> tuple[str, dict[str, Any]]:
-        """A next link → path and query: relative to the application, to the host, or whole on the same host."""
-        here = self._session.url(ALERTS)
-        try:
-            url = urljoin(here, link)
-            if origin(url)[1] != origin(here)[1]:
-                self._session.url(url)  # refuses it
-            parts = urlsplit(url)
-        except ValueError:
-            raise UnexpectedReply(
-                f"{self._session.who} gave a next link that is no URL; the list ends nowhere."
-            ) from None
-        path = parts.path if parts.path.startswith(f"{APPLICATION}/") else APPLICATION + parts.path
-        return path, dict(parse_qsl(parts.query, keep_blank_values=True))
-
-    def _call(self, path: str, query: dict[str, Any]) -> Reply:
-        """GET; a session that has ended, however the gateway says so, is renewed twice at most."""
+    def _call(self, method: str, path: str, **options: Any) -> Reply:
+        """One call; a session that has ended, however the gateway says so, is renewed twice at most."""
         for _ in range(_RENEWALS + 1):
             self._token.token()  # here, so that a failing login is not taken for a failure of this call
             try:
-                reply = self._session.get(path, query)
+                reply = self._session.call(method, path, **options)
                 if not (isinstance(reply.json, dict) and reply.json.get("forceLogout")):
                     return reply
-                said = f"{self._session.who} ends each session at once (HTTP 200, forceLogout) on GET {path}. {_KEY}"
+                said = (
+                    f"{self._session.who} ends each session at once (HTTP 200, forceLogout) on {method} {path}. {_KEY}"
+                )
                 refusal = ActionNeeded(said, status=401)
             except ActionNeeded as error:
                 if error.status not in (401, 403):

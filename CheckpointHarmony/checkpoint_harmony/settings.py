@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from shared.http.urls import origin_url
 from shared.runtime.service import ConnectorModule
-from shared.runtime.settings import EventConnectorConfiguration, HttpsUrl, ModuleSettings, OriginUrl, Secret, default
+from shared.runtime.settings import EventConnectorConfiguration, HttpsUrl, ModuleSettings, OriginUrl, Secret
 
 LOGIN = "/auth/external"
 
@@ -26,7 +26,7 @@ class HarmonyMobileSettings(ModuleSettings):
     client_id: Annotated[str, Field(min_length=1)]
     secret_key: Secret
     authentication_url: Annotated[HttpsUrl, AfterValidator(login_url)]
-    base_url: Annotated[OriginUrl | None, default(None)] = None
+    base_url: OriginUrl | None = None
 
     @property
     def data_url(self) -> str:

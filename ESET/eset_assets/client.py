@@ -7,20 +7,20 @@ with the identical call, fetches it. This holds for the token too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from cachetools import LRUCache
 from pydantic import SecretStr
 from pyrate_limiter import Duration, RequestRate
 
 from shared.errors import ConnectorError
-from shared.http.body import Parse, parse
 from shared.http.deferred import call_deferred
 from shared.http.oauth import PasswordGrant, granted
-from shared.http.pages import Page, Pages, follow, next_position, records_of
+from shared.http.pages import Listing, Pages, PageSize, collect, follow
+from shared.http.paging import by_field
 from shared.http.selection import selection
-from shared.http.session import ApiSession, Reply
+from shared.http.session import ApiSession
 from shared.http.tokens import FetchedToken
 from shared.mapping.conversions import text
 from shared.state.storage import JsonFile
@@ -38,13 +38,20 @@ ADVICE = {
     "groups. It must have signed in to ESET PROTECT Hub once.",
     404: "Check the region, and the authentication and API URLs if any are set.",
 }
-_MOST_GROUPS = 100_000
-_ask = partial(call_deferred, "response-id")
+_call = partial(call_deferred, "response-id")
+DEVICES = Listing(
+    "/v1/devices",
+    records="devices",
+    next_page=by_field("nextPageToken", "pageToken"),
+    size="pageSize",
+    absent_is_empty=True,
+)
+GROUPS = replace(DEVICES, path="/v1/device_groups", records="deviceGroups", held=True)
 
 
 def signed_in(login: ApiSession, username: str, password: SecretStr) -> FetchedToken:
     """The API user's credential for calls. `login` leads to the token's URL and carries no credential itself."""
-    ask = partial(granted, login, advice=_USER, call=partial(_ask, login))
+    ask = partial(granted, login, advice=_USER, call=partial(_call, login))
     return FetchedToken(PasswordGrant(login.who, ask, username, password, lifetime=300.0).fetch)
 
 
@@ -54,16 +61,16 @@ class EsetClient:
     PAGE_SIZE = 1000  # the documented maximum
 
     def __init__(self, session: ApiSession, page_size: int | None = None, *, paths: Iterable[str] = ()) -> None:
-        self._session = session
+        self._session, self._call = session, partial(_call, session)
         self._parse = selection(paths, "parentGroupUuid")
-        self._page_size = page_size or self.PAGE_SIZE
-        self._groups: LRUCache[str, str] = LRUCache(_MOST_GROUPS)  # name by uuid
+        self._size, self._group_size = PageSize(page_size or self.PAGE_SIZE), PageSize(self.PAGE_SIZE)
+        self._groups: dict[str, str] = {}  # name by uuid
         self._file: JsonFile | None = None
         self._warn: Callable[[str], object] = str
 
     def remember_groups(self, file: JsonFile, warn: Callable[[str], object]) -> None:
         """Keep the groups in a file, so that they are known after a restart too; `warn` says when none can be read."""
-        self._groups.update(file.read())
+        self._groups = dict(file.read())
         self._file, self._warn = file, warn
 
     def devices(self) -> Pages:
@@ -78,36 +85,23 @@ class EsetClient:
             if error.ends_round or error.status in (401, 429):  # the devices would be refused too
                 raise
             self._warn(f"The device groups could not be read; those known so far stand in. {error}")
-        if self._file and self._file.read() != dict(self._groups):
-            self._file.write(dict(self._groups))
-        for page in self._pages("/v1/devices", "devices", self._page_size, self._parse):
-            for device in page.records:
-                with_group(device, self._groups)
-            yield page
+        if self._file and self._file.read() != self._groups:
+            self._file.write(self._groups)
+        with_its_group = partial(with_group, groups=self._groups)
+        yield from follow(
+            self._session, DEVICES, {}, self._size, call=self._call, parse=self._parse, complete=with_its_group
+        )
 
     def _read_groups(self) -> None:
-        pages = list(self._pages("/v1/device_groups", "deviceGroups", self.PAGE_SIZE, parse))
-        self._groups.clear()
-        self._groups.update(named_groups(group for page in pages for group in page.records))
-
-    def _pages(self, path: str, key: str, size: int, parse: Parse) -> Pages:
-        session, who = self._session, self._session.who
-
-        def ask(token: str | None) -> Reply:
-            return _ask(session, "GET", path, params={"pageSize": size, "pageToken": token})  # None is not sent
-
-        def read(reply: Reply, token: str | None) -> Page:
-            # Where there is nothing at all, proto3 JSON leaves the list out; on a later page it is missing.
-            nothing = token is None and isinstance(reply.json, dict) and reply.json.keys() <= {"nextPageToken"}
-            return Page([] if nothing else records_of(who, reply.json, key), reply.date)
-
-        return follow(session, ask, read, lambda body, _: next_position(who, body.get("nextPageToken")), key, parse)
+        pages = follow(self._session, GROUPS, {}, self._group_size, call=self._call)
+        self._groups = collect(self._session.who, pages, named_group)
 
 
-def named_groups(groups: Iterable[Any]) -> dict[str, str]:
-    """Groups as the API lists them → name by uuid, "" for one without a name."""
-    told = (group for group in groups if isinstance(group, dict))
-    return {uuid: text(group.get("displayName")) or "" for group in told if (uuid := text(group.get("uuid")))}
+def named_group(group: Any) -> tuple[str, str] | None:
+    """A group as the API lists it → its uuid and name, "" for one without a name; None without a uuid."""
+    fields = group if isinstance(group, dict) else {}
+    uuid = text(fields.get("uuid"))
+    return (uuid, text(fields.get("displayName")) or "") if uuid else None
 
 
 def with_group(device: Any, groups: Mapping[str, str]) -> Any:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from shared.http.trust import authority
 from shared.runtime.service import ConnectorModule
-from shared.runtime.settings import ModuleSettings, OriginUrl, Secret, default
+from shared.runtime.settings import ModuleSettings, OriginUrl, Secret
 
 
 def certificate(value: str | None) -> str | None:
@@ -25,7 +25,7 @@ class HarfangLabSettings(ModuleSettings):
 
     url: OriginUrl
     api_token: Secret
-    ca_certificate: Annotated[str | None, AfterValidator(certificate), default(None)] = None
+    ca_certificate: Annotated[str | None, AfterValidator(certificate)] = None
 
 
 class HarfangLabModule(ConnectorModule):

@@ -43,7 +43,8 @@ class SimulatedEset(Console):
 
     `username` and `password` are the API user's; `integrations=False` is a user without the toggle, `permitted=False`
     one whose permission sets show no devices. Tokens live `lifetime` seconds; each refresh token is good once.
-    `no_more` is how a last page says that it is one: "", None or absent (`...`).
+    `no_more` is how a last page says that it is one: "", None or absent (`...`). `leaves_empty_lists_out`: as protobuf's
+    JSON does. `empty_page_last`: the page after the last record is named too, and is empty.
     """
 
     vendor = "ESET"
@@ -63,6 +64,8 @@ class SimulatedEset(Console):
         self.username, self.password = username, password
         self.integrations, self.permitted, self.lifetime = integrations, permitted, lifetime
         self.no_more: Any = ""
+        self.leaves_empty_lists_out = False
+        self.empty_page_last = False
         self.access_tokens: dict[str, float] = {}  # and when each ends, time.monotonic()
         self.refresh_tokens: set[str] = set()
         self._devices = Collection("uuid", MARKS)
@@ -176,10 +179,16 @@ class SimulatedEset(Console):
         except Refused as refusal:
             return _error(400, 3, f"Invalid argument: {refusal}")
         page = collection.page("uuid", query.size, query.keep, after=query.after)
-        token = query.token(page.end) if page.end else self.no_more
-        more = b"" if token is ... else b',"nextPageToken":' + orjson.dumps(token)
-        body = b'{"%b":[%b]%b}' % (key.encode(), b",".join(page.records), more)
-        return Response(body, content_type="application/json")
+        end = page.end
+        if self.empty_page_last and end is None and page.records:
+            last = orjson.loads(page.records[-1])["uuid"]
+            end = last, last
+        token = query.token(end) if end else self.no_more
+        more = [] if token is ... else [b'"nextPageToken":' + orjson.dumps(token)]
+        listed = [b'"%b":[%b]' % (key.encode(), b",".join(page.records))]
+        if self.leaves_empty_lists_out:
+            listed, more = listed if page.records else [], more if token else []
+        return Response(b"{%b}" % b",".join([*listed, *more]), content_type="application/json")
 
     def _guarded(self, view: Callable[[], Response]) -> Callable[[], Response]:
         """A Bearer token is needed: without one it is the request that is wrong, with a bad one the credential."""

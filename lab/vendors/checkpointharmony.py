@@ -35,6 +35,8 @@ def _simulated(alerts: int) -> SimulatedHarmonyMobile:
 
 MODULE = LabModule(
     name="CheckpointHarmony",
+    published="ff092b32-68dc-11ee-8c99-0242ac120002",
+    library_folder="Checkpoint",
     package="checkpoint_harmony",
     classes=_classes,
     table=_table,

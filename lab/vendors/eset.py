@@ -37,9 +37,9 @@ def _simulated(devices: int) -> SimulatedEset:
 
 def _with_groups(listed: Iterable[Any]) -> Callable[[Any], Any]:
     """`listed`: groups, or answers of `/v1/device_groups`, which hold some."""
-    from eset_assets.client import named_groups, with_group
+    from eset_assets.client import named_group, with_group
 
-    groups = named_groups(chain.from_iterable(map(_groups_in, listed)))
+    groups = dict(filter(None, map(named_group, chain.from_iterable(map(_groups_in, listed)))))
     return lambda device: with_group(device, groups)
 
 
@@ -50,6 +50,8 @@ def _groups_in(entry: Any) -> list[Any]:
 
 MODULE = LabModule(
     name="ESET",
+    published="bbc218bf-9cf4-4d77-8938-47cebe86801f",
+    library_folder="Eset",
     package="eset_assets",
     classes=_classes,
     table=_table,

@@ -35,6 +35,8 @@ def _simulated(devices: int) -> SimulatedHarfangLab:
 
 MODULE = LabModule(
     name="HarfangLab",
+    published="f7da3627-6016-415d-9885-231e1455a7a5",
+    library_folder="HarfangLab",
     package="harfanglab_assets",
     classes=_classes,
     table=_table,

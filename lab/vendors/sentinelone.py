@@ -35,6 +35,8 @@ def _simulated(devices: int) -> SimulatedSentinelOne:
 
 MODULE = LabModule(
     name="SentinelOne",
+    published="f47ac10b-58cc-4372-a567-0e02b2c3d479",
+    library_folder="SentinelOne",
     package="sentinelone_assets",
     classes=_classes,
     table=_table,

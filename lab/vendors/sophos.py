@@ -46,6 +46,8 @@ def _settings_for(console: SimulatedSophos) -> dict[str, Any]:
 
 MODULE = LabModule(
     name="Sophos",
+    published="b3f7a1c2-4e8d-4b5a-9c6f-1d2e3f4a5b6c",
+    library_folder="Sophos",
     package="sophos_assets",
     classes=_classes,
     table=_table,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from hashlib import blake2b
 from json import dumps
 from threading import Event
@@ -39,7 +39,6 @@ from shared.runtime.service import Service
 from shared.runtime.settings import EventConnectorConfiguration
 
 _OWN_CLOCK_DOUBT = 300  # seconds our clock may run ahead of a vendor's that does not tell its own
-_SILENT = 6 * 3600  # seconds without a round that ended well after which `/health` says so
 
 Row = tuple[str, float, Any]  # key, place in time, record
 
@@ -53,13 +52,12 @@ class EventConnector(Service, Connector):
     noun: ClassVar[str] = "event"
     cursor_key: ClassVar[str] = "last_event_date"
     longest_window: ClassVar[int] = 3600  # seconds: a long stop is caught up in so many steps
-    seconds_without_events = 0  # a quiet source is no failure: the heartbeat tells
+    seconds_without_events = 0  # a quiet source is not a failure
     page_size: int | None = None  # rows a page, where not as many as the configuration says
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._executor.shutdown(wait=False)  # the SDK's stop waits for its threads: it must find none
-        self._position = Position(self.data_path / "context.json", self.cursor_key)
         self._refusals: Refusals[str] = Refusals(self.noun, for_good=True)
         self._client: Any = None
         self._intake: Intake | None = None
@@ -109,7 +107,6 @@ class EventConnector(Service, Connector):
         began, clock = time.time(), time.monotonic()
         self.counts = Counts()
         self._refusals.begin()
-        self.last_heartbeat_threshold = max(_SILENT, 3 * self.frequency)
         self._recall(int(began))
         if self._client is None:
             settings, size = self.module.configuration, self.page_size
@@ -119,7 +116,7 @@ class EventConnector(Service, Connector):
         until = int(began) - self._settling
         self.log(f"Reading {self.noun}s updated since {times.iso(self._position.cursor)}", level="info")
         try:
-            while self.running and (window := next_window(self._position.cursor, until, self.longest_window)):
+            while self.moving() and (window := next_window(self._position.cursor, until, self.longest_window)):
                 if not self._collect(window):
                     break
         except ConnectorError as error:
@@ -130,7 +127,6 @@ class EventConnector(Service, Connector):
             return
         self._settle()
         self.counts.seconds = time.monotonic() - clock
-        self.heartbeat()
         self.put_forward_events_duration(self.intake_label, self.counts.seconds)
         self.report(self.counts, began)
 
@@ -140,7 +136,7 @@ class EventConnector(Service, Connector):
     def _collect(self, window: Window) -> bool:
         """Deliver one window and move behind it; whether there is more to read."""
         began = time.time()
-        reading = read_window(self.module.name, window, partial(self.pages, self._client), self.key_of)
+        reading = read_window(self.module.name, window, self._pages, self.key_of)
         window = reading.window
         rows = [(key, self.place_in(record, window), record) for key, record in reading.rows.items()]
         new = [row for row in rows if row[0] not in self._position.known]
@@ -159,13 +155,17 @@ class EventConnector(Service, Connector):
         if reached <= self._position.cursor:
             return False
         self._position.move(reached)
-        self.heartbeat()
         return True
+
+    def _pages(self, since: int, until: int) -> Iterator[Page]:
+        for page in self.pages(self._client, since, until):
+            self.moving()
+            yield page
 
     def _deliver(self, rows: list[Row], window: Window) -> None:
         intake = self._intake = self._intake or self._connected_intake()
         for batch, texts in intake.batches(self._events(rows, window), self._most_with):
-            if not self.running:
+            if not self.moving():
                 return
             places = {key: at for key, at, _ in batch}
             try:
@@ -251,6 +251,10 @@ class EventConnector(Service, Connector):
         return f"id {told}"[:100] if isinstance(told, str | int) else "without an id"
 
     # --- what is remembered
+
+    @cached_property
+    def _position(self) -> Position:
+        return Position(self.data_path / "context.json", self.cursor_key)
 
     @property
     def _settling(self) -> int:

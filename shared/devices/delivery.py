@@ -195,7 +195,7 @@ class AssetDelivery:
         """Push events in one call. Raises unless the platform accepted them."""
         events = job.batch.events if len(numbers) == job.batch.size else [job.batch.events[n] for n in numbers]
         body = b'{"version":1,"items":[' + b",".join(events) + b"]}"
-        reply = session.ask("POST", self._endpoint, data=body, headers={"Content-Type": "application/json"})
+        reply = session.call("POST", self._endpoint, data=body, headers={"Content-Type": "application/json"})
         try:
             accepted = reply.json
         except UnexpectedReply as error:

@@ -30,10 +30,6 @@ class DeviceConnector(DevicePolling, AssetConnector):
 
     configuration: DeviceConnectorConfiguration
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment] # the SDK's own store is not written atomically
-
     def cycle(self) -> None:
         self.asset_fetch_cycle()
 
@@ -43,12 +39,14 @@ class DeviceConnector(DevicePolling, AssetConnector):
 
     def _recall(self) -> None:
         super()._recall()
+        # The SDK's own store is not written atomically.
+        self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment]
         self._check_schema_and_reset_if_needed()
 
     def delivery(self, part: dict[str, Any]) -> AssetDelivery:
         platform = ApiSession(
             "Sekoia.io",
-            self._base_url,
+            self._platform_url,
             FixedToken("Bearer", self.configuration.sekoia_api_key, "Sekoia.io API key"),
             stop=self._stop_event,
             patience=self.patience,
@@ -71,11 +69,13 @@ class DeviceConnector(DevicePolling, AssetConnector):
         )
 
     @property
-    def _base_url(self) -> str:
-        return self.configuration.sekoia_base_url or self.production_base_url
+    def _platform_url(self) -> str:
+        """The one that was entered, else the one that the container's environment names, else the default."""
+        entered = "sekoia_base_url" in self.configuration.model_fields_set
+        return self.configuration.sekoia_base_url if entered else self.production_base_url
 
     def destination(self) -> str:
-        return urlsplit(self._base_url).hostname or ""
+        return urlsplit(self._platform_url).hostname or ""
 
     # --- what the SDK asks
 

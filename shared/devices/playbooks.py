@@ -79,7 +79,8 @@ class DeviceChanges(DevicePolling):
         """As the SDK does, but retried within seconds, and ended by a stop: the next round sends what was not sent."""
         self.moving()
         callback = self._callback.trying_once() if self._once else self._callback
-        callback.call(verb, callback.base_url, data=orjson.dumps(data), headers={"Content-Type": "application/json"})
+        body, headers = orjson.dumps(data), {"Content-Type": "application/json"}
+        _ = callback.call(verb, callback.base_url, data=body, headers=headers).json  # a page of HTML confirms nothing
 
     @cached_property
     def _callback(self) -> ApiSession:

@@ -45,7 +45,6 @@ class DevicePolling(Remembering):
     patience = Patience(ahead=True)
     refreshes: ClassVar[bool] = True  # whether a full walk sends what was delivered long ago, unchanged
     refusals: ClassVar[int] = 1  # of a device until it is sent again only when it changes or is due
-    hung_after: ClassVar[float] = 7_200.0  # seconds: a call may wait for most of an hour for its turn
     _account: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -55,7 +54,6 @@ class DevicePolling(Remembering):
         self._named = 0  # skipped devices in this round
         self.metrics.fleet = self.fleet
         self._client: Any = None
-        self._moved_at: float | None = None  # when the round last got on, monotonic; None between rounds
         self._behind: set[str] = set()  # scopes the last round did not collect
         self._due = 0.0  # when the next round over all scopes begins, whatever failed in the last
 
@@ -119,13 +117,6 @@ class DevicePolling(Remembering):
 
     def cycle(self) -> None:
         """One round over every scope. Ends early, leaving the rest to the next start, when the process stops."""
-        self._moved_at = time.monotonic()
-        try:
-            self._cycle()
-        finally:
-            self._moved_at = None
-
-    def _cycle(self) -> None:
         # A page makes 10⁵ objects that live until the next; by default the collector looks through them 150 times.
         gc.set_threshold(50_000, 20, 50)
         began, clock = time.time(), time.monotonic()
@@ -255,11 +246,6 @@ class DevicePolling(Remembering):
         """All that was updated before is delivered, or will not be."""
         part[self.cursor_key] = times.iso(seconds)
 
-    def moving(self) -> bool:
-        """Whether to go on; that it is asked shows that the round gets on."""
-        self._moved_at = time.monotonic()
-        return self.running
-
     def _connected(self) -> Any:
         settings = self.module.configuration
         return self.connect(settings, stop=self._stop_event, patience=self.patience, page_size=self.page_size)
@@ -289,13 +275,6 @@ class DevicePolling(Remembering):
         )
 
     # --- health
-
-    def is_alive(self) -> bool:
-        """False when a round has hung, for `/health`: whoever runs the container starts it again."""
-        since = 0.0 if self._moved_at is None else time.monotonic() - self._moved_at
-        if since > self.hung_after:
-            self.log(f"This round has not got on for {since:.0f} s: the container has to be restarted.", level="error")
-        return since <= self.hung_after
 
     def fleet(self) -> dict[str, int]:
         """What became of the devices in the last full walk of each scope; empty before the first."""

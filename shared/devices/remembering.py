@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,9 +26,10 @@ class Remembering(Service):
     cursor_key: ClassVar[str] = "cursor"
     state_prefix: ClassVar[str] = ""  # of the names of the files in `data_path`
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._state = Snapshot(JsonFile(self.state_file("context.json")), self._open_memory)
+    @cached_property
+    def _state(self) -> Snapshot:
+        """Opened by the first round, and not at the start: the storage may be away then."""
+        return Snapshot(JsonFile(self.state_file("context.json")), self._open_memory)
 
     def warn(self, message: str) -> None:
         self.log(message, level="warning")
@@ -108,5 +110,7 @@ class Remembering(Service):
         self._state.store()
 
     def cursor(self) -> float | None:
+        if "_state" not in self.__dict__:
+            return None
         cursors = [at for part in self._state.parts() if (at := times.epoch(part.get(self.cursor_key))) is not None]
         return min(cursors, default=None)

@@ -89,6 +89,7 @@ class Round:
         with closing(walk.pages) as pages:
             for page in pages:
                 self._read(page)
+                del page  # before the next one is parsed
                 if not self._around.moving():
                     return False
         self._send()
@@ -140,9 +141,7 @@ class Round:
             self._total = page.total
         self._counts.pages += 1
         before = self._account.new
-        page.records.reverse()
-        while page.records:  # each is released once it is done with, all of them before the next page is parsed
-            record = page.records.pop()
+        for record in page.records:
             self._counts.read += 1
             self._take(record)
             if self._cursor_of and isinstance(record, dict):

@@ -80,7 +80,7 @@ class Tasks:
 
     def _ask_now(self, task: str) -> tuple[str, str]:
         try:
-            reply = self._session.get(f"{self._path}/{task}").json
+            reply = self._session.call("GET", f"{self._path}/{task}").json
         except ConnectorError as error:
             self._unanswered += 1
             self._warn_once(f"The ingestion of a batch cannot be followed: {error}")

@@ -12,7 +12,7 @@ _POLLS = 30  # times its answer is asked for: some 4 minutes beside what the ser
 
 
 def call_deferred(ticket: str, session: ApiSession, method: str, path: str, **options: Any) -> Reply:
-    """As `ApiSession.ask`, but a 202 is repeated, unchanged, with the header `ticket` it came with until the answer
+    """As `ApiSession.call`, but a 202 is repeated, unchanged, with the header `ticket` it came with until the answer
     is there. A later 202 may leave the header out.
 
     404 and 504 to a repeated call mean that the answer is gone or was not ready in time, so the call is made from
@@ -20,7 +20,7 @@ def call_deferred(ticket: str, session: ApiSession, method: str, path: str, **op
     """
     for _ in range(_STARTS):
         wait, headers = session.patience.first_wait, dict[str, str]()
-        reply = session.ask(method, path, **options)
+        reply = session.call(method, path, **options)
         for _ in range(_POLLS):
             if reply.status != 202:
                 return reply
@@ -31,12 +31,14 @@ def call_deferred(ticket: str, session: ApiSession, method: str, path: str, **op
                 raise TryAgain(f"Stopped while {session.who} prepared its answer.")
             wait = min(wait * 1.5, session.patience.first_wait * 10)
             try:
-                reply = session.ask(method, path, headers=headers, **options)
+                reply = session.call(method, path, headers=headers, **options)
             except ConnectorError as error:
                 if not headers or error.status not in (404, 504):
                     raise
                 break
-    raise TryAgain(
+    late = TryAgain(
         f"{session.who} did not get its answer to {method} {path} ready, though asked {_STARTS} times. The connector "
         "tries again later."
     )
+    late.may_be_size = True
+    raise late

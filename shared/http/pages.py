@@ -1,103 +1,244 @@
-"""Following a vendor's pages to the last one, whatever its way of naming the next."""
+"""Reading a vendor's list page by page to its end, the next page prefetched, in smaller pages where they are too heavy."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any, Generic, Self, TypeVar
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self, TypeVar
 
-import orjson
-
-from shared.errors import UnexpectedReply
-from shared.http.body import Parse, parse
+from shared.errors import ConnectorError, UnexpectedReply
+from shared.http import body as bodies
+from shared.http.paging import NextPage, Query, value_at
 from shared.http.session import ApiSession, Reply
 
-Position = TypeVar("Position", bound=Hashable)
-_MOST_IDLE_PAGES = 100
-_HEAD_START = 0.002  # seconds in which a call leaves: parsing does not let another thread run
-LONG_BODY = 512 * 1024  # bytes of a body that is worth a look before it is parsed
+Entry = TypeVar("Entry")
+_SMALLEST = 10  # records: a page of so few shows whether the server works
+_IDLE_PAGES = 5  # in a row, without anything new: the list has no end
+MAX_COLLECTED = 256 * 1024 * 1024  # bytes that the records of a list may take which is collected
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of raw records, in the vendor's order. `date`: the vendor's clock when it answered, epoch seconds.
 
-    `total`: the rows of the whole list when this page was made, where the vendor tells it. `memory`: the bytes that the
-    records take at most, where that is looked at.
+    `total`: rows of the complete list, as reported with this page; None when it was not. `memory`: the bytes that the
+    records take at most, for lists that are `held`. `anew`: the walk begins again with this page, and records come again.
     """
 
     records: list[Any]
     date: float | None = None
     total: int | None = None
     memory: int = 0
+    anew: bool = False
 
 
 Pages = Generator[Page, None, None]
 
 
+@dataclass(frozen=True)
+class Listing:
+    """A list of a vendor: `GET path`, with the maximum of records a page as the parameter `size`.
+
+    `records`: the key of the records. `total`, `max_size`: paths of the number of rows and of the longest page, where they
+    are reported. `any_size`: the query of a next page stays good with another page size. `absent_is_empty`: protobuf's JSON
+    leaves an empty list out. `bare`: some servers answer with the records alone, all of them. `held`: pages are kept in
+    memory together.
+    """
+
+    path: str
+    records: str
+    next_page: NextPage
+    size: str
+    total: str = ""
+    max_size: str = ""
+    any_size: bool = False
+    absent_is_empty: bool = False
+    bare: bool = False
+    held: bool = False
+
+    def read(
+        self, reply: Reply, *, first: bool, anew: bool = False, complete: Callable[[Any], object] | None = None
+    ) -> Page:
+        """The reply's page; UnexpectedReply when it holds no records and reports an error, or has no list of them."""
+        records = self._records_of(reply)
+        total = value_at(reply, self.total, optional=True) if self.total else None
+        if type(total) is not int or total < len(records) or (total == 0 and not first):  # only the first page counts
+            total = None
+        if complete:
+            for record in records:
+                complete(record)
+        return Page(records, reply.date, total, reply.memory if self.held else 0, anew)
+
+    def _records_of(self, reply: Reply) -> list[Any]:
+        body = reply.json
+        if self.bare and isinstance(body, list):
+            return body
+        fields = body if isinstance(body, dict) else {}
+        records = fields.get(self.records)
+        if fields.get("errors") and not records:
+            raise UnexpectedReply(
+                f"{reply.who} reported an error instead of records{reply.reason}; nothing is concluded from it."
+            )
+        if self.absent_is_empty and isinstance(body, dict) and self.records not in body and not reply.reason:
+            return []
+        if not isinstance(records, list):
+            raise UnexpectedReply(
+                f"{reply.who} sent a page without the list {self.records!r}{reply.reason}; nothing is concluded from it."
+            )
+        return records
+
+
+class PageSize:
+    """Records to ask for in a page: fewer once a page was too heavy to serve, then doubled with each walk up to the maximum.
+
+    `longest`: the maximum where the server reports that a page may be so long, unless it then refuses one.
+    """
+
+    def __init__(self, maximum: int, longest: int = 0) -> None:
+        self.now = self._maximum = self._safe = maximum
+        self._longest = longest
+
+    def begin_walk(self) -> None:
+        self.now = min(self.now * 2, self._maximum)
+
+    def halve(self) -> None:
+        self.now = max(_SMALLEST, self.now // 2)
+
+    def allow(self, reported: Any) -> None:
+        """Longer pages, where the server reports that it serves them."""
+        longest = min(reported, self._longest) if type(reported) is int else 0
+        if self.now == self._maximum < longest:
+            self.now = self._maximum = longest
+
+    def withdraw(self) -> bool:
+        """Whether pages were longer because the server reported it; then they are no more."""
+        longer = self.now > self._safe
+        if longer:
+            self.now, self._maximum, self._longest = self._safe, self._safe, 0
+        return longer
+
+
 def follow(
     session: ApiSession,
-    ask: Callable[[Position | None], Reply],
-    read: Callable[[Reply, Position | None], Page],
-    following: Callable[[Any, Position | None], Position | None],
-    records: str = "",
-    parse: Parse = parse,
+    listing: Listing,
+    query: Query,
+    size: PageSize,
+    *,
+    call: Callable[..., Reply] | None = None,
+    parse: bodies.Parse = bodies.parse,
+    complete: Callable[[Any], object] | None = None,
 ) -> Pages:
-    """Pages from the first (`ask(None)`) to the one that names no next position.
+    """All pages of a list. Where the session's patience says `ahead`, the next is asked for while the caller works on one.
 
-    `read(reply, position)` takes the page from a reply, `following(body, position)` the next position. Where the
-    session's patience says `ahead`, the next page is asked for while the caller works on this one, and before this one is
-    parsed when what stands beside its list `records` tells the position. `parse` may leave out of the records what is
-    not read (`shared.http.selection`).
+    `call` stands in for `session.call`, `parse` may leave out of the records what is not read, `complete` adds to each
+    record what is known of it. A page is parsed when the caller has released the one before.
 
-    A position met twice, or a hundred pages in a row that are empty or begin with the same record, would go on for
-    ever: UnexpectedReply, so that the walk counts as not ended and nothing is concluded from it.
+    After an error that may be about the size, a page of 10 records is asked for. If it comes, the page is asked for again
+    with half of the size; else the server is down, and the error is raised. A walk whose queries are for one size only
+    begins again.
     """
-    who, ahead = session.who, session.patience.ahead
-    position: Position | None = None
-    seen: set[int] = set()  # hashes: a walk of a million devices names thousands of long cursors
-    idle, head = 0, None
-    with _Asking(ask, in_thread=ahead) as asking:
+
+    def sized(asked: Query) -> Query:
+        return {**asked, listing.size: size.now}
+
+    size.begin_walk()
+    asked, first, given, guard = sized(query), True, False, _Guard()
+    with _Caller(partial(call or session.call, "GET", listing.path, parse=parse), session.patience.ahead) as caller:
         while True:
-            reply = asking.answer(position)
-            if reply.parse is not parse:  # one that is parsed already stays so
-                reply = replace(reply, parse=parse)
-            if ahead and (guess := guess_next(reply, records, following, position)) and hash(guess) not in seen:
-                asking.begin(guess)
-                time.sleep(_HEAD_START)
-            page, position = read(reply, position), following(reply.json, position)
-            del reply
-            before, head = head, _told(page.records[0]) if page.records else head
-            idle = idle + 1 if head == before else 0
-            endless = _endless(who, position is not None and hash(position) in seen, idle)
-            if ahead and position is not None and not endless:
-                asking.begin(position)
+            try:
+                reply = caller.answer(asked)
+                page = listing.read(reply, first=first, anew=first and given, complete=complete)
+                following = None if isinstance(reply.json, list) else listing.next_page(reply, asked, len(page.records))
+                size.allow(value_at(reply, listing.max_size, optional=True) if listing.max_size else 0)
+                del reply
+            except ConnectorError as error:
+                again = asked if listing.any_size else query
+                if error.may_be_size and size.now > _SMALLEST and caller.serves({**again, listing.size: _SMALLEST}):
+                    size.halve()
+                elif not (error.status == 400 and size.withdraw()):
+                    raise
+                asked, first = sized(again), first or not listing.any_size
+                continue
+            endless = guard.endless(session.who, page, following)
+            if following is not None and not endless:
+                caller.prefetch(asked := sized(following))
             yield page
-            del page  # the next one is parsed when this one is let go
-            if position is None:
+            del page  # before the next one is parsed
+            if following is None:
                 return
             if endless:
                 raise endless
-            seen.add(hash(position))
+            first, given = False, True
 
 
-def _endless(who: str, again: bool, idle: int) -> UnexpectedReply | None:
-    if again:
-        return UnexpectedReply(f"{who} gave the same page position twice; the list cannot be read to its end.")
-    if idle >= _MOST_IDLE_PAGES:
-        return UnexpectedReply(f"{who} gave {idle} pages in a row without anything new and still names a next one.")
-    return None
+class _Guard:
+    """Finds a walk without an end: a page token met twice, or a hundred pages in a row that begin with the same record."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._idle = 0
+        self._head: Any = None
+
+    def endless(self, who: str, page: Page, following: Query | None) -> UnexpectedReply | None:
+        if page.anew:
+            self._seen.clear()
+        head = page.records[0] if page.records else None
+        head = (
+            {key: value for key, value in head.items() if not isinstance(value, dict | list)}
+            if isinstance(head, dict)
+            else head
+        )
+        self._idle = self._idle + 1 if not page.records or head == self._head else 0
+        self._head = head if page.records else self._head
+        token = hash(repr(following))
+        if following is not None and token in self._seen:
+            return UnexpectedReply(f"{who} gave the same page position twice; the list cannot be read to its end.")
+        self._seen.add(token)
+        if self._idle >= 100:
+            return UnexpectedReply(
+                f"{who} gave {self._idle} pages in a row without anything new and still names a next one."
+            )
+        return None
 
 
-class _Asking(Generic[Position]):
-    """Asks for one page at a time: in a thread, where it is `in_thread`, so that the caller need not wait meanwhile."""
+def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | None]) -> dict[str, Entry]:
+    """Reads a list of `held` pages into a dict of its entries; `entry` makes key and value of a record, None to ignore it.
 
-    def __init__(self, ask: Callable[[Position | None], Reply], *, in_thread: bool) -> None:
-        self._ask = ask
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="read-ahead") if in_thread else None
-        self._coming: tuple[Position | None, Future[Reply]] | None = None
+    UnexpectedReply when the list takes too much memory, or five pages in a row bring no new key.
+    """
+    found: dict[str, Entry] = {}
+    met: set[str] = set()  # in this pass
+    idle = memory = 0
+    with closing(pages):
+        for page in pages:
+            if page.anew:
+                met.clear()
+            before = len(met)
+            for key, value in filter(None, map(entry, page.records)):
+                found[key] = value
+                met.add(key)
+            idle, memory = 0 if len(met) > before else idle + 1, memory + page.memory
+            if idle == _IDLE_PAGES:
+                raise UnexpectedReply(f"{who} sent {idle} pages in a row without anything new; the list has no end.")
+            if memory > MAX_COLLECTED:
+                most = MAX_COLLECTED // (1024 * 1024)
+                raise UnexpectedReply(
+                    f"{who} sent a list that fills more than {most} MiB of memory; it was not read on."
+                )
+            del page
+    return found
+
+
+class _Caller:
+    """Makes one call at a time, in a thread where it is to prefetch."""
+
+    def __init__(self, call: Callable[..., Reply], ahead: bool) -> None:
+        self._call = call
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prefetch") if ahead else None
+        self._in_flight: tuple[Query, Future[Reply]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -106,62 +247,20 @@ class _Asking(Generic[Position]):
         if self._thread:
             self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def begin(self, position: Position | None) -> None:
-        if self._thread and not (self._coming and self._coming[0] == position):
-            self._coming = position, self._thread.submit(self._ask, position)
+    def prefetch(self, query: Query) -> None:
+        """Begin the call, where that is done."""
+        if self._thread:
+            self._in_flight = query, self._thread.submit(self._call, params=query)
 
-    def answer(self, position: Position | None) -> Reply:
-        """The reply for a position, begun or not; raises what the call raised."""
-        self.begin(position)
-        coming, self._coming = self._coming, None
-        return coming[1].result() if coming else self._ask(position)
+    def answer(self, query: Query) -> Reply:
+        """The reply, prefetched or not; raises what the call raised."""
+        in_flight, self._in_flight = self._in_flight, None
+        return in_flight[1].result() if in_flight and in_flight[0] == query else self._call(params=query)
 
-
-def guess_next(
-    reply: Reply,
-    records: str,
-    following: Callable[[Any, Position | None], Position | None],
-    position: Position | None,
-) -> Position | None:
-    """The next position by what stands beside the list of records; None where that cannot be made out.
-
-    Parsing a long page takes as long as half of a call. A guess that turns out wrong costs a call and nothing else.
-    """
-    if len(reply.body) < LONG_BODY or not records:
-        return None
-    begin = reply.body.find(b"[", reply.body.find(b'"%b"' % records.encode()))
-    try:
-        told = orjson.loads(reply.body[: begin + 1] + reply.body[reply.body.rindex(b"]") :])
-        return following(told, position) if isinstance(told, dict) else None
-    except (ValueError, UnexpectedReply):
-        return None
-
-
-def _told(record: Any) -> Any:
-    """What a record says of itself, but for the lists and objects inside of it."""
-    if isinstance(record, dict):
-        return {key: value for key, value in record.items() if not isinstance(value, dict | list)}
-    return None if isinstance(record, list) else record
-
-
-def records_of(who: str, body: Any, key: str) -> list[Any]:
-    """The list of records under `key` of a page; UnexpectedReply when there is none. null is not "no devices"."""
-    records = body.get(key) if isinstance(body, dict) else None
-    if not isinstance(records, list):
-        raise UnexpectedReply(f"{who} sent a page without the list {key!r}; nothing is concluded from it.")
-    return records
-
-
-def paging_of(who: str, body: Any, key: str) -> dict[str, Any]:
-    """The object that tells of the other pages; UnexpectedReply when there is none, for then the end is not known."""
-    paging = body.get(key) if isinstance(body, dict) else None
-    if not isinstance(paging, dict):
-        raise UnexpectedReply(f"{who} sent a page without {key!r}; the list cannot be read to its end.")
-    return paging
-
-
-def next_position(who: str, told: Any) -> str | None:
-    """The next page's position, where it is a text; absent, null and "" are the end."""
-    if told is not None and not isinstance(told, str):
-        raise UnexpectedReply(f"{who} named a next page by something that is no text; the list cannot be read on.")
-    return told or None
+    def serves(self, query: Query) -> bool:
+        """Whether the server answers a query with JSON."""
+        try:
+            _ = self.answer(query).json
+        except ConnectorError:
+            return False
+        return True

@@ -15,6 +15,8 @@ from shared.http import body as bodies
 
 UNREACHABLE, UNTRUSTED = 0, -1  # keys of advice beside the statuses: there was no answer, or no trusted TLS
 _OF_CONTENTS = (400, 413, 422)
+_CUT = "the connection was cut"
+_HANDSHAKE_CUT = re.compile(r"(?i)_EOF_|\bEOF\b|ZERO_RETURN|connection ?reset")
 _DETAIL_KEYS = ("title", "detail", "message", "error_description", "error", "errors", "code", "errorCode")
 
 
@@ -45,14 +47,17 @@ def failure(
             what = f"It redirects to {response.headers.get('Location', 'nowhere')[:200]!r}. Check the configured URL."
             return ActionNeeded(f"{said} {what}", status=status)
         case 429:
-            wait = times.retry_after(response.headers.get("Retry-After"))
+            wait = times.retry_after(response.headers, limited=True)
             return TryAgain(f"{said} Too many calls; the connector slows down.", status=status, retry_after=wait)
         case 408 | 425 | 500 | 502 | 503 | 504:
-            wait = times.retry_after(response.headers.get("Retry-After"))
-            return TryAgain(f"{said} The connector tries again later.", status=status, retry_after=wait)
+            wait = times.retry_after(response.headers, limited=status == 503)
+            later = TryAgain(f"{said} The connector tries again later.", status=status, retry_after=wait)
+            later.may_be_size = status != 425 and wait is None
+            return later
     what = advice.get(status, "The connector tries again later; if this persists, report it with this message.")
     error = UnexpectedReply(f"{said} {what}", status=status)
     error.of_contents = status in _OF_CONTENTS
+    error.may_be_size = status >= 500
     return error
 
 
@@ -71,7 +76,7 @@ def parsed(
     doing = f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
     if not bodies.fits(body):
         most = bodies.MAX_MEMORY // (1024 * 1024)
-        raise UnexpectedReply(f"{who} answered {doing} with values that fill more than {most} MiB of memory.")
+        raise _of_size(UnexpectedReply(f"{who} answered {doing} with values that fill more than {most} MiB of memory."))
     try:
         return parse(body)
     except ValueError:
@@ -94,9 +99,11 @@ def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str]
     match error:
         case bodies.TooLarge():
             most = bodies.MAX_BYTES // (1024 * 1024)
-            return UnexpectedReply(f"{who} ({host}) sent more than {most} MiB in one reply; it was not read.")
+            return _of_size(UnexpectedReply(f"{who} ({host}) sent more than {most} MiB in one reply; it was not read."))
         case bodies.TooSlow():
-            return TryAgain(f"{who} ({host}) did not finish its reply within {bodies.MAX_SECONDS:.0f} s.")
+            return _of_size(TryAgain(f"{who} ({host}) did not finish its reply within {bodies.MAX_SECONDS:.0f} s."))
+        case requests.exceptions.SSLError() | SSLError() if _HANDSHAKE_CUT.search(str(error)):
+            return TryAgain(f"{who} at {host} cut the connection while it was secured (TLS). {check}")
         case requests.exceptions.SSLError() | SSLError():
             return ActionNeeded(
                 f"No trusted TLS connection to {who} at {host}: {_cause(error)}. {advice.get(UNTRUSTED, trust)}"
@@ -107,12 +114,20 @@ def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str]
             return TryAgain(f"{who} at {host} did not accept a connection in time. {check}")
         case requests.exceptions.Timeout() | ReadTimeoutError():
             later = advice.get(UNREACHABLE, "The connector tries again later.")
-            return TryAgain(f"{who} at {host} did not answer in time. {later}")
+            return _of_size(TryAgain(f"{who} at {host} did not answer in time. {later}"))
         case HTTPError():  # raised by urllib3 while the body is read
-            return TryAgain(f"{who} at {host} broke off its reply. The connector tries again later.")
+            return _of_size(TryAgain(f"{who} at {host} broke off its reply. The connector tries again later."))
         case requests.exceptions.ConnectionError():
-            return TryAgain(f"{who} could not be reached at {host}: {_cause(error)}. {check}")
+            cause = _cause(error)
+            lost = TryAgain(f"{who} could not be reached at {host}: {cause}. {check}")
+            return _of_size(lost) if cause == _CUT else lost
     return ActionNeeded(f"{who} cannot be called at {host}: {type(error).__name__}. Check the configuration.")
+
+
+def _of_size(error: ConnectorError) -> ConnectorError:
+    """The same error, of a call that a smaller page may spare."""
+    error.may_be_size = True
+    return error
 
 
 def detail(response: requests.Response, body: bytes | bytearray, secrets: Sequence[str] = ()) -> str:
@@ -159,7 +174,7 @@ def _cause(error: Exception) -> str:
     for pattern, words in (
         (r"Name or service not known|getaddrinfo|Failed to resolve|name resolution", "the host name is unknown"),
         (r"Connection refused", "the connection was refused"),
-        (r"Connection reset|ConnectionResetError|Remote end closed|aborted", "the connection was cut"),
+        (r"Connection reset|ConnectionResetError|Remote end closed|aborted", _CUT),
         (r"No route to host|Network is unreachable", "there is no route to it"),
         (r"(?:hostname|IP address) mismatch|doesn't match", "the certificate is for another host name"),
         (r"self.signed certificate|unable to get local issuer", "the certificate's authority is not known here"),

@@ -8,9 +8,9 @@ from __future__ import annotations
 import copy
 import random
 import ssl
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from threading import Event
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -37,6 +37,7 @@ CALLS = Counter(
     ["to", "status"],
 )
 _REDIRECTS = 3
+_Answer = tuple[requests.Response, bytearray]
 
 
 @dataclass(frozen=True)
@@ -54,29 +55,48 @@ class Patience:
     ahead: bool = False
 
 
-@dataclass(frozen=True)
 class Reply:
-    """`date`: when it was sent by the server's clock, epoch seconds, if told. `body`: decompressed.
+    """A 2xx reply. `body`: decompressed. Its JSON is parsed when first asked for, by whoever asks."""
 
-    `read(parse)`: its JSON as this function parses it; `parse`: which one `json` takes.
-    """
+    def __init__(
+        self,
+        who: str,
+        response: requests.Response,
+        body: bytes | bytearray,
+        *,
+        parse: bodies.Parse = bodies.parse,
+        secrets: Sequence[str] = (),
+        may_be_empty: Collection[int] = (),
+    ) -> None:
+        self.who = who
+        self.body = body
+        self.status = response.status_code
+        self.headers = response.headers
+        self.url = response.url
+        self._response = response
+        self._parse = parse
+        self._secrets = secrets
+        self._may_be_empty = may_be_empty
 
-    status: int
-    date: float | None
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes | bytearray = field(repr=False)
-    read: Callable[[bodies.Parse], Any] = field(repr=False)
-    parse: bodies.Parse = bodies.parse
+    @property
+    def date(self) -> float | None:
+        """When it was sent by the server's clock, epoch seconds; None when missing."""
+        return times.http_date(self.headers.get("Date"))
 
     @cached_property
     def json(self) -> Any:
-        """The parsed body, parsed when first asked for; UnexpectedReply when it is no JSON or would fill the memory."""
-        return self.read(self.parse)
+        """The parsed body; UnexpectedReply when it is not JSON or would fill the memory."""
+        return replies.parsed(self.who, self._response, self.body, self._may_be_empty, self._parse)
 
     @property
     def memory(self) -> int:
         """The bytes that `json` takes at most."""
         return bodies.memory_of(self.body)
+
+    @property
+    def reason(self) -> str:
+        """The error that the body reports, ` (…)`, or ""."""
+        return replies.detail(self._response, self.body, self._secrets)
 
 
 class ApiSession:
@@ -134,18 +154,12 @@ class ApiSession:
         session.patience = replace(self.patience, attempts=1)
         return session
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, **headers: str) -> Reply:
-        """GET a path under the base URL, or a link the server gave; a link to another origin is refused unsent."""
-        return self.call("GET", path, params=params, headers=headers)
+    def call(self, method: str, path: str, *, parse: bodies.Parse = bodies.parse, **options: Any) -> Reply:
+        """One call with its retries, which are for transient errors only. `options` are those of `requests`.
 
-    def call(self, method: str, path: str, **options: Any) -> Reply:
-        """One call with its retries, `options` as `requests` has them. Retried is only what time heals."""
-        reply = self.ask(method, path, **options)
-        _ = reply.json  # what is no JSON is no answer, whether its values are looked at or not
-        return reply
-
-    def ask(self, method: str, path: str, **options: Any) -> Reply:
-        """As `call`, but the JSON is parsed when first asked for: a thread that waits need not be the one that works."""
+        `path` is one under the base URL, or a link that the server gave; a link to another origin is refused unsent.
+        The JSON is parsed by `parse` when it is first asked for: a thread that waits need not be the one that works.
+        """
         if isinstance(self._auth, FetchedToken):
             self._auth.token()  # here, so that what fails in fetching it is not taken for a failure of this call
         retrying = Retrying(
@@ -155,7 +169,8 @@ class ApiSession:
             sleep=sleep_using_event(self.stop),
             reraise=True,
         )
-        return retrying(self._call_authenticated, method, self.url(path), options)
+        response, body = retrying(self._call_authenticated, method, self.url(path), options)
+        return Reply(self.who, response, body, parse=parse, secrets=self._secrets, may_be_empty=self._may_be_empty)
 
     def url(self, path: str) -> str:
         """A path or link → an absolute URL of this origin; UnexpectedReply when it leads elsewhere."""
@@ -176,7 +191,7 @@ class ApiSession:
             )
         return url
 
-    def _call_authenticated(self, method: str, url: str, options: dict[str, Any]) -> Reply:
+    def _call_authenticated(self, method: str, url: str, options: dict[str, Any]) -> _Answer:
         """A 401 may only mean that the token's time was up: one new token, one more try."""
         try:
             return self._call_once(method, url, options)
@@ -186,7 +201,7 @@ class ApiSession:
         self._auth.renew()
         return self._call_once(method, url, options)
 
-    def _call_once(self, method: str, url: str, options: dict[str, Any]) -> Reply:
+    def _call_once(self, method: str, url: str, options: dict[str, Any]) -> _Answer:
         for _ in range(_REDIRECTS):
             response, body = self._exchange(method, url, options)
             if not (response.is_redirect and method == "GET"):
@@ -194,15 +209,9 @@ class ApiSession:
             url, options = self._here(url, response.headers["Location"]), {**options, "params": None}
         if error := replies.failure(self.who, response, body, self._advice, self._secrets):
             raise error
-        return Reply(
-            status=response.status_code,
-            date=times.http_date(response.headers.get("Date")),
-            headers=response.headers,
-            body=body,
-            read=partial(replies.parsed, self.who, response, body, self._may_be_empty),
-        )
+        return response, body
 
-    def _exchange(self, method: str, url: str, options: dict[str, Any]) -> tuple[requests.Response, bytearray]:
+    def _exchange(self, method: str, url: str, options: dict[str, Any]) -> _Answer:
         self._await_turn()
         timeout, status = (self.patience.connect, self.patience.read), "none"
         try:

@@ -8,12 +8,11 @@ from threading import Event, Thread
 from typing import ClassVar
 
 from sekoia_automation.account_validator import AccountValidator
-from sekoia_automation.exceptions import ModuleConfigurationError
 
 from shared.errors import ConnectorError
 from shared.http.pages import Page
 from shared.http.session import Patience
-from shared.runtime.settings import configuration_error
+from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
 
 PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
 
@@ -39,7 +38,7 @@ class ConnectionTest(AccountValidator):
             check = "Check the configured URL and its port, the network and the proxy."
             self.error(f"No answer within {self.deadline:.0f} s. {check}")
             return False
-        except ModuleConfigurationError as error:
+        except CONFIGURATION_ERRORS as error:
             self.error(configuration_error(error))
             return False
         except ConnectorError as error:
@@ -56,12 +55,14 @@ class ConnectionTest(AccountValidator):
             answer.set_result(None)
 
     def execute(self) -> None:
-        """As the SDK does, but a bug found on the way is reported as a failed test instead of no answer at all."""
-        self.set_task_as_running()
+        """As the SDK does, but whatever fails on the way is reported as a failed test instead of no answer at all."""
+        success = False
         try:
+            self.set_task_as_running()
             success = self.validate()
+        except CONFIGURATION_ERRORS as error:  # from the secrets that the platform hands out
+            self.error(configuration_error(error))
         except Exception as error:  # noqa: BLE001 - the person in front of the button gets an answer in any case
             self.log_exception(error, message="The account could not be validated")
             self.error(f"Internal error ({type(error).__name__}). Report it with the log of this module.")
-            success = False
         self.send_results(success)

@@ -2,35 +2,47 @@
 
 Mixed in before one of the SDK's trigger classes. It replaces the SDK's start-up, loop and log posting, which block on
 a platform that does not answer, poll without pause after an error and cannot be stopped while they wait.
+
+The main thread only waits: Python runs a signal's handler there, and not before a call into C has returned.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from abc import abstractmethod
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any
 
 import requests
 import sentry_sdk
 from prometheus_client import REGISTRY
+from prometheus_client.exposition import MetricsHandler
+from pydantic import SecretStr
 from sekoia_automation.configuration.exception import MissingConfigurationError
-from sekoia_automation.exceptions import ModuleConfigurationError, TriggerConfigurationError
+from sekoia_automation.metrics import PrometheusExporterThread
 from sekoia_automation.module import Module
-from sekoia_automation.trigger import LivenessHandler, Trigger
+from sekoia_automation.trigger import Trigger
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
-from shared.http.session import Patience
+from shared.http.session import ApiSession, Patience
+from shared.http.tokens import FixedToken
+from shared.runtime import sdk
 from shared.runtime.backoff import Backoff
+from shared.runtime.logs import Line, LogPoster
 from shared.runtime.metrics import Counts, Rounds
-from shared.runtime.settings import configuration_error
+from shared.runtime.ports import HealthHandler, Port
+from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
+from shared.state.storage import opened_data_path
 
-_LEAVE_AFTER = 1.5  # seconds from a signal to the end, whatever call is still under way: a stop may take 2 s
-_MOST_LOGS = 5_000  # lines kept while the platform takes none
-_CONFIGURATION_ERRORS = (ModuleConfigurationError, TriggerConfigurationError, MissingConfigurationError)
+HUNG = 7_200.0  # seconds: a rate limit counted by the hour may make a call wait for most of one
+_ROUND_ENDS = 1.0  # seconds from a stop in which the round may store what is delivered
+_FLUSH = 0.5  # seconds after them for the last log lines: a stop may take 2 s
 
 
 class ConnectorModule(Module):
@@ -38,6 +50,11 @@ class ConnectorModule(Module):
 
     if TYPE_CHECKING:
         configuration: Any  # a subclass annotates it with its settings, and the SDK validates into that type
+
+    def register(self, item: Any, name: str = "") -> None:
+        for registered in (type(self), item):
+            sdk.require(registered)
+        super().register(item, name)
 
     def init_sentry(self) -> None:
         super().init_sentry()
@@ -47,13 +64,23 @@ class ConnectorModule(Module):
 class Service(Trigger):
     """What the five modules' triggers share as processes. A subclass does one round in `cycle`."""
 
+    hung_after = HUNG
     backoff = Backoff()
     patience = Patience()
     rate = 10  # events a second that start playbooks: a change of policy can touch a whole fleet
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._log_lock = threading.Lock()
+    def __init__(self, module: Module | None = None, data_path: Path | None = None, **kwargs: Any) -> None:
+        # First, for the SDK takes over the signals and may log. `put` is safe in a signal handler, an Event's `set` is not.
+        self._ending: SimpleQueue[None] = SimpleQueue()
+        self._signalled = False
+        self._log_lock = RLock()
+        self._poster = LogPoster(self._post_lines)
+        super().__init__(module, data_path or Path(), **kwargs)
+        self._data_path = data_path  # without one, the SDK would open the storage here, where a stop is not heard
+        self._poster.lines.extend(self._logs)
+        self._logs = self._poster.lines  # type: ignore[assignment] # bounded
+        self._logs_timer = self._poster  # type: ignore[assignment] # the SDK's dies of its first exception
+        self._moved_at: float | None = None  # when the round last got on, monotonic; None between rounds
         self.counts = Counts()  # of the present or last round
         self.metrics = Rounds(lambda: self.counts, self.cursor)
         self.cycles = 0
@@ -84,7 +111,9 @@ class Service(Trigger):
         failures = 0
         while self.running:
             began = time.monotonic()
+            self.moving()
             failure = self._failure_of_cycle()
+            self._moved_at = None
             self.metrics.ended(well=failure is None, seconds=time.monotonic() - began)
             self.cycles += 1
             if not self.running:
@@ -99,7 +128,7 @@ class Service(Trigger):
             self.cycle()
         except ConnectorError as error:
             return error
-        except _CONFIGURATION_ERRORS as error:
+        except CONFIGURATION_ERRORS as error:
             return ActionNeeded(configuration_error(error))
         except Exception as error:  # noqa: BLE001 - a bug: reported with its traceback, and not in a hot loop
             self._handle_trigger_exception(error)
@@ -116,28 +145,57 @@ class Service(Trigger):
         self.log(f"{message} Next try in {pause:.0f} s.", level="error")
         return pause
 
-    # --- the start
+    def moving(self) -> bool:
+        """Whether to go on. The call itself shows `/health` that the round gets on: a page, a push, a tenant, a window."""
+        self._moved_at = time.monotonic()
+        self.heartbeat()
+        return self.running
+
+    # --- the start and the stop
 
     def execute(self) -> None:
-        """As the SDK does, but a start that fails says why, on the platform too, and is tried again."""
+        """Work in a thread until a stop; a signal also ends the process, for calls in flight cannot be interrupted."""
+        worker = Thread(target=self._work, name="rounds", daemon=True)
+        worker.start()
+        self._ending.get()
+        worker.join(_ROUND_ENDS)
+        self._poster.close(_FLUSH)
+        if self._signalled:
+            os._exit(0)
+
+    def stop(self, *args: Any, **kwargs: Any) -> None:
+        """End the loop; also the signals' handler."""
+        super().stop(*args, **kwargs)
+        self._signalled = self._signalled or bool(args)
+        self._ending.put(None)
+
+    def _work(self) -> None:
+        """As the SDK's `execute`, but a failed start is reported, on the platform too, and retried."""
         failures = 0
-        while self.running:
-            try:
-                self._check_configuration()
-                super().execute()
-            except Exception as error:  # noqa: BLE001 - nothing above could say it
-                failures += 1
-                failure = error
-                if isinstance(error, _CONFIGURATION_ERRORS):
-                    failure = ActionNeeded(configuration_error(error))
-                elif not isinstance(error, ConnectorError):
-                    self.log_exception(error, message="The module could not start")
-                self.cycles += 1
-                self._stop_event.wait(self._pause_after(failure, failures))
+        try:
+            while self.running:
+                try:
+                    self._check_configuration()
+                    super().execute()
+                except Exception as error:  # noqa: BLE001 - nothing above could report it
+                    failures += 1
+                    failure = error
+                    if isinstance(error, CONFIGURATION_ERRORS):
+                        failure = ActionNeeded(configuration_error(error))
+                    elif not isinstance(error, ConnectorError):
+                        self.log_exception(error, message="The module could not start")
+                    self.cycles += 1
+                    self._stop_event.wait(self._pause_after(failure, failures))
+        finally:
+            self._ending.put(None)
 
     def _check_configuration(self) -> None:
         """Raise a configuration error before anything else is done with it."""
         _ = self.module.configuration, self.configuration
+
+    def _ensure_data_path_set(self) -> None:
+        """As the SDK does, but in one try: `_work` reports a storage that is away, and retries."""
+        self._data_path = self._data_path or opened_data_path()
 
     def _get_secrets_from_server(self) -> tuple[dict[str, Any], dict[str, Any]]:  # type: ignore[override] # no retrying here
         """The module's secrets and this item's. One call: `execute` repeats it, on the stop event."""
@@ -151,17 +209,6 @@ class Service(Trigger):
             what = f"HTTP {status}" if status else type(error).__name__
             raise TryAgain(f"The Sekoia.io platform did not hand out the module's secrets ({what}).") from None
 
-    # --- the stop
-
-    def stop(self, *args: Any, **kwargs: Any) -> None:
-        """End the loop. Called as a signal handler, it also ends the process in time: a call under way cannot be
-        interrupted, and what it would bring is asked for again after the restart."""
-        super().stop(*args, **kwargs)
-        if args:
-            last_resort = threading.Timer(_LEAVE_AFTER, os._exit, (0,))
-            last_resort.daemon = True
-            last_resort.start()
-
     # --- logs and health
 
     def report(self, done: Counts, began: float) -> None:
@@ -174,39 +221,52 @@ class Service(Trigger):
             level="info",
         )
 
-    def _send_logs_to_api(self) -> None:  # type: ignore[override] # no retrying here
-        """Post what is logged, once: the timer comes again. A platform that takes no logs must not stop the work."""
+    def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
+        """As the SDK does; its rate limit is not made for several threads."""
         with self._log_lock:
-            logs, self._logs = self._logs[-_MOST_LOGS:], []
-            if not logs:
-                return
-            try:
-                timeout = 5 if self.running else 0.5
-                response = requests.post(self.logs_url, json={"logs": logs}, headers=self._headers, timeout=timeout)
-                response.raise_for_status()
-            except (requests.RequestException, MissingConfigurationError):
-                self._logs = logs + self._logs
+            super().log(message, level, *args, **kwargs)
+
+    def _send_logs_to_api(self) -> None:  # type: ignore[override] # no retrying here
+        self._poster.wake()
+
+    def _post_lines(self, lines: Sequence[Line]) -> None:
+        try:
+            self._log_service.call("POST", self._log_service.base_url, json={"logs": lines})
+        except MissingConfigurationError as error:
+            raise ActionNeeded(configuration_error(error)) from None
+
+    @cached_property
+    def _log_service(self) -> ApiSession:
+        """With a stop event of its own: the last lines are posted after the stop."""
+        token = FixedToken("Bearer", SecretStr(self.token), "token of the platform")
+        patience = Patience(connect=5.0, read=5.0, attempts=1)
+        return ApiSession("Sekoia.io logs", self.logs_url, token, stop=Event(), patience=patience)
+
+    def is_alive(self) -> bool:
+        """False when a round has hung, for `/health`: whoever runs the container starts it again."""
+        moved_at = self._moved_at
+        since = 0.0 if moved_at is None else time.monotonic() - moved_at
+        if since > self.hung_after:
+            self.log(f"This round has not got on for {since:.0f} s: the container has to be restarted.", level="error")
+        return since <= self.hung_after
 
     def liveness_context(self) -> dict[str, Any]:
         """What `/health` answers, with what the connector is doing: the lab's progress bars read it."""
         return {**super().liveness_context(), "cycles": self.cycles, "last_error": self.last_error}
 
     def start_monitoring(self) -> None:
+        """Open both ports, as the SDK does."""
         REGISTRY.register(self.metrics)
-        super().start_monitoring()
-        if self._liveness_server:
-            self._liveness_server.RequestHandlerClass = QuietLivenessHandler
+        HealthHandler.trigger = self
+        self._liveness_server = self._port(self.LIVENESS_PORT_FILE_NAME, 8000, HealthHandler)  # type: ignore[assignment]
+        Thread(target=self._liveness_server.serve_forever, name="health", daemon=True).start()  # type: ignore[attr-defined]
+        metrics = self._port(self.METRICS_PORT_FILE_NAME, 8020, MetricsHandler.factory(REGISTRY))
+        self._exporter = PrometheusExporterThread(metrics, name="metrics", daemon=True)  # type: ignore[assignment]
+        self._exporter.start()  # type: ignore[attr-defined]
+
+    def _port(self, name: str, usual: int, handler: Any) -> Port:
+        return Port(("", int(self.module.load_config(name, non_exist_ok=True) or usual)), handler)
 
     def stop_monitoring(self) -> None:
         REGISTRY.unregister(self.metrics)
         super().stop_monitoring()
-
-
-class QuietLivenessHandler(LivenessHandler):
-    """Writes no line per probe, and none of one that did not wait for its answer."""
-
-    def handle(self) -> None:
-        with suppress(ConnectionError):
-            super().handle()
-
-    def log_message(self, *_: Any) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -10,18 +10,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
     model_validator,
 )
 from sekoia_automation.asset_connector.models.connector import DefaultAssetConnectorConfiguration
+from sekoia_automation.configuration.exception import MissingConfigurationError
 from sekoia_automation.connector import DefaultConnectorConfiguration
-from sekoia_automation.exceptions import AutomationSDKError
+from sekoia_automation.exceptions import AutomationSDKError, ModuleConfigurationError, TriggerConfigurationError
 
 from shared.http.urls import https_url, origin_url
-
-_CONFIG = ConfigDict(hide_input_in_errors=True, validate_assignment=True, extra="ignore")
-
 
 HttpsUrl = Annotated[str, AfterValidator(https_url)]
 OriginUrl = Annotated[str, BeforeValidator(origin_url)]
@@ -29,39 +28,42 @@ OriginUrl = Annotated[str, BeforeValidator(origin_url)]
 Secret = Annotated[SecretStr, BeforeValidator(lambda value: "" if value is None else value)]
 
 
-def default(value: Any) -> BeforeValidator:
-    """What an optional setting has when it was left empty; forms send null or "" then."""
-    return BeforeValidator(lambda entered: value if entered is None or entered == "" else entered)
+class _EmptiedHasDefault(BaseModel):
+    """Forms send null, "" or [] for what was left empty: an optional setting has its default then."""
+
+    model_config = ConfigDict(hide_input_in_errors=True, validate_assignment=True, extra="ignore")
+
+    @model_validator(mode="wrap")  # not "before", which would also drop what is empty when a secret is assigned later
+    @classmethod
+    def _without_empty(cls, entered: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(entered, dict):
+            required = {name for name, field in cls.model_fields.items() if field.is_required()}
+            entered = {
+                name: value for name, value in entered.items() if name in required or value not in (None, "", [])
+            }
+        return validate(entered)
 
 
-class ModuleSettings(BaseModel):
+class ModuleSettings(_EmptiedHasDefault):
     """Base of the modules' settings."""
 
-    model_config = _CONFIG
 
-
-class DeviceConnectorConfiguration(DefaultAssetConnectorConfiguration):
+class DeviceConnectorConfiguration(_EmptiedHasDefault, DefaultAssetConnectorConfiguration):
     """Arguments of a device connector: times in seconds, `batch_size` in devices a push."""
 
-    model_config = _CONFIG
-
-    sekoia_base_url: Annotated[str | None, AfterValidator(lambda url: https_url(url) if url else None)] = (
-        "https://api.sekoia.io"
-    )
+    sekoia_base_url: HttpsUrl = "https://api.sekoia.io"
     sekoia_api_key: Secret = SecretStr("")  # type: ignore[assignment] # the SDK's model has it in clear
     frequency: int = Field(default=10800, ge=1)
     batch_size: int = Field(default=1000, ge=1)
     full_sync_interval: int = Field(default=86400, ge=1)
 
 
-class DeviceChangesConfiguration(BaseModel):
-    """Arguments of a trigger on changes of devices, times in seconds. What was left empty has its default.
+class DeviceChangesConfiguration(_EmptiedHasDefault):
+    """Arguments of a trigger on changes of devices, times in seconds.
 
     `on`: which kinds start a playbook. `fields`: OCSF paths whose change counts, all but what a heartbeat moves where
     none is named. `include_existing`: the first walk tells every device.
     """
-
-    model_config = _CONFIG
 
     frequency: int = Field(default=3600, ge=1)
     full_sync_interval: int = Field(default=86400, ge=1)
@@ -69,36 +71,26 @@ class DeviceChangesConfiguration(BaseModel):
     fields: list[str] = []
     include_existing: bool = False
 
-    @model_validator(mode="before")
-    @classmethod
-    def _left_empty(cls, entered: Any) -> Any:
-        return _without_empty(entered)
 
-
-class EventConnectorConfiguration(DefaultConnectorConfiguration):
+class EventConnectorConfiguration(_EmptiedHasDefault, DefaultConnectorConfiguration):
     """Arguments of an event connector. `frequency` in seconds, `chunk_size` in events a page, `hours_ago`: where the
-    first run begins, `timedelta` in minutes: what is younger may still change. What was left empty has its default.
+    first run begins, `timedelta` in minutes: what is younger may still change.
     """
 
-    model_config = _CONFIG
-
-    intake_key: Secret  # type: ignore[assignment] # the SDK's model has it in clear
+    intake_key: Annotated[Secret, Field(min_length=1)]  # type: ignore[assignment] # the SDK's model has it in clear
     intake_server: HttpsUrl = "https://intake.sekoia.io"
     frequency: int = Field(default=60, ge=1)
     chunk_size: int = Field(default=1000, ge=1)
     hours_ago: int = Field(default=6, ge=0)
     timedelta: int = Field(default=15, ge=0)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _left_empty(cls, entered: Any) -> Any:
-        return _without_empty(entered)
 
-
-def _without_empty(entered: Any) -> Any:
-    """Forms send null, "" or an empty list for what was left empty."""
-    told = entered if isinstance(entered, dict) else {}
-    return {name: value for name, value in told.items() if value not in (None, "", [])} if told else entered
+CONFIGURATION_ERRORS = (
+    ModuleConfigurationError,
+    TriggerConfigurationError,
+    MissingConfigurationError,
+    ValidationError,
+)
 
 
 def configuration_error(error: BaseException) -> str:

@@ -30,6 +30,20 @@ def overtaken(path: Path) -> Overtaken:
     )
 
 
+def opened_data_path() -> Path:
+    """The folder or bucket that the platform gives the module for its state; TryAgain when it cannot be opened."""
+    from sekoia_automation import storage  # noqa: PLC0415 - imports boto3
+
+    storage.get_s3_data_path.__wrapped__.retry.stop = lambda _: True  # type: ignore[attr-defined] # one try: the SDK's ten take a minute
+    try:
+        return storage.get_data_path()
+    except _storage_errors(ValueError) as error:  # the SDK raises it for a bucket that does not exist
+        why = str(error)[:200].rstrip(".")
+        raise TryAgain(
+            f"The connector cannot open its storage: {why}. Check the object storage: reachability, credentials, bucket."
+        ) from None
+
+
 def is_local(path: Path) -> bool:
     """Whether the path is on a disk (not the SDK's S3Path, whose objects are replaced whole, so atomically)."""
     return type(path) is type(Path())
@@ -176,12 +190,12 @@ def _sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _storage_errors() -> tuple[type[Exception], ...]:
+def _storage_errors(*further: type[Exception]) -> tuple[type[Exception], ...]:
     """What a failed read or write raises. Called only then: a client that names a file should not import boto3 for it."""
     from boto3.exceptions import Boto3Error  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    return OSError, BotoCoreError, ClientError, Boto3Error
+    return OSError, BotoCoreError, ClientError, Boto3Error, *further
 
 
 def _failed(verb: str, path: Path, error: Exception) -> TryAgain:

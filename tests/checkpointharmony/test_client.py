@@ -228,6 +228,14 @@ def test_a_page_without_objects_or_meta_is_no_end(gateway: SimulatedHarmonyMobil
         ids(client(gateway))
 
 
+def test_each_page_passes_on_how_many_alerts_the_window_has(gateway: SimulatedHarmonyMobile) -> None:
+    pages = list(client(gateway).alerts(0, time.time()))
+    assert [page.total for page in pages] == [23] * 5
+    assert all(page.memory > 0 for page in pages)
+    gateway.counts_rows = False
+    assert {page.total for page in client(gateway).alerts(0, time.time())} == {None}
+
+
 def test_both_bounds_belong_to_a_window_and_stand_in_the_known_form(gateway: SimulatedHarmonyMobile) -> None:
     gateway.has([{"id": n, "backend_last_updated": f"02/02/2025 02:22:{20 + n}"} for n in range(10)])
     assert set(ids(client(gateway), 1738462943, 1738462946)) == {3, 4, 5, 6}

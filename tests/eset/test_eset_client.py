@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from eset_assets.client import EsetClient
+from eset_assets.client import PARENT_GROUP, EsetClient
 from eset_assets.connector import EsetDeviceConnector
 from eset_assets.settings import EsetSettings
 from pydantic import ValidationError
@@ -249,11 +249,29 @@ def test_an_account_without_devices_is_read_to_its_end(console: SimulatedEset, n
     assert devices(client_of(console)) == []
 
 
-@pytest.mark.parametrize("page", [{}, {"nextPageToken": ""}, {"devices": None}, {"error": "?"}, [], None])
-def test_a_later_page_without_its_list_is_not_the_end_of_the_fleet(console: SimulatedEset, page: Any) -> None:
+@pytest.mark.parametrize("page", [{}, {"nextPageToken": ""}, {"nextPageToken": None, "totalSize": 10}])
+def test_a_later_page_without_its_list_is_an_empty_one(console: SimulatedEset, page: Any) -> None:
+    """It was an error in each round, forever."""
+    console.fault(WrongShape(page), match="devices", skip=1)
+    assert len(devices(client_of(console))) == 10
+
+
+@pytest.mark.parametrize("page", [{"devices": None}, {"error": "?"}, {"code": 13, "message": "internal"}, [], None])
+def test_a_later_page_that_is_none_is_not_the_end_of_the_fleet(console: SimulatedEset, page: Any) -> None:
     console.fault(WrongShape(page), match="devices", skip=1)
     with pytest.raises(UnexpectedReply):
         devices(client_of(console))
+
+
+def test_empty_lists_that_are_left_out_cost_no_device_its_group(console: SimulatedEset) -> None:
+    """A page of groups that was `{}` left all devices without their groups."""
+    console.leaves_empty_lists_out = True
+    console.empty_page_last = True
+    found = devices(client_of(console))
+    assert len(found) == 35
+    assert all(PARENT_GROUP in device for device in found if device.get("parentGroupUuid"))
+    assert len(console.calls_to("groups")) == 2
+    assert len(console.calls_to("devices")) == 5
 
 
 def test_a_next_page_that_is_no_text_is_not_the_end_of_the_fleet(console: SimulatedEset) -> None:

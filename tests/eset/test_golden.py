@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eset_assets.client import named_groups, with_group
+from eset_assets.client import named_group, with_group
 
 from lab.modules import MODULES
 from tests.golden import GoldenFiles
@@ -21,7 +21,7 @@ class TestGoldenFiles(GoldenFiles):
 
     def record_of(self, payload: Path) -> Any:
         groups = json.loads(payload.read_text(encoding="utf-8")).get("groups", [])
-        return with_group(super().record_of(payload), named_groups(groups))
+        return with_group(super().record_of(payload), dict(filter(None, map(named_group, groups))))
 
 
 def test_the_sample_of_the_specification_becomes_its_event() -> None:
@@ -30,7 +30,7 @@ def test_the_sample_of_the_specification_becomes_its_event() -> None:
         json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8")) for name in ("device", "group", "event")
     )
     mapped = MODULES["ESET"].connector.mapper()(
-        with_group({**device, "parentGroupUuid": group["uuid"]}, named_groups([group]))
+        with_group({**device, "parentGroupUuid": group["uuid"]}, {group["uuid"]: group["displayName"]})
     )
     assert (mapped.pop("severity"), mapped.pop("severity_id")) == ("Informational", 1)
     assert mapped == event

@@ -6,13 +6,14 @@ be sent again each time the groups cannot be read.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from typing import Any
 
 import pytest
 
-from lab.faults import Html, RateLimited, Status, WrongShape
+from lab.faults import Html, Made, RateLimited, Status, WrongShape
 from lab.preview import read_devices
 from shared.errors import ActionNeeded, TryAgain
 from tests.rig import Rig
@@ -144,3 +145,26 @@ def test_reading_without_sending_leaves_no_file(rig: Rig) -> None:
     assets = list(rig.start().get_assets())
     assert any(asset.device.groups for asset in assets)
     assert not (rig.data / "groups.json").exists()
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new groups", "the same group"])
+def test_groups_without_an_end_are_given_up_and_the_known_ones_stand_in(
+    rig: Rig, new: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They filled the memory: 2.5 GiB at page 18."""
+    connector = rig.cycle()
+    if new:
+        monkeypatch.setattr("shared.http.pages.MAX_COLLECTED", 100_000)
+    numbers = itertools.count()
+
+    def page() -> dict[str, Any]:
+        number = next(numbers)
+        groups = [{"uuid": f"{number if new else 0}-{row}", "displayName": "group"} for row in range(50)]
+        return {"deviceGroups": groups, "nextPageToken": f"page-{number}"}
+
+    rig.console.forget_calls()
+    rig.console.fault(Made(page), match="groups", times=None)
+    counts = rig.cycle(connector).counts
+    assert (counts.read, counts.sent) == (35, 0)
+    assert len(rig.console.calls_to("groups")) <= 10
+    assert ("MiB of memory" if new else "without anything new") in warnings(caplog)[-1]

@@ -41,6 +41,13 @@ HTTP_FAULTS = (
     HttpFault("404", lambda: Status(404), "404"),
     HttpFault("429 without Retry-After", RateLimited, "429", heals=True, ends_pushing=True),
     HttpFault("429 with seconds", lambda: RateLimited(1), "429", heals=True, ends_pushing=True),
+    HttpFault(
+        "429 with a reset header",
+        lambda: RateLimited(reset=("X-Rate-Limit-Reset", "1")),
+        "429",
+        heals=True,
+        ends_pushing=True,
+    ),
     HttpFault("429 with a date", lambda: RateLimited(_in_one_second()), "429", heals=True, ends_pushing=True),
     HttpFault("500", lambda: Status(500), "500", heals=True),
     HttpFault("502", lambda: Html(502), "502", heals=True),
@@ -50,6 +57,7 @@ HTTP_FAULTS = (
     HttpFault("wrong JSON shape", lambda: WrongShape("a text"), "without|confirm|answered|no usable token|sent"),
     HttpFault("redirect to another host", lambda: Redirect("https://elsewhere.invalid/"), "another host|redirects"),
 )
+ERRORS_IN_A_200, TOO_HEAVY = "errors and no records in a 200", "page too heavy"
 DISK_FAULTS = {"disk full": errno.ENOSPC, "read-only disk": errno.EROFS, "storage error": errno.EIO}
 DISK_PLACES = ("state write", "state write after a push")
 PLACES = ("token call", "first page", "middle page", "last page", "push", "task poll")
@@ -80,6 +88,8 @@ def cases(suite: type[ConnectorConformance]) -> Iterator[Case]:
             yield from (Case(place, fault.name, lasting) for lasting in (False, True))
         if "page" in place:
             yield Case(place, "repeated page token", True)
+            yield Case(place, ERRORS_IN_A_200, True)
+            yield Case(place, TOO_HEAVY, True)
     for place in DISK_PLACES:
         for fault in DISK_FAULTS:
             yield from (Case(place, fault, lasting) for lasting in (False, True))

@@ -20,12 +20,12 @@ from typing import Any
 
 import pytest
 
-from lab.faults import WrongShape
+from lab.faults import Status, WrongShape, long_pages
 from lab.kinds import DEVICES
 from shared.errors import ConnectorError
 from shared.state.storage import JsonFile
 from tests.conformance_base import ConnectorConformance
-from tests.faults.cases import DISK_FAULTS, HTTP_FAULTS, Case
+from tests.faults.cases import DISK_FAULTS, ERRORS_IN_A_200, HTTP_FAULTS, TOO_HEAVY, Case
 from tests.rig import Rig, impatient
 
 ROUNDS = 6  # in which the fault must have used itself up and everything have arrived
@@ -110,13 +110,19 @@ def _armed(case: Case, suite: ConnectorConformance, rig: Rig) -> Iterator[Callab
     routes = {"push": suite.delivered_by, "task poll": "task", "token call": suite.token_route}
     route = routes.get(case.place, suite.list_route)
     skip = {"middle page": 1, "last page": PAGES - 1, "push": 1}.get(case.place, 0)
-    if case.fault == "repeated page token":
+    if case.fault == ERRORS_IN_A_200:
+        page = {**suite.page_without_end, "errors": [{"message": "shard 3 is down"}]}
+        server.fault(WrongShape(page), match=route, skip=skip)
+    elif case.fault == TOO_HEAVY:
+        rig.page_size = 20  # two pages
+        server.fault(Status(504), match=long_pages(route, 10), skip=min(skip, 1), times=None)
+    elif case.fault == "repeated page token":
         server.fault(WrongShape(suite.page_without_end), match=route, skip=skip, times=2)
     else:
         fault = next(fault for fault in HTTP_FAULTS if fault.name == case.fault)
         server.fault(fault.make(), match=route, skip=skip, times=3 if case.lasting else 1)
     # Once a task cannot be followed none is until the next round: what is left of the fault there strikes nobody.
-    yield lambda: bool(server.waiting_faults) and case.place != "task poll"
+    yield lambda: bool(server.waiting_faults) and case.place != "task poll" and case.fault != TOO_HEAVY
 
 
 @contextmanager
@@ -150,6 +156,11 @@ def _assert_said(case: Case, errors: list[ConnectorError], suite: ConnectorConfo
         expected, ends_a_round = r"cannot write its state in .*Check the storage", True
     elif case.fault == "repeated page token":
         expected, ends_a_round = "twice", True
+    elif case.fault == ERRORS_IN_A_200:
+        expected, ends_a_round = r"reported an error.*shard 3 is down", True
+    elif case.fault == TOO_HEAVY:
+        assert not errors, errors
+        return
     else:
         fault = next(fault for fault in HTTP_FAULTS if fault.name == case.fault)
         expected, ends_a_round = fault.says, case.lasting or not fault.heals

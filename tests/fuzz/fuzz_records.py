@@ -18,6 +18,7 @@ from typing import Any
 
 import atheris
 import orjson
+from requests import Response
 
 VENDORS = ["checkpoint_harmony", "eset_assets", "harfanglab_assets", "sentinelone_assets", "sophos_assets"]
 
@@ -25,7 +26,7 @@ with atheris.instrument_imports(include=["shared", *VENDORS]):
     from checkpoint_harmony.client import HarmonyMobileClient
     from checkpoint_harmony.connector import HarmonyMobileConnector
     from checkpoint_harmony.mapper import as_given
-    from eset_assets.client import EsetClient, named_groups, with_group
+    from eset_assets.client import EsetClient, named_group, with_group
     from eset_assets.connector import EsetDeviceConnector
     from harfanglab_assets.client import HarfangLabClient
     from harfanglab_assets.connector import HarfangLabDeviceConnector
@@ -77,9 +78,16 @@ class Replayed(ApiSession):
 
     told: Any = None
 
-    def ask(self, method: str, path: str, **options: Any) -> Reply:
-        self.url(path)
-        return Reply(200, 0.0, {}, b"", lambda _: self.told)
+    def call(self, method: str, path: str, **options: Any) -> Reply:
+        reply = Reply(self.who, _response(self.url(path)), b"")
+        reply.json = self.told
+        return reply
+
+
+def _response(url: str) -> Response:
+    response = Response()
+    response.status_code, response.url = 200, url
+    return response
 
 
 def session_for(told: Any) -> Replayed:
@@ -149,7 +157,7 @@ def one(data: bytes) -> None:
     refused(lambda: walk(HarmonyMobileClient(session_for(told), TOKEN).alerts(0, 1)))
     refused(lambda: token_of("Vendor", told, 60.0))
     records = records_in(told)
-    groups = named_groups(records)
+    groups = dict(filter(None, map(named_group, records)))
     for record in records:
         with_group(record, groups)
         place(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -10,14 +11,15 @@ from typing import Any
 import pytest
 import requests
 import requests_mock
-from harfanglab_assets.client import AGENTS, HarfangLabClient
+from harfanglab_assets.client import AGENTS as LISTING
+from harfanglab_assets.client import HarfangLabClient
 from harfanglab_assets.connector import HarfangLabDeviceConnector
 from harfanglab_assets.settings import HarfangLabSettings
 from harfanglab_assets.validator import HarfangLabAccountValidator
 from pydantic import ValidationError
 
 from lab.consoles.harfanglab import SimulatedHarfangLab
-from lab.faults import Status
+from lab.faults import Status, long_pages
 from lab.modules import MODULES
 from lab.platform import LocalPlatform
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
@@ -25,6 +27,7 @@ from shared.http.session import Patience
 from tests.certificates import Authority
 from tests.rig import Rig, signal_handlers_kept
 
+AGENTS = LISTING.path
 MANAGER = "https://manager.example.com:8443"
 ONCE = Patience(connect=2.0, read=2.0, attempts=1)
 
@@ -127,14 +130,29 @@ def test_a_link_in_an_odd_form_leads_to_the_configured_host_or_nowhere(
     )
     assert ids(client().agents()) == ["a", "b", "c"]
     assert {call.netloc for call in manager.request_history} == {"manager.example.com:8443"}
-    assert manager.request_history[1].qs == {"limit": ["2"], "offset": ["2"]}
+    assert manager.request_history[1].path == AGENTS.lower()
+    assert manager.request_history[1].qs == {"limit": ["2"], "offset": ["2"], "ordering": ["firstseen"]}
 
 
 @pytest.mark.parametrize("link", [7, ["/api"], {"offset": 2}, True, "http://[half/of/an/address"])
-def test_a_link_that_is_none_stops_the_walk(manager: requests_mock.Mocker, link: Any) -> None:
+def test_a_next_page_that_is_not_a_link_stops_the_walk(manager: requests_mock.Mocker, link: Any) -> None:
     serve(manager, listing("a", "b", count=4, following=link))
-    with pytest.raises(UnexpectedReply, match="named a next page"):
+    with pytest.raises(UnexpectedReply, match="sent a next-page"):
         ids(client().agents())
+
+
+def test_each_page_passes_on_how_many_agents_the_manager_counts(console: SimulatedHarfangLab) -> None:
+    console.hidden = 3
+    pages = client(console.url, page_size=20, api_token=console.token)
+    assert [page.total for page in islice(pages.agents(), 2)] == [38, 38]
+
+
+def test_a_page_too_heavy_in_mid_walk_costs_no_page_before_it(console: SimulatedHarfangLab) -> None:
+    """An offset stays good whatever the size of the page."""
+    console.fault(Status(504), match=long_pages("agents", 10), skip=1, times=None)
+    pages = list(client(console.url, page_size=15, api_token=console.token).agents())
+    assert [len(page.records) for page in pages] == [15, 10, 10]
+    assert [call.query["offset"] for call in console.calls] == ["0", "15", "15", "15", "25"]
 
 
 def test_a_bare_list_is_all_there_is(rig: Rig) -> None:

@@ -39,7 +39,7 @@ def module(request: pytest.FixtureRequest) -> LabModule:
 
 @pytest.fixture(scope="module")
 def image(module: LabModule) -> Iterator[Image]:
-    with Image(f"localhost/sekoia-endpoint-connectors/{module.name.lower()}:{module.manifest['version']}") as image:
+    with Image(f"localhost/automation-module-{module.manifest['slug']}:{module.manifest['version']}") as image:
         yield image
 
 
@@ -112,7 +112,8 @@ def test_an_image_holds_its_module_and_the_shared_library_alone(module: LabModul
         "__pycache__",
     }
     for name, source in (("shared", ROOT / "shared"), (module.package, module.folder / module.package)):
-        held = {path.relative_to(app / name) for path in (app / name).rglob("*") if "__pycache__" not in path.parts}
+        files = (path for path in (app / name).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        held = {path.relative_to(app / name) for path in files}
         assert held == {path.relative_to(source) for path in source.rglob("*.py")}
     assert (app / "main.py").read_bytes() == (module.folder / "main.py").read_bytes()
 

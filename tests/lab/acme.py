@@ -5,41 +5,19 @@ from __future__ import annotations
 FILLED_IN: dict[str, list[tuple[str, str]]] = {
     "client.py": [
         (
-            "import Page, Pages, follow\nfrom shared.http.selection import selection\n",
-            "import Page, Pages, follow, next_position, records_of\nfrom shared.http.selection import selection\n",
+            "import ApiSession\n",
+            "import ApiSession\nfrom shared.times import iso\n",
         ),
         (
-            "import ApiSession, Reply\n",
-            "import ApiSession, Reply\nfrom shared.times import iso\n",
-        ),
-        (
-            "\n        def ask(",
             """\
-        query: dict[str, Any] = {"limit": self._page_size}
+        query: dict[str, Any] = {}  # TODO: the filter for changes, and the order if one can be asked for
+""",
+            """\
+        query: dict[str, Any] = {}
         if changed_since is not None:
             query["updatedSince"] = iso(changed_since)
-
-        def ask(""",
-        ),
-        (
-            '            raise NotImplementedError("TODO: the call for the page at `cursor` (None: the first)")\n',
-            """\
-            return self._session.ask("GET", ENDPOINTS, params=query if cursor is None else {**query, "cursor": cursor})
 """,
         ),
-        (
-            '            raise NotImplementedError("TODO: the endpoints in `reply.json`")\n',
-            """\
-            return Page(records_of(self._session.who, reply.json, "items"), reply.date)
-""",
-        ),
-        (
-            '            raise NotImplementedError("TODO: the next page\'s cursor as `body` tells it; None at the end")\n',
-            """\
-            return next_position(self._session.who, body.get("next"))
-""",
-        ),
-        ("self._parse)  # TODO: the name of the list", "self._parse)"),
     ],
     "mapper.py": [
         (

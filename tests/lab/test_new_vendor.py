@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -95,6 +96,8 @@ def test_a_skeleton_holds_all_that_it_can(copy: Copy) -> None:
     told = copy.run(".venv/bin/sekoia-lab new-vendor Acme")
     assert told.splitlines() == new_vendor.NEXT.format(name="Acme", slug="acme").splitlines()
     copy.run(LINT)
+    connector = (copy.root / "Acme/connector_acme_device_assets.json").read_text(encoding="utf-8")
+    assert not re.search("EDR|agent|SentinelOne", connector), "the skeleton speaks of the module it was copied from"
     tests = "tests/test_repository.py tests/test_operating.py tests/test_schemas.py tests/acme/test_golden.py"
     looked_at = copy.run(f"{PYTEST} -v {tests} -k 'Acme or operating or golden'", code=1)
     failed = {line.split("::")[-1].split(" ")[0] for line in looked_at.splitlines() if line.startswith("FAILED ")}

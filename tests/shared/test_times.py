@@ -159,9 +159,9 @@ def test_the_three_forms_of_an_http_date_are_utc_wherever_the_machine_is(
 
 
 @given(st.none() | st.text())
-def test_no_header_whatever_makes_reading_a_date_fail(text: str | None) -> None:
+def test_no_header_makes_reading_a_date_or_a_wait_fail(text: str | None) -> None:
     http_date(text)
-    wait = retry_after(text)
+    wait = retry_after({"Retry-After": text or "", "Date": text or "", "X-RateLimit-Reset": text or ""}, limited=True)
     assert wait is None or 0 <= wait <= 3600
 
 
@@ -174,17 +174,49 @@ def test_no_header_whatever_makes_reading_a_date_fail(text: str | None) -> None:
         ("1.5", 1.5),
         ("999999", 3600),
         ("", None),
-        (None, None),
         ("-5", None),
         ("x", None),
     ],
 )
-def test_what_a_server_asks_to_wait_is_kept_within_an_hour(header: str | None, seconds: float | None) -> None:
-    assert retry_after(header) == seconds
+def test_a_wait_in_seconds_is_kept_within_an_hour(header: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": header}, limited=False) == seconds
 
 
-def test_a_server_may_ask_to_wait_until_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1_767_225_600.0
-    monkeypatch.setattr(time, "time", lambda: now)
-    assert retry_after(formatdate(now + 60, usegmt=True)) == 60
-    assert retry_after(formatdate(now - 60, usegmt=True)) == 0
+def test_without_a_header_no_wait_is_asked_for() -> None:
+    assert retry_after({}, limited=True) is None
+
+
+@pytest.mark.parametrize("ahead", [-20_000, 0, 20_000])
+@pytest.mark.parametrize("form", ["date", "epoch"])
+def test_a_moment_to_wait_for_is_compared_with_the_clock_of_the_reply(form: str, ahead: int) -> None:
+    """A server's clock that was some hours ahead of ours made a wait of a minute one of an hour, or none."""
+    now = int(time.time()) + ahead
+    moment = formatdate(now + 60, usegmt=True) if form == "date" else str(now + 60)
+    headers = {"Date": formatdate(now, usegmt=True), "Retry-After": moment}
+    assert retry_after(headers, limited=False) == 60
+
+
+def test_a_moment_to_wait_for_is_compared_with_our_clock_where_the_reply_has_no_date() -> None:
+    assert retry_after({"Retry-After": formatdate(time.time() + 60, usegmt=True)}, limited=False) == pytest.approx(
+        60, abs=2
+    )
+    assert retry_after({"Retry-After": str(time.time() + 60)}, limited=False) == pytest.approx(60, abs=2)
+    assert retry_after({"Retry-After": formatdate(time.time() - 60, usegmt=True)}, limited=False) == 0
+
+
+@pytest.mark.parametrize("name", ["RateLimit-Reset", "X-RateLimit-Reset", "X-Rate-Limit-Reset"])
+@pytest.mark.parametrize("form", ["seconds", "epoch"])
+def test_the_reset_of_a_rate_limit_is_a_wait(name: str, form: str) -> None:
+    now = int(time.time())
+    headers = {"Date": formatdate(now, usegmt=True), name: "12" if form == "seconds" else str(now + 12)}
+    assert retry_after(headers, limited=True) == 12
+
+
+def test_a_reply_that_is_not_about_a_rate_limit_may_carry_its_reset() -> None:
+    """Many APIs send it with each reply: a 500 would cost an hour."""
+    assert retry_after({"X-RateLimit-Reset": "3600"}, limited=False) is None
+
+
+def test_retry_after_comes_before_the_reset_of_a_rate_limit() -> None:
+    assert retry_after({"X-RateLimit-Reset": "3600", "Retry-After": "5"}, limited=True) == 5
+    assert retry_after({"X-RateLimit-Reset": "30", "Retry-After": "soon"}, limited=True) == 30

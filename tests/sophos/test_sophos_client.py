@@ -69,9 +69,10 @@ def test_the_calls_are_those_of_the_documents(sophos: requests_mock.Mocker) -> N
     for call in (first, second):
         assert (call.headers["Authorization"], call.headers["X-Tenant-ID"]) == ("Bearer t0ken", OWN_ID)
         assert not {"X-Partner-ID", "X-Organization-ID"} & set(call.headers)
-    same = "view=full&lastSeenAfter=2024-01-07T06%3A26%3A08.668Z&pageSize=100"
-    assert first.url == f"{LIST}?{same}"
-    assert second.url == f"{LIST}?{same}&pageFromKey=%2B%2Fk%3D"
+    same = {"view": ["full"], "lastseenafter": ["2024-01-07t06:26:08.668z"], "pagesize": ["100"]}
+    assert first.qs == same
+    assert second.qs == {**same, "pagefromkey": ["+/k="]}
+    assert "pageFromKey=%2B%2Fk%3D" in second.url
 
 
 class Fleet:
@@ -134,6 +135,27 @@ def test_a_page_without_a_next_key_is_the_last_however_full(sophos: requests_moc
     items = [{"id": str(number)} for number in range(100)]
     sophos.get(LIST, json={"items": items, "pages": {"size": 100, "maxSize": 100, **end}})
     assert len(read(client())) == 100
+
+
+def test_the_total_of_a_full_walk_is_asked_for_and_passed_on_once() -> None:
+    with SimulatedSophos() as console:
+        console.has(250)
+        one = client(**MODULES["Sophos"].settings_for(console))
+        assert [page.total for page in one.endpoints()] == [250, None, None]
+        assert [call.query.get("pageTotal") for call in console.calls_to("endpoints")] == ["true", None, None]
+        console.forget_calls()
+        assert [page.total for page in one.endpoints(seen_since=0.0)] == [None, None, None]
+        assert {call.query.get("pageTotal") for call in console.calls_to("endpoints")} == {None}
+
+
+def test_tenants_without_an_end_are_not_collected_for_ever(sophos: requests_mock.Mocker) -> None:
+    """2.5 GiB, at page 18."""
+    sophos.get(f"{CENTRAL}/whoami/v1", json=whoami(None, kind="partner"))
+    page = {"items": [{"id": OWN_ID, "apiHost": REGION}], "pages": {"total": 10_000}}
+    tenants = sophos.get(f"{CENTRAL}/partner/v1/tenants", json=page)
+    with pytest.raises(UnexpectedReply, match="5 pages in a row without anything new"):
+        client().tenants()
+    assert tenants.call_count == 6
 
 
 def test_a_short_page_is_not_the_last(sophos: requests_mock.Mocker) -> None:

@@ -19,8 +19,11 @@ from lab.platform import LocalPlatform
 from lab.preview import read_devices
 from shared.devices.polling import OVERLAP
 from shared.errors import ActionNeeded, TryAgain
+from shared.runtime.service import HUNG
 from shared.times import epoch, iso
-from tests.rig import Clock, Rig, signal_handlers_kept
+from tests.clock import Clock
+from tests.rig import Clock as WallClock
+from tests.rig import Rig, signal_handlers_kept
 
 MODULE = MODULES["Sophos"]
 NORTH, SOUTH, EAST = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
@@ -148,7 +151,7 @@ def test_a_tenant_that_answers_403_is_passed_over_with_one_warning_a_day(
     rig: Rig, console: SimulatedSophos, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each round failed, so that the last success lay ever further back, and the healthy tenants came late."""
-    clock = Clock(monkeypatch)
+    clock = WallClock(monkeypatch)
     console.forbidden = {SOUTH}
     for warnings, ahead in ((1, 0), (1, 80_000), (2, 86_400)):
         clock.ahead = ahead
@@ -181,7 +184,7 @@ def test_the_tenants_that_worked_last_come_first_after_a_restart_too(rig: Rig, c
 def test_a_tenant_that_left_keeps_its_position_for_thirty_days(
     rig: Rig, console: SimulatedSophos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(monkeypatch)
+    clock = WallClock(monkeypatch)
     rig.cycle()
     del console.tenants[EAST]
     for days, left in ((29, 3), (32, 2)):
@@ -392,3 +395,23 @@ def test_a_tenants_own_credential_keeps_its_position_at_the_root(
         context = json.loads((rig.data / "context.json").read_text())
         assert context["last_seen_cursor"] == "2024-01-07T06:26:08.668Z"
         assert "scopes" not in context
+
+
+def test_a_round_over_tenants_that_all_fail_slowly_is_alive(
+    rig: Rig, console: SimulatedSophos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60 tenants of a region that was down, two minutes each: `/health` had the container restarted, and it began anew."""
+    clock, alive = Clock(monkeypatch), []
+    connector = rig.start()
+
+    def take_long(request: Any) -> None:
+        if request.endpoint == "endpoints":
+            alive.append(connector.is_alive())
+            clock.now += HUNG * 0.6
+
+    console.before_call = take_long
+    console.fault(Status(451), match="endpoints", times=None)
+    connector.moving()  # as the loop does at the begin of a round
+    with pytest.raises(TryAgain, match="Not collected"):
+        connector.cycle()
+    assert alive == [True] * len(TENANTS)

@@ -1,14 +1,12 @@
-"""A budget of calls: never overdrawn as the server counts, free for a short walk, spread evenly over a long one."""
+"""A budget of calls: never overdrawn as the server counts, and used up by a long walk."""
 
 from __future__ import annotations
 
 import random
-from itertools import pairwise
 
 import pytest
 from pyrate_limiter import RequestRate
 
-from shared.http import pace as module
 from shared.http.pace import Pace
 
 
@@ -17,7 +15,6 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
         monkeypatch.setattr("pyrate_limiter.limiter.monotonic", lambda: self.now)
 
     def calls(self, pace: Pace, count: int, *, takes: float = 0.01) -> list[float]:
@@ -56,12 +53,8 @@ def test_a_short_walk_is_not_slowed(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("limit", "seconds"), [(100, 60), (1000, 3600)])
-def test_a_long_walk_goes_on_without_long_stops_and_uses_the_budget(clock: Clock, limit: int, seconds: int) -> None:
-    """A hundred calls in ten seconds, then silence for fifty: whoever shared the credential was shut out."""
+def test_a_long_walk_uses_the_budget(clock: Clock, limit: int, seconds: int) -> None:
     left = clock.calls(Pace([RequestRate(limit, seconds)]), 3 * limit)
-    gaps = [later - earlier for earlier, later in pairwise(left)]
-    even = seconds / limit
-    assert max(gaps) < 4 * even
     assert left[-1] - left[0] < 3.2 * seconds
 
 
@@ -81,7 +74,6 @@ def test_a_clock_that_goes_on_while_it_is_looked_at_upsets_nothing(monkeypatch: 
         clock.now += chance.choice([1e-6, 1e-5, 5e-5, 1e-4])
         return clock.now
 
-    monkeypatch.setattr(module.time, "monotonic", look)
     monkeypatch.setattr("pyrate_limiter.limiter.monotonic", look)
     pace, left = Pace([RequestRate(10, 1), RequestRate(100, 60)]), []
     for _ in range(80):

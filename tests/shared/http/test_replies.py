@@ -66,6 +66,27 @@ def test_the_wait_a_server_asks_for_goes_with_the_error(status: int) -> None:
     assert error.retry_after == 12
 
 
+@pytest.mark.parametrize(("status", "counts"), [(429, True), (503, True), (500, False), (502, False), (504, False)])
+def test_the_reset_of_a_rate_limit_counts_where_the_reply_is_about_one(status: int, counts: bool) -> None:
+    error = failure("Vendor", reply(status, **{"X-Rate-Limit-Reset": "12"}), b"", {})
+    assert isinstance(error, TryAgain)
+    assert error.retry_after == (12 if counts else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "size"),
+    [
+        *((status, {}, True) for status in (408, 500, 501, 502, 503, 504, 520)),
+        *((status, {}, False) for status in (400, 401, 403, 404, 413, 425, 429)),
+        (503, {"Retry-After": "12"}, False),  # it asks for time
+    ],
+)
+def test_a_server_error_may_be_about_the_size_of_a_page(status: int, headers: dict[str, str], size: bool) -> None:
+    error = failure("Vendor", reply(status, **headers), b"", {})
+    assert error
+    assert error.may_be_size is size
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import socket
+import struct
 import time
 import tracemalloc
 from collections.abc import Callable
-from threading import Event
+from contextlib import suppress
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -45,7 +48,7 @@ def vendor() -> Any:
 
 def test_a_passing_failure_is_tried_again_until_it_heals(vendor: requests_mock.Mocker) -> None:
     vendor.get(f"{ORIGIN}/things", [{"status_code": 503}, {"exc": requests.ConnectionError}, {"json": {"ok": 1}}])
-    assert session().get("/things").json == {"ok": 1}
+    assert session().call("GET", "/things").json == {"ok": 1}
     assert vendor.call_count == 3
 
 
@@ -53,7 +56,7 @@ def test_a_passing_failure_is_tried_again_until_it_heals(vendor: requests_mock.M
 def test_a_failure_that_lasts_is_given_up_after_three_tries(vendor: requests_mock.Mocker, status: int) -> None:
     vendor.get(f"{ORIGIN}/things", status_code=status)
     with pytest.raises(TryAgain, match=f"Vendor answered HTTP {status} to GET /things"):
-        session().get("/things", {"limit": 3})
+        session().call("GET", "/things", params={"limit": 3})
     assert vendor.call_count == 3
 
 
@@ -61,7 +64,7 @@ def test_a_failure_that_lasts_is_given_up_after_three_tries(vendor: requests_moc
 def test_what_time_does_not_heal_is_asked_once(vendor: requests_mock.Mocker, status: int) -> None:
     vendor.get(f"{ORIGIN}/things", status_code=status)
     with pytest.raises((ActionNeeded, UnexpectedReply)) as caught:
-        session().get("/things")
+        session().call("GET", "/things")
     assert caught.value.status == status
     assert vendor.call_count == 1
 
@@ -69,7 +72,7 @@ def test_what_time_does_not_heal_is_asked_once(vendor: requests_mock.Mocker, sta
 def test_a_wait_the_server_asks_for_is_kept(vendor: requests_mock.Mocker) -> None:
     vendor.get(f"{ORIGIN}/things", [{"status_code": 429, "headers": {"Retry-After": "3"}}, {"json": []}])
     stop = StopEvent()
-    session(stop=stop).get("/things")
+    session(stop=stop).call("GET", "/things")
     assert stop.waits == [3]
 
 
@@ -77,7 +80,7 @@ def test_a_longer_wait_than_the_budget_is_left_to_the_cycle(vendor: requests_moc
     vendor.get(f"{ORIGIN}/things", status_code=429, headers={"Retry-After": "120"})
     stop = StopEvent()
     with pytest.raises(TryAgain) as caught:
-        session(stop=stop).get("/things")
+        session(stop=stop).call("GET", "/things")
     assert caught.value.retry_after == 120
     assert vendor.call_count == 1
     assert stop.waits == []
@@ -88,7 +91,7 @@ def test_a_stop_ends_the_wait_between_two_tries(vendor: requests_mock.Mocker) ->
     vendor.get(f"{ORIGIN}/things", status_code=503, headers={"Retry-After": "10"})
     stop = StopEvent(after=1)
     with pytest.raises(TryAgain):
-        session(patience=Patience(budget=30), stop=stop).get("/things")
+        session(patience=Patience(budget=30), stop=stop).call("GET", "/things")
     assert stop.waits == [10]
     assert vendor.call_count == 1
 
@@ -106,21 +109,21 @@ def test_an_expired_token_is_fetched_anew_once_and_the_call_sent_again(vendor: r
     vendor.get(f"{ORIGIN}/things", [{"status_code": 401}, {"json": {"ok": 1}}])
     numbers = itertools.count(1)
     auth = FetchedToken(lambda: Token(f"token-{next(numbers)}", 3600))
-    assert ApiSession("Vendor", ORIGIN, auth, patience=QUICK).get("/things").json == {"ok": 1}
+    assert ApiSession("Vendor", ORIGIN, auth, patience=QUICK).call("GET", "/things").json == {"ok": 1}
     assert [call.headers["Authorization"] for call in vendor.request_history] == ["Bearer token-1", "Bearer token-2"]
 
 
 def test_a_new_token_that_is_refused_too_ends_it(vendor: requests_mock.Mocker) -> None:
     vendor.get(f"{ORIGIN}/things", status_code=401)
     with pytest.raises(ActionNeeded, match="refused the credentials"):
-        ApiSession("Vendor", ORIGIN, FetchedToken(lambda: Token("t", 3600)), patience=QUICK).get("/things")
+        ApiSession("Vendor", ORIGIN, FetchedToken(lambda: Token("t", 3600)), patience=QUICK).call("GET", "/things")
     assert vendor.call_count == 2
 
 
 def test_a_fixed_token_that_is_refused_is_sent_once_and_the_advice_is_given(vendor: requests_mock.Mocker) -> None:
     vendor.get(f"{ORIGIN}/things", status_code=401)
     with pytest.raises(ActionNeeded, match=r"on GET /things \(HTTP 401\)\. Create a new token\.$"):
-        session(advice={401: "Create a new token."}).get("/things", {"cursor": "x"})
+        session(advice={401: "Create a new token."}).call("GET", "/things", params={"cursor": "x"})
     assert vendor.call_count == 1
 
 
@@ -148,7 +151,7 @@ def test_a_link_to_another_origin_is_refused_before_anything_is_sent(vendor: req
     """`https://evil.example\\@console.example/` passed: one parser read console.example, the call – with the token –
     went to evil.example. A link with a broken port or address ended the cycle as an internal error."""
     with pytest.raises(UnexpectedReply, match="nothing was sent there"):
-        session().get(link)
+        session().call("GET", link)
     assert vendor.call_count == 0
 
 
@@ -156,7 +159,7 @@ def test_a_link_to_another_origin_is_refused_before_anything_is_sent(vendor: req
 def test_a_redirect_to_another_origin_is_refused_too(vendor: requests_mock.Mocker, link: str) -> None:
     vendor.get(requests_mock.ANY, status_code=302, headers={"Location": link})
     with pytest.raises(UnexpectedReply, match="nothing was sent there"):
-        session().get("/things")
+        session().call("GET", "/things")
     assert vendor.call_count == 1
 
 
@@ -174,7 +177,7 @@ def test_a_redirect_to_another_origin_is_refused_too(vendor: requests_mock.Mocke
 )
 def test_a_link_to_the_same_origin_is_followed(vendor: requests_mock.Mocker, link: str) -> None:
     vendor.get(requests_mock.ANY, json={})
-    session(f"{ORIGIN}/v1/").get(link)
+    session(f"{ORIGIN}/v1/").call("GET", link)
     (call,) = vendor.request_history
     assert call.path == "/v1/things"
     assert call.qs["page"] == ["2"]
@@ -203,7 +206,7 @@ def test_a_redirect_within_the_origin_is_followed_with_the_token(loopback: Calla
             exchange.reply(200, {"path": received.path, "token": received.headers["Authorization"]})
 
     server = loopback(answer)
-    reply = session(f"{server.url}/v1").get("/old", {"limit": 5})
+    reply = session(f"{server.url}/v1").call("GET", "/old", params={"limit": 5})
     assert reply.json == {"path": "/v1/new/things?limit=6", "token": f"Bearer {SECRET}"}
 
 
@@ -211,14 +214,14 @@ def test_a_redirect_elsewhere_reaches_no_one(loopback: Callable[..., Loopback]) 
     other = loopback(lambda exchange, _: exchange.reply(200, {}))
     server = loopback(lambda exchange, _: exchange.reply(302, {}, Location=f"{other.url}/things"))
     with pytest.raises(UnexpectedReply, match="nothing was sent there"):
-        session(server.url).get("/things")
+        session(server.url).call("GET", "/things")
     assert other.received == []
 
 
 def test_redirects_in_a_circle_end(vendor: requests_mock.Mocker) -> None:
     vendor.get(f"{ORIGIN}/things", status_code=302, headers={"Location": "/things"})
     with pytest.raises(ActionNeeded, match="Check the configured URL"):
-        session().get("/things")
+        session().call("GET", "/things")
     assert vendor.call_count == 3
 
 
@@ -244,7 +247,7 @@ def test_a_truncated_body_is_asked_for_again(loopback: Callable[..., Loopback]) 
             exchange.reply(200, {"data": [1]})
 
     server = loopback(answer)
-    assert session(server.url).get("/things").json == {"data": [1]}
+    assert session(server.url).call("GET", "/things").json == {"data": [1]}
 
 
 def test_a_chunked_body_cut_between_two_chunks_is_broken_off(loopback: Callable[..., Loopback]) -> None:
@@ -254,7 +257,7 @@ def test_a_chunked_body_cut_between_two_chunks_is_broken_off(loopback: Callable[
         exchange.cut()
 
     with pytest.raises(TryAgain, match="broke off its reply"):
-        session(loopback(answer).url, ONCE).get("/things")
+        session(loopback(answer).url, ONCE).call("GET", "/things")
 
 
 def test_a_whole_chunked_body_is_read(loopback: Callable[..., Loopback]) -> None:
@@ -264,7 +267,7 @@ def test_a_whole_chunked_body_is_read(loopback: Callable[..., Loopback]) -> None
 
     server = loopback(answer)
     api = session(server.url, ONCE)
-    assert [api.get("/things").json, api.get("/things").json] == [[1], [1]]
+    assert [api.call("GET", "/things").json, api.call("GET", "/things").json] == [[1], [1]]
     assert server.received[0].port == server.received[1].port
 
 
@@ -276,7 +279,7 @@ def test_a_reset_connection_is_time_that_heals(loopback: Callable[..., Loopback]
         exchange.cut(reset=True)
 
     with pytest.raises(TryAgain):
-        session(loopback(answer).url, ONCE).get("/things")
+        session(loopback(answer).url, ONCE).call("GET", "/things")
 
 
 def test_a_port_nobody_listens_on_says_so(loopback: Callable[..., Loopback]) -> None:
@@ -284,14 +287,14 @@ def test_a_port_nobody_listens_on_says_so(loopback: Callable[..., Loopback]) -> 
     url = server.url
     server.close()
     with pytest.raises(TryAgain, match="the connection was refused"):
-        session(url, ONCE).get("/things")
+        session(url, ONCE).call("GET", "/things")
 
 
 def test_a_silent_server_is_given_up(loopback: Callable[..., Loopback]) -> None:
     leave = Event()
     server = loopback(lambda _exchange, _received: bool(leave.wait(60)))
     with pytest.raises(TryAgain, match="did not answer in time"):
-        session(server.url, Patience(connect=1, read=0.1, attempts=1)).get("/things")
+        session(server.url, Patience(connect=1, read=0.1, attempts=1)).call("GET", "/things")
     leave.set()
 
 
@@ -304,7 +307,7 @@ def test_a_body_that_stops_coming_is_given_up(loopback: Callable[..., Loopback])
         leave.wait(60)
 
     with pytest.raises(TryAgain, match="did not answer in time"):
-        session(loopback(answer).url, Patience(connect=1, read=0.1, attempts=1)).get("/things")
+        session(loopback(answer).url, Patience(connect=1, read=0.1, attempts=1)).call("GET", "/things")
     leave.set()
 
 
@@ -326,7 +329,7 @@ def test_a_body_that_drips_is_given_up(
         exchange.wfile.write(b"0\r\n\r\n" if chunked else b" " * 97_000)
 
     with pytest.raises(TryAgain, match="did not finish its reply"):
-        session(loopback(answer).url, ONCE).get("/things")
+        session(loopback(answer).url, ONCE).call("GET", "/things")
     leave.set()
 
 
@@ -345,7 +348,7 @@ def test_a_body_above_the_bound_is_dropped_while_it_is_read(
 
     server = loopback(answer)
     with pytest.raises(UnexpectedReply, match="sent more than 1 MiB"):
-        session(server.url).get("/things")
+        session(server.url).call("GET", "/things")
     assert len(server.received) == 1
     assert written < 100
 
@@ -357,11 +360,12 @@ def test_values_that_would_fill_the_memory_are_not_parsed(
     monkeypatch.setattr(body, "MAX_MEMORY", 1024 * 1024)
     pages = iter([b"[" + b"{}," * 2_500 + b"{}]", b"[" + b"{}," * 3_500 + b"{}]"])
     server = loopback(lambda exchange, _: exchange.reply(200, next(pages)))
-    reply = session(server.url).get("/things")
+    reply = session(server.url).call("GET", "/things")
     assert len(reply.json) == 2_501
     assert 800_000 < reply.memory < 1024 * 1024
-    with pytest.raises(UnexpectedReply, match="values that fill more than 1 MiB of memory"):
-        session(server.url).get("/things")
+    with pytest.raises(UnexpectedReply, match="values that fill more than 1 MiB of memory") as caught:
+        _ = session(server.url).call("GET", "/things").json
+    assert caught.value.may_be_size
 
 
 def test_a_compressed_bomb_is_refused_before_it_is_unpacked(loopback: Callable[..., Loopback]) -> None:
@@ -371,7 +375,7 @@ def test_a_compressed_bomb_is_refused_before_it_is_unpacked(loopback: Callable[.
     tracemalloc.start()
     try:
         with pytest.raises(UnexpectedReply, match="sent more than 32 MiB"):
-            session(server.url).get("/things")
+            session(server.url).call("GET", "/things")
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -388,7 +392,7 @@ def test_the_body_of_a_redirect_is_bounded_too(
     tracemalloc.start()
     try:
         with pytest.raises(UnexpectedReply, match="sent more than 1 MiB"):
-            session(server.url).get("/things")
+            session(server.url).call("GET", "/things")
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -399,13 +403,13 @@ def test_a_compressed_page_is_read_whole(loopback: Callable[..., Loopback]) -> N
     page = {"data": [{"id": str(n), "text": "x" * 50} for n in range(20_000)]}
     packed = gzip.compress(requests.models.complexjson.dumps(page).encode())
     server = loopback(lambda exchange, _: exchange.reply(200, packed, Content_Encoding="gzip"))
-    assert session(server.url).get("/things").json == page
+    assert session(server.url).call("GET", "/things").json == page
 
 
 def test_a_broken_compression_is_broken_off(loopback: Callable[..., Loopback]) -> None:
     server = loopback(lambda exchange, _: exchange.reply(200, b"no gzip at all", Content_Encoding="gzip"))
     with pytest.raises(TryAgain, match="broke off its reply"):
-        session(server.url, ONCE).get("/things")
+        session(server.url, ONCE).call("GET", "/things")
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -421,14 +425,39 @@ def test_one_connection_is_kept_for_many_calls(loopback: Callable[..., Loopback]
     server = loopback(answer)
     api = session(server.url)
     for _ in range(3):
-        api.get("/things")
+        api.call("GET", "/things")
     assert len({received.port for received in server.received}) == 1
+
+
+@pytest.mark.parametrize("how", ["closed", "reset"])
+def test_a_tls_handshake_that_the_other_side_cuts_is_tried_again(how: str) -> None:
+    """It was taken for a certificate nobody can trust: one try, and advice on certificates."""
+    tries = 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def cut() -> None:
+            nonlocal tries
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    tries += 1
+                    connection.recv(65_536)
+                    if how == "reset":
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    connection.close()
+
+        Thread(target=cut, daemon=True).start()
+        with pytest.raises(TryAgain, match="cut") as caught:
+            session(f"https://127.0.0.1:{server.getsockname()[1]}").call("GET", "/things")
+        server.shutdown(socket.SHUT_RDWR)
+    assert "certificate" not in str(caught.value)
+    assert tries == 3
 
 
 def test_a_call_over_plain_http_where_tls_is_expected_says_so(loopback: Callable[..., Loopback]) -> None:
     server = loopback(lambda exchange, _: exchange.reply(200, {}))
     with pytest.raises(ActionNeeded, match="No trusted TLS connection to Vendor"):
-        session(server.url.replace("http://", "https://"), ONCE).get("/things")
+        session(server.url.replace("http://", "https://"), ONCE).call("GET", "/things")
 
 
 # --- what a reply tells
@@ -436,18 +465,18 @@ def test_a_call_over_plain_http_where_tls_is_expected_says_so(loopback: Callable
 
 def test_a_reply_brings_the_servers_clock_and_its_json(vendor: requests_mock.Mocker) -> None:
     vendor.get(f"{ORIGIN}/things", json=[1], headers={"Date": "Sun, 07 Jan 2024 06:26:08 GMT"})
-    reply = session().get("/things")
+    reply = session().call("GET", "/things")
     assert (reply.status, reply.json, reply.date) == (200, [1], 1704608768.0)
 
 
 def test_a_reply_without_a_clock_tells_none(vendor: requests_mock.Mocker) -> None:
     vendor.get(f"{ORIGIN}/things", json=[1])
-    assert session().get("/things").date is None
+    assert session().call("GET", "/things").date is None
 
 
 def test_a_name_that_resolves_to_nothing_says_so() -> None:
     with pytest.raises(TryAgain, match="the host name is unknown"):
-        session("https://console.invalid", ONCE).get("/things")
+        session("https://console.invalid", ONCE).call("GET", "/things")
 
 
 @pytest.mark.parametrize(
@@ -463,7 +492,7 @@ def test_every_way_a_call_fails_is_an_error_a_person_may_read(
 ) -> None:
     vendor.get(f"{ORIGIN}/things", exc=error)
     with pytest.raises(ConnectorError, match="Vendor") as caught:
-        session(patience=ONCE).get("/things", {"cursor": "place"})
+        session(patience=ONCE).call("GET", "/things", params={"cursor": "place"})
     assert SECRET not in str(caught.value)
     assert "place" not in str(caught.value)
 
@@ -474,13 +503,13 @@ def test_a_private_authority_is_used_whatever_the_environment_says(
     """Where REQUESTS_CA_BUNDLE is set, `requests` passes over what its session was told."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/of/the/machine.pem")
     vendor.get(f"{ORIGIN}/things", json=[])
-    session(verify="/data/private.pem").get("/things")
+    session(verify="/data/private.pem").call("GET", "/things")
     assert vendor.last_request.verify == "/data/private.pem"
 
 
 def test_tls_is_verified_unless_an_authority_is_named(vendor: requests_mock.Mocker) -> None:
     vendor.get(f"{ORIGIN}/things", json=[])
-    session().get("/things")
+    session().call("GET", "/things")
     assert vendor.last_request.verify
 
 
@@ -495,7 +524,7 @@ def test_another_origin_has_the_same_credential_pace_and_advice(vendor: requests
     there = here.elsewhere("https://other.example/base/")
     began = time.monotonic()
     for each in (here, there, there):
-        each.get("/things")
+        each.call("GET", "/things")
     assert time.monotonic() - began > 0.9
     assert [call.hostname for call in vendor.request_history] == ["console.example", "other.example", "other.example"]
     assert vendor.last_request.path == "/base/things"
@@ -505,23 +534,23 @@ def test_another_origin_has_the_same_credential_pace_and_advice(vendor: requests
 def test_another_origin_is_held_to_itself(vendor: requests_mock.Mocker) -> None:
     vendor.get(requests_mock.ANY, json={})
     with pytest.raises(UnexpectedReply):
-        session().elsewhere("https://other.example").get(f"{ORIGIN}/things")
+        session().elsewhere("https://other.example").call("GET", f"{ORIGIN}/things")
     assert not vendor.called
 
 
 def test_another_origin_may_have_an_auth_of_its_own(vendor: requests_mock.Mocker) -> None:
     vendor.get(requests_mock.ANY, json={})
     here = ApiSession("Vendor", ORIGIN, Anonymous())
-    here.elsewhere("https://other.example", FixedToken("Bearer", SecretStr(SECRET), "API token")).get("/")
+    here.elsewhere("https://other.example", FixedToken("Bearer", SecretStr(SECRET), "API token")).call("GET", "/")
     assert vendor.last_request.headers["Authorization"] == f"Bearer {SECRET}"
-    here.get("/")
+    here.call("GET", "/")
     assert "Authorization" not in vendor.last_request.headers
 
 
 def test_a_secret_the_call_did_not_send_is_not_repeated_either(vendor: requests_mock.Mocker) -> None:
     vendor.get(f"{ORIGIN}/things", status_code=418, json={"message": "no correct-horse for you"})
     with pytest.raises(UnexpectedReply) as caught:
-        session(secrets=["correct-horse"]).get("/things")
+        session(secrets=["correct-horse"]).call("GET", "/things")
     assert "for you" in str(caught.value)
     assert "correct-horse" not in str(caught.value)
 
@@ -529,7 +558,7 @@ def test_a_secret_the_call_did_not_send_is_not_repeated_either(vendor: requests_
 def test_a_secret_of_several_words_is_not_repeated_in_part(vendor: requests_mock.Mocker) -> None:
     vendor.get(f"{ORIGIN}/things", status_code=418, json={"message": "no 'a b; c&d=e' for you"})
     with pytest.raises(UnexpectedReply, match=r"no '\*\*\*' for you"):
-        session(secrets=["a b; c&d=e", ""]).get("/things")
+        session(secrets=["a b; c&d=e", ""]).call("GET", "/things")
 
 
 # --- proxies
@@ -545,5 +574,5 @@ def test_each_origin_is_called_through_the_proxy_that_the_environment_names_for_
     far = session("http://vendor.invalid")
     near = far.elsewhere(server.url)
     for _ in range(2):
-        assert far.get("/things").json == {"asked": "http://vendor.invalid/things"}
-        assert near.get("/things").json == {"asked": "/things"}
+        assert far.call("GET", "/things").json == {"asked": "http://vendor.invalid/things"}
+        assert near.call("GET", "/things").json == {"asked": "/things"}

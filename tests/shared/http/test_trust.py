@@ -38,17 +38,17 @@ def session(server: LocalServer, verify: bool | str | ssl.SSLContext, auth: Auth
 
 
 def test_a_server_of_the_authority_is_trusted(server: LocalServer, ours: Authority) -> None:
-    assert session(server, authority(ours.pem)).get("/things").json == [1, 2]
+    assert session(server, authority(ours.pem)).call("GET", "/things").json == [1, 2]
 
 
 def test_without_it_the_server_is_not_trusted(server: LocalServer) -> None:
     with pytest.raises(ActionNeeded, match="authority is not known here"):
-        session(server, True).get("/things")
+        session(server, True).call("GET", "/things")
 
 
 def test_another_authority_of_the_same_name_is_not_enough(server: LocalServer, tmp_path: Path) -> None:
     with pytest.raises(ActionNeeded, match="No trusted TLS connection"):
-        session(server, authority(Authority(tmp_path / "theirs").pem)).get("/things")
+        session(server, authority(Authority(tmp_path / "theirs").pem)).call("GET", "/things")
 
 
 def test_the_host_name_is_still_verified(ours: Authority, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_host_name_is_still_verified(ours: Authority, tmp_path: Path) -> Non
     site.tls = ours.server("DNS:console.example.com")
     site.route("GET", "/things", "things", lambda: answer_json([]))
     with site, pytest.raises(ActionNeeded, match="for another host name"):
-        session(site, authority(ours.pem)).get("/things")
+        session(site, authority(ours.pem)).call("GET", "/things")
 
 
 def test_the_environments_bundle_neither_replaces_nor_joins_it(
@@ -66,10 +66,10 @@ def test_the_environments_bundle_neither_replaces_nor_joins_it(
     bundle, theirs = tmp_path / "bundle.pem", Authority(tmp_path / "theirs")
     bundle.write_text(theirs.pem)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    assert session(server, authority(ours.pem)).get("/things").json == [1, 2]
+    assert session(server, authority(ours.pem)).call("GET", "/things").json == [1, 2]
     bundle.write_text(ours.pem)
     with pytest.raises(ActionNeeded, match="No trusted TLS connection"):
-        session(server, authority(theirs.pem)).get("/things")
+        session(server, authority(theirs.pem)).call("GET", "/things")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_environments_bundle_neither_replaces_nor_joins_it(
 def test_a_certificate_is_read_however_a_form_has_mangled_it(
     server: LocalServer, ours: Authority, mangle: Callable[[str], str]
 ) -> None:
-    assert session(server, authority(mangle(ours.pem))).get("/things").json == [1, 2]
+    assert session(server, authority(mangle(ours.pem))).call("GET", "/things").json == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_calls_are_counted_by_status(status: int) -> None:
     with requests_mock.Mocker() as mocker:
         mocker.get("https://vendor.example/a", status_code=status, json={})
         with suppress(ConnectorError):
-            session.get("a")
+            session.call("GET", "a")
         assert REGISTRY.get_sample_value("sekoia_connector_http_calls_total", labels) == mocker.call_count
 
 

@@ -9,22 +9,24 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import HTTPServer
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import requests
 import requests_mock
 from sekoia_automation.module import Module
-from sekoia_automation.trigger import LivenessHandler
 
+from lab.process import claimed_port
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.runtime.backoff import Backoff
-from shared.runtime.service import QuietLivenessHandler, Service
+from shared.runtime.ports import HealthHandler, Port
+from shared.runtime.service import Service
 from shared.runtime.settings import HttpsUrl, ModuleSettings, Secret
+from tests.clock import Clock
 from tests.waiting import HANGS, StopEvent, until
 
 PLATFORM = "https://platform.example"
@@ -120,12 +122,6 @@ def timed(make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch) -> 
     return start
 
 
-def posts(platform: requests_mock.Mocker) -> list[list[str]]:
-    """The messages of each call to the platform's logs."""
-    calls = [call for call in platform.request_history if call.url == f"{PLATFORM}/logs"]
-    return [[line["message"] for line in call.json()["logs"]] for call in calls]
-
-
 def logged(platform: requests_mock.Mocker) -> list[tuple[str, str]]:
     """What reached the platform, as (level, message)."""
     calls = [call for call in platform.request_history if call.url == f"{PLATFORM}/logs"]
@@ -135,10 +131,10 @@ def logged(platform: requests_mock.Mocker) -> list[tuple[str, str]]:
 class Running(ExitStack):
     """A service's method in a thread, stopped and joined at the end."""
 
-    def __init__(self, service: SomeService, method: str = "run") -> None:
+    def __init__(self, service: SomeService) -> None:
         super().__init__()
         self.service = service
-        self.thread = Thread(target=getattr(service, method))
+        self.thread = Thread(target=service.execute)
         self.thread.start()
         self.callback(self.end)
 
@@ -183,7 +179,7 @@ def test_rounds_begin_a_frequency_apart_whatever_they_take(timed: Callable[..., 
     service = timed(waits=3)
     service.frequency = 60
     service.rounds = [lambda: service.takes(20)] * 3
-    service.run()
+    service.execute()
     assert service.at == [0, 60, 120]
     assert service.stop_event.waits == [40, 40, 40]
 
@@ -194,7 +190,7 @@ def test_a_round_longer_than_the_frequency_is_followed_by_a_pause_all_the_same(
     service = timed(waits=2)
     service.frequency = 10
     service.rounds = [lambda: service.takes(50)] * 2
-    service.run()
+    service.execute()
     assert service.stop_event.waits == [0.05, 0.05]
 
 
@@ -226,8 +222,8 @@ def test_no_failure_ends_the_loop_and_each_is_told(
     service.rounds = [error, error]
     with Running(service):
         until(lambda: service.cycles == 3)
-    said = str(error) if isinstance(error, ConnectorError) else "Internal error: KeyError."
-    assert any(level == "error" and line.startswith(f"{said} Next try in ") for level, line in logged(platform))
+    said = f"{error if isinstance(error, ConnectorError) else 'Internal error: KeyError.'} Next try in "
+    until(lambda: any(level == "error" and line.startswith(said) for level, line in logged(platform)))
     assert service.last_error is None
 
 
@@ -236,14 +232,14 @@ def test_failures_in_a_row_wait_longer_and_a_good_round_begins_anew(timed: Calla
     service.backoff = Backoff(first=30, most=900, jitter=0)
     service.frequency = 100
     service.rounds = [TryAgain("1"), TryAgain("2"), TryAgain("3"), None, TryAgain("1 again")]
-    service.run()
+    service.execute()
     assert service.stop_event.waits == [30, 60, 120, 100, 30]
 
 
 def test_what_the_other_side_asked_to_wait_is_waited(timed: Callable[..., SomeService]) -> None:
     service = timed(waits=1)
     service.rounds = [TryAgain("slow down", retry_after=300)]
-    service.run()
+    service.execute()
     assert service.stop_event.waits == [300]
 
 
@@ -265,7 +261,7 @@ def test_the_secrets_are_there_before_the_first_round(make: Callable[..., SomeSe
     service = make()
     seen: list[str] = []
     service.rounds = [lambda: seen.append(service.module.configuration.api_token.get_secret_value())]
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: seen)
     assert seen == [SECRET]
 
@@ -284,7 +280,7 @@ def test_a_start_without_secrets_is_said_and_tried_again(
     good = {"json": {"value": {"api_token": SECRET}}}
     platform.get(f"{PLATFORM}/secrets", [failure, failure, good])
     service = make()
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: service.at)
     assert any("did not hand out the module's secrets" in line for _, line in logged(platform))
     assert all(SECRET not in line and "platform-token" not in line for _, line in logged(platform))
@@ -296,7 +292,7 @@ def test_secrets_that_are_null_leave_the_configuration_as_it_is(
 ) -> None:
     platform.get(f"{PLATFORM}/secrets", json=answer)
     service = make()
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: service.at)
     assert service.module.configuration.api_token.get_secret_value() == ""
     assert logged(platform) == []
@@ -306,7 +302,7 @@ def test_a_wrong_configuration_is_said_in_words_and_looked_at_again(
     make: Callable[..., SomeService], platform: requests_mock.Mocker
 ) -> None:
     service = make({"url": f"http://{SECRET}.example", "api_token": SECRET})
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: service.cycles >= 2)
     assert service.at == []
     assert service.last_error is not None
@@ -319,7 +315,7 @@ def test_a_stop_ends_the_wait_for_a_start(make: Callable[..., SomeService], plat
     platform.get(f"{PLATFORM}/secrets", status_code=503)
     service = make()
     service.backoff = Backoff(first=3600, most=3600)
-    with Running(service, "execute") as running:
+    with Running(service) as running:
         until(lambda: service.last_error)
         running.end()
     assert service.at == []
@@ -350,15 +346,19 @@ def test_a_port_that_is_taken_is_what_is_said(
         {"text": "<html>", "status_code": 404},
     ],
 )
-def test_a_platform_that_takes_no_logs_stops_nothing_and_gets_them_later(
+def test_lines_that_the_platform_did_not_accept_arrive_with_the_last_ones(
     make: Callable[..., SomeService], platform: requests_mock.Mocker, failure: dict[str, Any]
 ) -> None:
     """The SDK tries ten times while the work waits, and then raises into it."""
-    platform.post(f"{PLATFORM}/logs", [failure, failure, {"json": {}}])
+    platform.post(f"{PLATFORM}/logs", [failure, {"json": {}}])
     service = make()
-    for message in ("first", "second", "third", "fourth"):
-        service.log(message, level="error")
-    assert posts(platform) == [["first"], ["first", "second"], ["first", "second", "third"], ["fourth"]]
+    service.rounds = [lambda: [service.log(line, level="error") for line in ("first", "second", "third")]]
+    with Running(service):
+        until(lambda: service.cycles == 1)
+        until(lambda: logged(platform))
+    refused, *accepted = [[line["message"] for line in call.json()["logs"]] for call in platform.request_history[1:]]
+    assert sorted(line for lines in accepted for line in lines) == ["first", "second", "third"]
+    assert set(refused) <= {"first", "second", "third"}
 
 
 def test_logging_without_an_address_for_logs_raises_nothing(
@@ -366,44 +366,102 @@ def test_logging_without_an_address_for_logs_raises_nothing(
 ) -> None:
     service = make()
     monkeypatch.delenv("URL_LOGS")
-    service.log("a line", level="error")
+    monkeypatch.delenv("URL_CALLBACK")
+    service.rounds = [lambda: service.log("a line", level="error")]
+    with Running(service):
+        until(lambda: service.cycles == 1)
+    assert service.last_error is None
 
 
-def test_lines_nobody_takes_are_kept_up_to_a_bound(
+def test_nothing_is_posted_when_nothing_was_logged(
     make: Callable[..., SomeService], platform: requests_mock.Mocker
 ) -> None:
-    """A platform that is down for a week must not fill the memory."""
-    platform.post(f"{PLATFORM}/logs", [{"status_code": 503}, {"json": {}}])
     service = make()
-    service.LOGS_MAX_BATCH_SIZE = 10_000
-    for number in range(6_000):
-        service.log(str(number))
-    service.log("refused", level="error")
-    service.log("taken", level="error")
-    [_, kept] = posts(platform)
-    assert kept == [*map(str, range(1_002, 6_000)), "refused", "taken"]
-
-
-def test_nothing_to_say_is_not_posted(make: Callable[..., SomeService], platform: requests_mock.Mocker) -> None:
-    service = make()
-    with Running(service, "execute"):
+    with Running(service):
         until(lambda: service.cycles == 1)
-    assert posts(platform) == []
+    assert logged(platform) == []
+
+
+# --- the ports
+
+
+@pytest.fixture
+def ports(make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+    """A service's ports, open: `/health` and metrics."""
+    with ExitStack() as claims:
+        numbers = [claimed_port(claims) for _ in range(2)]
+        for name, number in zip(("LIVENESS_PORT", "METRICS_PORT"), numbers, strict=True):
+            monkeypatch.setenv(name, str(number))
+        service = make()
+        service.start_monitoring()
+        yield [("127.0.0.1", number) for number in numbers]
+        service.stop_monitoring()
+
+
+@pytest.mark.parametrize(("which", "path", "expected"), [(0, "health", "cycles"), (1, "metrics", "sekoia_connector")])
+def test_a_port_answers_although_other_clients_are_connected_and_send_nothing(
+    ports: list[tuple[str, int]], which: int, path: str, expected: str
+) -> None:
+    """One idle connection made every probe time out: the SDK's servers serve one client after the other."""
+    with ExitStack() as idle:
+        for _ in range(20):
+            idle.enter_context(socket.create_connection(ports[which]))
+        host, number = ports[which]
+        with urlopen(f"http://{host}:{number}/{path}", timeout=5) as answer:
+            assert expected in answer.read().decode()
+
+
+def test_an_idle_connection_is_closed_after_a_while(
+    ports: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would keep a thread."""
+    monkeypatch.setattr("shared.runtime.ports.IDLE", 0.1)
+    with socket.create_connection(ports[0]) as idle:
+        idle.settimeout(10)
+        assert idle.recv(1) == b""
+
+
+def test_a_port_looks_up_no_name(ports: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPServer looks up the name of the machine, which can hang, while the main thread waits."""
+
+    def hang(*_: Any) -> None:
+        raise AssertionError("a name was looked up")
+
+    monkeypatch.setattr(socket, "getfqdn", hang)
+    Port(("", 0), HealthHandler).server_close()
 
 
 def test_a_probe_that_does_not_wait_for_its_answer_leaves_no_traceback(
-    make: Callable[..., SomeService], capfd: pytest.CaptureFixture[str]
+    ports: list[tuple[str, int]], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """socketserver wrote one for each, while the process was busy with a large page."""
-    LivenessHandler.trigger = make()
-    with HTTPServer(("127.0.0.1", 0), QuietLivenessHandler) as server:
-        for _ in range(3):
-            with socket.create_connection(server.server_address) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
-            server.handle_request()
-        with socket.create_connection(server.server_address) as probe:
+    for _ in range(3):
+        with socket.create_connection(ports[0]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
-            server.handle_request()
-            assert b"cycles" in probe.recv(4096)
+    with socket.create_connection(ports[0]) as probe:
+        probe.sendall(b"GET /health HTTP/1.1\r\n\r\n")
+        assert b"cycles" in b"".join(iter(lambda: probe.recv(4096), b""))
     assert capfd.readouterr().err == ""
+
+
+# --- alive
+
+
+def test_a_round_is_alive_while_it_gets_on_and_not_once_it_hangs(
+    make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, clock = make(), Clock(monkeypatch)
+    seen: list[bool] = []
+
+    def hang() -> None:
+        for pause in (7_000.0, 7_000.0, 7_300.0):
+            service.moving()
+            clock.now += pause
+            seen.append(service.is_alive())
+
+    service.rounds = [hang]
+    with Running(service):
+        until(lambda: service.cycles == 1)
+    assert seen == [True, True, False]
+    assert service.is_alive(), "between rounds nothing hangs"

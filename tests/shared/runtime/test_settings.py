@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,6 @@ from shared.runtime.settings import (
     ModuleSettings,
     Secret,
     configuration_error,
-    default,
 )
 
 SECRET = "s3cr3t-t0k3n"
@@ -132,15 +131,10 @@ def test_values_as_small_as_one_are_accepted() -> None:
 
 
 @pytest.mark.parametrize("name", ["frequency", "batch_size", "full_sync_interval"])
-@pytest.mark.parametrize("value", [0, -1, "soon", None, 1.5])
+@pytest.mark.parametrize("value", [0, -1, "soon", 1.5])
 def test_a_number_that_cannot_work_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ValidationError):
         DeviceConnectorConfiguration(**{name: value})
-
-
-@pytest.mark.parametrize("url", [None, ""])
-def test_no_platform_address_is_left_to_the_sdk(url: str | None) -> None:
-    assert DeviceConnectorConfiguration(sekoia_base_url=url).sekoia_base_url is None
 
 
 def test_a_platform_address_without_tls_is_refused() -> None:
@@ -207,13 +201,26 @@ def test_an_error_of_the_sdk_alone_is_told_in_one_line() -> None:
     assert "  " not in said
 
 
-@pytest.mark.parametrize("left", [None, ""])
-def test_an_optional_setting_that_is_left_empty_has_its_default(left: Any) -> None:
-    class Optional(ModuleSettings):
-        url: Annotated[HttpsUrl, default("https://api.example")] = "https://api.example"
+class Optional(ModuleSettings):
+    url: HttpsUrl
+    label: str | None = None
+    names: list[str] = []
+    api_token: Secret
 
-    assert Optional.model_validate({"url": left}).url == Optional().url == "https://api.example"
-    assert Optional.model_validate({"url": "https://other.example/"}).url == "https://other.example"
+
+@pytest.mark.parametrize("left", [None, "", []])
+def test_a_secret_that_is_handed_out_later_leaves_the_emptied_settings_their_defaults(left: Any) -> None:
+    """The assignment validates all fields again: what was empty was dropped then, and its attribute with it."""
+    settings = Optional.model_validate({"url": "https://a.example", "label": left, "names": left, "api_token": None})
+    settings.api_token = SECRET  # type: ignore[assignment]
+    assert (settings.label, settings.names, settings.url) == (None, [], "https://a.example")
+    assert settings.model_fields_set == {"url", "api_token"}
+
+
+def test_a_required_setting_that_is_left_empty_is_named_with_what_is_wrong() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Optional.model_validate({"url": "", "api_token": None})
+    assert "url is not a URL" in configuration_error(caught.value)
 
 
 @pytest.mark.parametrize(

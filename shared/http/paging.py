@@ -1,0 +1,126 @@
+"""How a vendor names the next page. Each way returns the query of the page after a reply's, or None at the end of the list.
+
+The path stays the list's own: of a link only the query is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+from requests.utils import parse_header_links
+
+from shared.errors import UnexpectedReply
+from shared.http.session import Reply
+from shared.http.urls import origin
+
+Query = dict[str, Any]
+NextPage = Callable[[Reply, Query, int], Query | None]
+"""The reply, the query it answers and the number of its records → the next page's query."""
+
+
+def by_field(
+    path: str, parameter: str, *, optional: bool = False, decode: Callable[[str], str] = str, **then: Any
+) -> NextPage:
+    """A page token at `path` of the body, sent as `parameter`; missing, null and "" are the end.
+
+    The object that holds it must be there, unless it is `optional`. `decode`: the token as it has to be sent. `then`:
+    parameters that are others after the first page; None is not sent.
+    """
+
+    def next_page(reply: Reply, query: Query, _: int) -> Query | None:
+        token = decode(_string(reply, value_at(reply, path, optional=optional)))
+        return {**query, **then, parameter: token} if token else None
+
+    return next_page
+
+
+def by_link(path: str, *, any_host: bool = False) -> NextPage:
+    """A link at `path` of the body; missing, null and "" are the end.
+
+    A link to another host is refused, unless `any_host`: a server behind a proxy may not know its own name.
+    """
+
+    def next_page(reply: Reply, query: Query, _: int) -> Query | None:
+        link = _string(reply, value_at(reply, path))
+        return _linked(reply, query, link, any_host=any_host) if link else None
+
+    return next_page
+
+
+def by_link_header(*, any_host: bool = False) -> NextPage:
+    """The link with `rel="next"` of the reply's `Link` header (RFC 8288); as `by_link`."""
+
+    def next_page(reply: Reply, query: Query, _: int) -> Query | None:
+        links = parse_header_links(reply.headers.get("Link", ""))
+        link = next((link["url"] for link in links if "next" in link.get("rel", "").lower().split()), "")
+        return _linked(reply, query, link, any_host=any_host) if link else None
+
+    return next_page
+
+
+def by_offset(parameter: str) -> NextPage:
+    """The number of rows before the page, sent as `parameter`; a page without records is the end."""
+
+    def next_page(_: Reply, query: Query, records: int) -> Query | None:
+        return {**query, parameter: query.get(parameter, 0) + records} if records else None
+
+    return next_page
+
+
+def by_number(parameter: str, pages: str) -> NextPage:
+    """The page's number from 1, sent as `parameter`. The last is the one at `pages` of the body; without it, one without records."""
+
+    def next_page(reply: Reply, query: Query, records: int) -> Query | None:
+        number, last = query.get(parameter, 1), value_at(reply, pages)
+        return {**query, parameter: number + 1} if (number < last if type(last) is int else records) else None
+
+    return next_page
+
+
+def value_at(reply: Reply, path: str, *, optional: bool = False) -> Any:
+    """The value at a dotted path of the body, None when missing.
+
+    UnexpectedReply when the object that should hold it is missing, unless `optional`: the end of the list is not known then.
+    """
+    value = reply.json
+    *parents, name = path.split(".")
+    for parent in parents:
+        value = value.get(parent) if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        return value.get(name)
+    if optional:
+        return None
+    missing = (parents or [name])[-1]
+    raise UnexpectedReply(f"{reply.who} sent a page without {missing!r}; the list cannot be read to its end.")
+
+
+def _string(reply: Reply, token: Any) -> str:
+    if token is not None and not isinstance(token, str):
+        raise UnexpectedReply(
+            f"{reply.who} sent a next-page token that is not a string; the list cannot be read to its end."
+        )
+    return token or ""
+
+
+def _linked(reply: Reply, query: Query, link: str, *, any_host: bool) -> Query:
+    """The query with what the link changes of it: a filter that the link lost is kept."""
+    try:
+        url = urljoin(reply.url, link)
+        there, here, changed = (
+            origin(url)[1],
+            origin(reply.url)[1],
+            parse_qs(urlsplit(url).query, keep_blank_values=True),
+        )
+    except ValueError:
+        changed = {}
+    if not changed:
+        raise UnexpectedReply(
+            f"{reply.who} sent a next-page link that is not a URL with a query; the list cannot be read to its end."
+        )
+    if there != here and not any_host:
+        raise UnexpectedReply(
+            f"{reply.who} sent a next-page link to another host ({there}) than the configured one ({here}); nothing was sent there."
+        )
+    return query | changed

@@ -1,0 +1,89 @@
+"""Log lines on their way to the platform."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Event, Thread
+from typing import Any
+
+from shared.errors import ConnectorError
+from shared.http.halving import isolate_refused, may_be_content
+
+Line = dict[str, Any]
+MAX_LINES = 5_000  # kept while the platform accepts none; the oldest are dropped
+_BATCH = 200  # lines a call
+EVERY = 5.0  # seconds between two calls, and after one that failed
+
+
+class LogPoster:
+    """Posts log lines from a thread of its own, so that logging never waits for the platform.
+
+    `lines` are those not posted yet. `post` sends some in one call, with one try, and raises a ConnectorError unless they
+    are accepted. A line that is refused while others are accepted is dropped. Replaces the SDK's log timer.
+    """
+
+    def __init__(self, post: Callable[[Sequence[Line]], None]) -> None:
+        self.lines: deque[Line] = deque(maxlen=MAX_LINES)
+        self._post = post
+        self._due, self._closing = Event(), Event()
+        self._thread = Thread(target=self._run, name="logs", daemon=True)
+
+    def start(self) -> None:
+        """Post every few seconds from now on."""
+        with suppress(RuntimeError):  # it runs already
+            self._thread.start()
+
+    def wake(self) -> None:
+        """Post now."""
+        self._due.set()
+        self.start()
+
+    def stop(self) -> None:
+        """Nothing: the SDK stops its timer when the stop begins, and what follows is logged too. See `close`."""
+
+    def close(self, seconds: float) -> None:
+        """Post what is left, for so many seconds at most."""
+        self._closing.set()
+        self.wake()
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._due.wait(EVERY)
+            self._due.clear()
+            while self.lines and not self._closing.is_set():
+                if not self._post_some():
+                    self._closing.wait(EVERY)
+        while self.lines and self._post_some():
+            pass
+
+    def _post_some(self) -> bool:
+        """Post the oldest lines. False when they were not accepted: they are kept."""
+        left = {number: self.lines.popleft() for number in range(min(_BATCH, len(self.lines)))}
+
+        def post(numbers: Sequence[int]) -> None:
+            self._post([left[number] for number in numbers])
+
+        try:
+            self._isolate(post, left)
+        except ConnectorError as error:
+            if may_be_content(error):
+                self.lines.extend(left.values())  # behind the others: one of those may show that the platform works
+            else:
+                room = MAX_LINES - len(self.lines)
+                self.lines.extendleft(reversed(list(left.values())[-room:] if room else []))
+            return False
+        return True
+
+    def _isolate(self, post: Callable[[Sequence[int]], None], left: dict[int, Line]) -> None:
+        """Post all, in parts if they are refused, and remove from `left` what is accepted or refused alone."""
+        try:
+            post(list(left))
+        except ConnectorError as error:
+            if not may_be_content(error):
+                raise
+            for part, _ in isolate_refused(list(left), post, error):
+                for number in part:
+                    del left[number]
