@@ -224,9 +224,10 @@ def test_a_damaged_position_of_events_is_said_and_the_last_good_one_used(
     suite.deliver_all(rig)
     suite.change_all(rig)
     monkeypatch.setattr("shared.alerts.intake.Intake.limit", INTAKE_LIMIT)
-    rig.platform.fault(Status(503), match="intake", skip=2, times=3)
+    rig.platform.fault(Status(503), match="intake", skip=2, times=None)
     with pytest.raises(TryAgain):
         rig.cycle()
+    rig.platform.clear_faults()
     accepted = len(rig.platform.alerts)
     for name in damaged:
         bucket.damage(name)

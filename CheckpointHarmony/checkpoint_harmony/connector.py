@@ -54,7 +54,7 @@ class HarmonyMobileConnector(EventConnector):
         return client.alerts(since, until)
 
     @classmethod
-    def place(cls, record: Record) -> float | None:
+    def updated_at(cls, record: Record) -> float | None:
         return epoch(record.get("backend_last_updated"))
 
     @classmethod

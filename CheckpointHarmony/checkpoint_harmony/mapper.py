@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.alerts.intake import as_text
+from shared.alerts.intake import to_json
 from shared.mapping.conversions import Record, text
 from shared.mapping.table import Field, const, first_time, record
 from shared.times import epoch
@@ -45,7 +45,7 @@ def _iso(seconds: float) -> str:
 
 
 ALERT_TO_ECS = (
-    Field("message", record("the whole alert"), as_text, doc="The alert as compact JSON, in its own order of keys"),
+    Field("message", record("the whole alert"), to_json, doc="The alert as compact JSON, in its own order of keys"),
     Field("event.kind", const("alert")),
     Field("event.category", const("network")),
     Field("event.type", const(["info"])),

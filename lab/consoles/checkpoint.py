@@ -42,10 +42,12 @@ Ended = Literal["forceLogout", "401", "403"]
 
 @dataclass
 class _Row:
-    """What the database holds: when the row was touched (epoch seconds), whatever the alert says of it."""
+    """What the database holds: when the row was touched and from when on lists show it (epoch seconds), whatever the alert
+    says of it."""
 
     number: int
     touched: float
+    visible: float
     alert: Any
 
 
@@ -54,7 +56,7 @@ class SimulatedHarmonyMobile(Console):
 
     `most` is the page that it gives at most, whatever was asked for; `links` is the form of `meta.next`; `ended` how it
     says that a session has ended; `refusal` the status of a refused login, where 200 says so in the body. `counts_rows=False`
-    tells a `total_count` of 0 always. Tokens live `lifetime` seconds; `tokens` are those that are good now.
+    tells a `total_count` of 0 always. The alerts whose ids are in `left_out` are counted and not listed. Tokens live `lifetime` seconds; `tokens` are those that are good now.
     """
 
     vendor = "Check Point"
@@ -67,6 +69,7 @@ class SimulatedHarmonyMobile(Console):
         self.ended: Ended = "forceLogout"
         self.refusal = 200
         self.counts_rows = True
+        self.left_out: set[str] = set()
         self.lifetime = 1800.0
         self.tokens: dict[str, float] = {}
         self._rows: dict[str, _Row] = {}
@@ -107,7 +110,7 @@ class SimulatedHarmonyMobile(Console):
             name = str(told.get("id") if told.get("id") is not None else f"~{len(self._rows):09}")
             hour_ago = self.now() - timedelta(hours=1)
             seconds = touched.timestamp() if touched else moment(told.get("backend_last_updated"))
-            row = _Row(len(self._rows) + 1, hour_ago.timestamp() if seconds is None else seconds, alert)
+            row = _Row(len(self._rows) + 1, hour_ago.timestamp() if seconds is None else seconds, 0.0, alert)
             self._rows[name] = row
 
     def change(self, alert_id: str, at: datetime | None = None, **fields: Any) -> None:
@@ -119,6 +122,10 @@ class SimulatedHarmonyMobile(Console):
             text = when.isoformat() if "T" in told else slashed(when)
             row.alert = {**row.alert, "backend_last_updated": text, **fields}
             row.touched = when.timestamp()
+
+    def hide(self, alert_id: str, until: datetime) -> None:
+        """The alert is listed from that moment on, whenever it was touched."""
+        self._rows[alert_id].visible = until.timestamp()
 
     def remove(self, alert_id: str) -> None:
         """The alert is gone without a trace."""
@@ -155,9 +162,13 @@ class SimulatedHarmonyMobile(Console):
             return answer_json({"error": str(refusal)}, 400)  # a guess
         limit = min(limit, self.most or limit)
         with self._lock:
-            found = [row for row in self._rows.values() if all(keep(row) for keep in keeps)]
+            now = self.now().timestamp()
+            counted = {
+                name: row for name, row in self._rows.items() if row.visible <= now and all(keep(row) for keep in keeps)
+            }
+            found = [row for name, row in counted.items() if name not in self.left_out]
             found.sort(key=lambda row: -row.number)  # newest first by id: a guess, for no order is documented
-            page, total = [encode(row.alert) for row in found[offset : offset + limit]], len(found)
+            page, total = [encode(row.alert) for row in found[offset : offset + limit]], len(counted)
         return self._page(page, total, limit, offset, query)
 
     def _page(self, page: list[bytes], total: int, limit: int, offset: int, query: Mapping[str, str]) -> Response:

@@ -6,8 +6,8 @@ an event at most 250,000 characters; a 2xx names as many `event_ids` as events w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import orjson
@@ -20,7 +20,7 @@ from shared.http.session import ApiSession
 EVENT_LIMIT = EVENT_BYTES_MAX_SIZE  # characters, whatever the name says: the SDK compares the length of a text
 MARK = "shortened_fields"  # of a shortened event: field → the characters it had
 BATCH_LIMIT = INTAKE_PAYLOAD_BYTES_MAX_SIZE - 256 * 1024  # bytes
-_MOST_CUTS = 100
+_MAX_CUTS = 100
 _WORTH_CUTTING = 256
 
 Item = TypeVar("Item")
@@ -36,84 +36,61 @@ class Intake:
         if not key:
             raise ActionNeeded("The intake key is empty. Enter it in the configuration.")
         self._session = session
+        self._once = session.elsewhere(session.base_url)
+        self._once.patience = replace(session.patience, attempts=1)
         self._head = b'{"intake_key":' + orjson.dumps(key) + b',"jsons":['
 
-    def batches(
-        self, events: Iterable[tuple[Item, str]], most_of: Callable[[Item], float] = lambda _: math.inf
-    ) -> Iterator[tuple[list[Item], list[bytes]]]:
-        """Events in their order, by as many as one request holds: what came with each, and its encoded text.
-
-        `most_of`: how many an event may share a batch with, itself counted; only such as may be with as many.
-        """
-        items: list[Item] = []
-        texts: list[bytes] = []
-        room, most = self.limit - len(self._head) - 2, math.inf
+    def batches(self, events: Iterable[tuple[Item, str]]) -> Iterator[list[tuple[Item, bytes]]]:
+        """Events in their order, as many as one request holds: what came with each, and its text as it is sent."""
+        batch: list[tuple[Item, bytes]] = []
+        full = room = self.limit - len(self._head) - 2
         for item, text in events:
-            encoded = orjson.dumps(text)  # a JSON string: with the escapes that it travels with
-            before, most = most, most_of(item)
-            if texts and (len(encoded) + 1 > room or len(texts) >= most or most != before):
-                yield items, texts
-                items, texts, room = [], [], self.limit - len(self._head) - 2
-            items.append(item)
-            texts.append(encoded)
+            encoded = orjson.dumps(text)  # a JSON string: with the escapes that it is sent with
+            if batch and len(encoded) + 1 > room:
+                yield batch
+                batch, room = [], full
+            batch.append((item, encoded))
             room -= len(encoded) + 1
-        if texts:
-            yield items, texts
+        if batch:
+            yield batch
 
-    def send(self, texts: Sequence[bytes]) -> list[str]:
-        """Push one batch; → the ids it was given. Raises unless every event of it was accepted: an error that is
-        `of_contents` where the intake answered that it did not take them all."""
+    def send(self, texts: Sequence[bytes], *, once: bool = False) -> list[str]:
+        """Push one batch, with one try if `once`; → the ids it was given. Raises unless every event was accepted."""
         body = self._head + b",".join(texts) + b"]}"
-        reply = self._session.call("POST", "batch", data=body, headers={"Content-Type": "application/json"})
+        session = self._once if once else self._session
+        reply = session.call("POST", "batch", data=body, headers={"Content-Type": "application/json"})
         ids = reply.json.get("event_ids") if isinstance(reply.json, dict) else None
         accepted = len(ids) if isinstance(ids, list) else 0
         if accepted < len(texts):
-            error = TryAgain(
-                f"{self._session.who} confirmed {accepted} of {len(texts)} events of a batch, which do not count as sent."
-            )
-            error.of_contents = isinstance(ids, list)
-            raise error
+            said = f"{session.who} confirmed {accepted} of {len(texts)} events of a batch, which do not count as sent."
+            raise TryAgain(said, status=reply.status)
         return [str(one) for one in ids or []]
 
 
-def fitting(record: dict[str, Any], event_of: Callable[[dict[str, Any]], dict[str, Any]]) -> tuple[str, int]:
-    """The event's JSON, of a shortened record where it would be longer than the intake takes, and its whole length.
+def fitting(record: Mapping[str, Any], event_of: Callable[[dict[str, Any]], dict[str, Any]]) -> tuple[str, int]:
+    """The event's JSON, and the length that it has in full.
 
-    SkipRecord when it cannot be shortened.
-    """
-    text = as_text(event_of(record))
-    whole, most = len(text), EVENT_LIMIT - 1000
-    while len(text) > EVENT_LIMIT:
-        short = shortened(record, most) if most > 1000 else None
-        if short is None:
-            raise SkipRecord("record", f"is {whole} characters long, and cannot be shortened to {EVENT_LIMIT}")
-        text = as_text(event_of(short))
-        most //= 2  # an event may hold a field twice
-    return text, whole
-
-
-def shortened(record: Mapping[str, Any], most: int) -> dict[str, Any] | None:
-    """A copy of at most `most` characters of JSON: its longest fields are cut, and named with their length in `MARK`.
-
-    What is no text becomes one, its JSON, where it has to be cut. None where that does not help.
+    Of an event longer than the intake accepts the record is shortened: its longest fields are cut, as their JSON where they
+    are not strings, and named with their length in `MARK`. SkipRecord when that is not enough.
     """
     short, cut = dict(record), dict[str, int]()
-    for _ in range(_MOST_CUTS):
-        excess = len(as_text({**short, MARK: cut})) - most
-        if excess <= 0:
-            return {**short, MARK: cut}
-        longest = max(short, key=lambda name: len(as_text(short[name])), default="")
+    text = to_json(event_of(short))
+    length = len(text)
+    for _ in range(_MAX_CUTS):
+        if len(text) <= EVENT_LIMIT:
+            return text, length
+        longest = max(short, key=lambda name: len(to_json(short[name])), default="")
         value = short.get(longest, "")
-        text = value if isinstance(value, str) else as_text(value)
-        if len(text) < _WORTH_CUTTING:
-            return None
-        cut.setdefault(longest, len(text))
-        encoded = len(as_text(text))  # with its escapes, so that as much is cut as need be and no more
-        short[longest] = text[: len(text) * max(0, encoded - excess - 64) // encoded]
-    return None
+        field = value if isinstance(value, str) else to_json(value)
+        if len(field) < _WORTH_CUTTING:
+            break
+        cut.setdefault(longest, len(field))
+        short[longest] = field[: len(field) * EVENT_LIMIT * 98 // (len(text) * 100)]
+        text = to_json(event_of({**short, MARK: cut}))
+    raise SkipRecord("record", f"is {length} characters long, and cannot be shortened to {EVENT_LIMIT}")
 
 
-def as_text(value: Any) -> str:
+def to_json(value: Any) -> str:
     """Compact JSON in its own order of keys; SkipRecord when a record cannot be written so (254 objects in a row)."""
     try:
         return orjson.dumps(value).decode()

@@ -14,7 +14,6 @@ from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedRepl
 from shared.http import body as bodies
 
 UNREACHABLE, UNTRUSTED = 0, -1  # keys of advice beside the statuses: there was no answer, or no trusted TLS
-_OF_CONTENTS = (400, 413, 422)
 _CUT = "the connection was cut"
 _HANDSHAKE_CUT = re.compile(r"(?i)_EOF_|\bEOF\b|ZERO_RETURN|connection ?reset")
 _DETAIL_KEYS = ("title", "detail", "message", "error_description", "error", "errors", "code", "errorCode")
@@ -56,7 +55,6 @@ def failure(
             return later
     what = advice.get(status, "The connector tries again later; if this persists, report it with this message.")
     error = UnexpectedReply(f"{said} {what}", status=status)
-    error.of_contents = status in _OF_CONTENTS
     error.may_be_size = status >= 500
     return error
 
@@ -81,14 +79,16 @@ def parsed(
         return parse(body)
     except ValueError:
         pass
+    status = response.status_code
     if empty:
-        raise UnexpectedReply(f"{who} answered {doing} with an empty body (HTTP {response.status_code}).")
+        raise UnexpectedReply(f"{who} answered {doing} with an empty body (HTTP {status}).", status=status)
     if body.lstrip()[:1] == b"<":
         raise UnexpectedReply(
-            f"{who} answered {doing} with an HTML page instead of JSON (HTTP {response.status_code}). Check that the "
-            "configured URL is the API's and that no proxy, login or maintenance page stands in between."
+            f"{who} answered {doing} with an HTML page instead of JSON (HTTP {status}). Check that the configured URL is the "
+            "API's and that no proxy, login or maintenance page stands in between.",
+            status=status,
         )
-    raise UnexpectedReply(f"{who} answered {doing} with something that is not JSON (HTTP {response.status_code}).")
+    raise UnexpectedReply(f"{who} answered {doing} with something that is not JSON (HTTP {status}).", status=status)
 
 
 def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str] | None = None) -> ConnectorError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,10 @@ import pytest
 import requests
 
 from lab.consoles.checkpoint import SimulatedHarmonyMobile, moment
-from lab.faults import Status
+from lab.faults import Status, WrongShape
 from lab.modules import MODULES
 from lab.platform import LocalPlatform
-from shared.errors import TryAgain, UnexpectedReply
+from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
 from shared.runtime.backoff import Backoff
 from shared.times import epoch, iso
 from tests.faults.matrix import failing_disk
@@ -38,9 +39,10 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
 
 
 def windows(rig: Rig) -> list[tuple[float, float]]:
-    """Those asked for, by their first pages."""
+    """Those asked for, by their first pages; without the empty one that asks for the vendor's clock."""
     queries = [call.query for call in rig.console.calls_to("alerts") if call.query["offset"] == "0"]
-    return [tuple(moment(query[f"backend_last_updated__{how}"]) or 0 for how in ("gte", "lte")) for query in queries]
+    asked = [tuple(moment(query[f"backend_last_updated__{how}"]) or 0 for how in ("gte", "lte")) for query in queries]
+    return [(start, end) for start, end in asked if end]
 
 
 def arrived(rig: Rig) -> list[int]:
@@ -90,30 +92,12 @@ def test_a_smaller_page_loses_nothing(rig: Rig) -> None:
 
 def test_with_hours_ago_0_the_first_round_reads_nothing_and_the_second_goes_on_from_there(rig: Rig) -> None:
     connector = rig.cycle(hours_ago=0)
-    assert not rig.console.calls_to("alerts")
+    assert not windows(rig)
     assert rig.cursor
     rig.console.change(rig.console.ids[0])
     time.sleep(1.1)
     rig.cycle(connector)
     assert len(arrived(rig)) == 1
-
-
-def test_a_refused_alert_that_two_windows_share_is_tried_once_a_round(rig: Rig) -> None:
-    """It was refused alone twice, and almost given up, within a moment."""
-    began = datetime.now(UTC) - timedelta(hours=2)
-    rig.console.has([stamped(began + timedelta(hours=1), 1, details="odd"), stamped(began + timedelta(hours=1.1), 2)])
-    remember(rig, began)
-    rig.platform.fault(
-        Status(400), match=lambda call: call.endpoint == "intake" and b"odd" in call.get_data(), times=None
-    )
-    connector = rig.start()
-    for calls, unchanged in ((2, 0), (1, 1), (1, 1)):
-        rig.platform.forget_calls()
-        with pytest.raises(UnexpectedReply):
-            rig.cycle(connector)
-        assert len(windows(rig)) >= 2
-        assert len(rig.platform.calls_to("intake")) == calls
-        assert connector.counts.unchanged == unchanged
 
 
 def test_what_is_younger_than_the_settling_time_waits(rig: Rig) -> None:
@@ -126,6 +110,7 @@ def test_what_is_younger_than_the_settling_time_waits(rig: Rig) -> None:
 def test_the_position_never_passes_what_has_settled_on_the_vendors_clock(rig: Rig) -> None:
     """Our clock ran ahead: what the vendor stamped afterwards lay behind the position, and was never asked for."""
     rig.console.clock_offset = timedelta(minutes=-30)
+    rig.console.has(35)
     rig.cycle(timedelta=10)
     behind = datetime.now(UTC) - timedelta(minutes=40)
     assert abs((epoch(rig.cursor) or 0) - behind.timestamp()) < 5
@@ -136,11 +121,231 @@ def test_the_position_never_passes_what_has_settled_on_the_vendors_clock(rig: Ri
     assert len(arrived(rig)) == 36
 
 
-def test_a_position_in_the_future_is_said(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    remember(rig, datetime.now(UTC) + timedelta(days=1))
+@pytest.mark.parametrize("ahead", [timedelta(minutes=30), timedelta(hours=9), timedelta(days=3000)], ids=str)
+def test_a_position_ahead_of_the_vendors_clock_is_set_back_and_stored_so(
+    rig: Rig, ahead: timedelta, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing was read until that moment came; what was updated before was lost."""
+    remember(rig, datetime.now(UTC) + ahead)
+    connector = rig.cycle(timedelta=10)
+    behind = datetime.now(UTC) - timedelta(minutes=10)
+    assert abs((epoch(rig.cursor) or 0) - behind.timestamp()) < 5, "the stored position is not the vendor's time"
+    assert any("is ahead of the clock of Check Point" in record.message for record in caplog.records)
+    assert len(arrived(rig)) == 35, "the last hours were not looked at"
+    rig.console.change(rig.console.ids[0], at=datetime.now(UTC) - timedelta(minutes=9, seconds=58))
+    time.sleep(3)
+    rig.cycle(connector)
+    assert len(arrived(rig)) == 36
+
+
+@pytest.mark.parametrize("hours", [-9, 9, -56 * 365 * 24], ids=str)
+def test_the_first_start_collects_the_vendors_last_hours_whatever_our_clock_shows(
+    rig: Rig, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nine hours ahead, no alert of the first hours was ever collected; at 1970, a first round read decades of windows."""
+    real, start = time.time, datetime.now(UTC)
+    rig.console.has([stamped(start - timedelta(hours=age), age) for age in (1, 5, 7)])
+    monkeypatch.setattr("shared.alerts.connector.time.time", lambda: max(real() + hours * 3600, 60.0))
+    connector = rig.cycle()
+    assert arrived(rig) == [5, 1], "not the vendor's last six hours"
+    assert len(windows(rig)) <= 7
+    rig.console.change(rig.console.ids[0], at=datetime.now(UTC))
+    time.sleep(2.1)
+    rig.cycle(connector)
+    assert len(arrived(rig)) == 3
+
+
+def test_a_clock_that_was_set_while_the_first_start_failed_does_not_move_its_beginning_by_decades(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    rig.console.fault(Status(401), match="alerts", times=None)
+    with monkeypatch.context() as patched, pytest.raises(ActionNeeded):
+        patched.setattr("shared.alerts.connector.time.time", lambda: 60.0)
+        rig.cycle()
+    rig.console.clear_faults()
     rig.cycle()
-    assert not rig.console.calls_to("alerts")
-    assert any("in the future" in record.message for record in caplog.records)
+    assert windows(rig)[0][0] > real() - 7 * 3600
+    assert len(arrived(rig)) == 35
+
+
+# --- late and missing alerts
+
+
+def later(rig: Rig, connector: Any, **more: float) -> Any:
+    """A round so much later on the vendor's clock."""
+    rig.console.clock_offset += timedelta(**more)
+    rig.cycle(connector)
+    return rig.cycle(connector)
+
+
+def test_an_alert_that_becomes_visible_late_is_delivered_within_the_hour_and_nothing_else_again(rig: Rig) -> None:
+    """The position had passed it by; it was lost."""
+    connector = rig.cycle(timedelta=15)
+    at = rig.console.now() - timedelta(minutes=14)
+    rig.console.add(stamped(at, 7, details="late"))
+    rig.console.hide("7", at + timedelta(minutes=20))
+    later(rig, connector, minutes=3)
+    assert 7 not in arrived(rig), "it is not visible yet"
+    later(rig, connector, minutes=4)
+    later(rig, connector, minutes=54)
+    assert arrived(rig).count(7) == 1
+    for _ in range(3):
+        later(rig, connector, hours=1)
+    rig.cycle()  # of a new process
+    assert len(arrived(rig)) == 36 == len(set(arrived(rig)))
+
+
+def test_a_second_look_is_taken_once_an_hour_over_the_last_day_also_after_restarts(rig: Rig) -> None:
+    start = datetime.now(UTC) - timedelta(hours=30)
+    remember(rig, start)
+    rig.cycle()
+    looks = []
+    for _ in range(8):
+        rig.console.clock_offset += timedelta(minutes=20)
+        rig.console.forget_calls()
+        connector = rig.cycle()
+        looks += [window for window in windows(rig) if window[1] - window[0] > 3600]
+        assert epoch(json.loads((rig.data / "context.json").read_text())["last_event_date"]) == connector.cursor()
+    assert len(looks) == 2, f"{len(looks)} second looks in 160 minutes"
+    assert {end - begin for begin, end in looks} == {86_400}
+
+
+def test_a_second_look_after_a_long_stop_covers_the_day_before_the_stop(rig: Rig) -> None:
+    rig.cycle()
+    at = rig.console.now() - timedelta(minutes=1)
+    rig.console.add(stamped(at, 7))
+    rig.console.hide("7", at + timedelta(hours=1))
+    rig.cycle()
+    rig.console.clock_offset += timedelta(days=3)
+    rig.cycle()
+    assert 7 in arrived(rig)
+
+
+def test_the_first_second_look_after_an_update_sends_nothing_again(rig: Rig) -> None:
+    """An earlier release stored only which alerts it knew from its position on."""
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(hours=age), age) for age in (1, 2, 3)])
+    remember(rig, now - timedelta(hours=2.5))
+    connector = rig.cycle()
+    later(rig, connector, hours=2)
+    assert arrived(rig) == [2, 1]
+
+
+def test_a_window_short_of_its_total_is_read_again_until_it_is_complete(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Three rows and no next page, of five that `total_count` promised, counted as the complete window."""
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(minutes=5), number) for number in range(1, 6)])
+    rig.console.left_out = {"2", "4"}
+    connector = rig.cycle(hours_ago=1)
+    assert arrived(rig) == [1, 3, 5] or sorted(arrived(rig)) == [1, 3, 5]
+    assert any("reports 5 alerts" in record.message and "returned 3" in record.message for record in caplog.records)
+    assert (epoch(rig.cursor) or 0) > (now - timedelta(minutes=1)).timestamp(), "it holds back what comes after it"
+    rig.console.left_out = {"2"}
+    rig.cycle(connector)
+    rig.console.left_out = set()
+    rig.cycle()  # of a new process
+    assert sorted(arrived(rig)) == [1, 2, 3, 4, 5]
+    rig.console.forget_calls()
+    rig.cycle(connector)
+    assert len(windows(rig)) <= 1, "a complete window is read again"
+
+
+def test_a_window_that_stays_short_is_read_again_for_a_day_and_no_longer(rig: Rig) -> None:
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(minutes=5), number) for number in range(1, 6)])
+    rig.console.left_out = {"2"}
+    connector = rig.cycle(hours_ago=1)
+
+    def reads_it_again() -> bool:
+        rig.console.forget_calls()
+        rig.cycle(connector)
+        return any(
+            start <= (now - timedelta(minutes=5)).timestamp() <= end < start + 3601 for start, end in windows(rig)
+        )
+
+    assert reads_it_again()
+    rig.console.clock_offset += timedelta(hours=23)
+    rig.cycle(connector)
+    assert reads_it_again()
+    rig.console.clock_offset += timedelta(hours=2)
+    rig.cycle(connector)
+    rig.cycle(connector)
+    assert not reads_it_again()
+
+
+def test_a_total_that_never_fits_does_not_let_the_reading_grow(rig: Rig) -> None:
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(minutes=30 * number), number) for number in range(1, 50)])
+    rig.console.left_out = {str(number) for number in range(0, 50, 2)}
+    remember(rig, now - timedelta(days=1))
+    connector = rig.cycle()
+    rig.console.forget_calls()
+    rig.cycle(connector)
+    assert len(rig.console.calls_to("alerts")) < 20
+
+
+def test_55_000_alerts_of_one_second_are_sent_in_parts_and_none_of_them_again_after_an_error(rig: Rig) -> None:
+    """They were never delivered, and all later ones waited."""
+    second = datetime.now(UTC) - timedelta(hours=1)
+    rig.console.has(stamped(second, number) for number in range(55_000))
+    rig.console.add(stamped(second + timedelta(minutes=1), 55_000))
+    rig.page_size = 5_000
+    rig.platform.fault(Status(503), match="intake", skip=1, times=None)
+    with pytest.raises(TryAgain):
+        rig.cycle()
+    assert 20_000 <= len(arrived(rig)) < 55_000, "nothing was sent before the window was complete"
+    rig.platform.clear_faults()
+    rig.cycle()  # of a new process
+    assert len(arrived(rig)) == 55_001 == len(set(arrived(rig)))
+
+
+def test_pages_in_a_circle_under_new_links_end_the_walk_and_their_alerts_are_delivered(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The round never ended."""
+    monkeypatch.setattr(MODULE.connector, "longest_window", 6 * 3600)
+
+    def circle(request: Any) -> None:
+        rig.console.clear_faults()
+        link = f"/external_api/v3/alert/?limit=10&offset=0&id__gt=-{len(rig.console.calls)}"
+        page = {"meta": {"limit": 10, "next": link, "total_count": 35}, "objects": []}
+        if request.args.get("offset") == "20":
+            rig.console.fault(WrongShape(page), match="alerts")
+
+    rig.console.before_call = circle
+    with pytest.raises(UnexpectedReply, match="5 pages in a row without a new row"):
+        rig.cycle()
+    assert len(arrived(rig)) == 20
+    rig.console.before_call = None
+    rig.console.clear_faults()
+    rig.cycle()
+    assert len(arrived(rig)) == 35 == len(set(arrived(rig)))
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 413, 422, 500, 502, 504])
+def test_one_poisoned_alert_of_a_thousand_costs_no_other_and_few_pushes(
+    rig: Rig, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(minutes=90), number) for number in range(1000)])
+    rig.console.change("777", at=now - timedelta(minutes=90), details="odd")
+    rig.page_size = 1000
+    rig.platform.refuse_alerts("odd", status)
+    connector = rig.cycle()
+    assert len(arrived(rig)) == 999 == len(set(arrived(rig)))
+    assert len(rig.platform.calls_to("intake")) <= 30
+    said = [record.message for record in caplog.records if "(id 777)" in record.message]
+    assert len(said) == 1
+    assert said[0].startswith("Skipped" if status in (400, 413, 422) else "Put an alert aside")
+    rig.platform.forget_calls()
+    rig.cycle(connector)
+    assert len(rig.platform.calls_to("intake")) == (status not in (400, 413, 422))
+
+
+# --- storing
 
 
 def test_two_connectors_over_one_storage_are_told_apart(rig: Rig) -> None:
@@ -153,7 +358,7 @@ def test_two_connectors_over_one_storage_are_told_apart(rig: Rig) -> None:
 def test_a_storage_that_takes_nothing_is_found_out_before_anything_is_sent(rig: Rig) -> None:
     """On a full disk the same batch was sent again at each try."""
     remember(rig, datetime.now(UTC) - timedelta(hours=6))
-    with failing_disk(rig.data, errno.ENOSPC, 3):
+    with failing_disk(rig.data, errno.ENOSPC, 1_000):
         for _ in range(3):
             with pytest.raises(TryAgain, match="cannot write its state"):
                 rig.cycle()
@@ -229,7 +434,7 @@ def test_the_key_is_in_the_body_alone(rig: Rig) -> None:
 
 def test_metrics_count_what_was_accepted_under_a_hash_of_the_key(rig: Rig) -> None:
     """Failed chunks were counted as forwarded, and the intake key stood in clear on a port open to all. Metrics are a process's."""
-    rig.platform.fault(Status(503), match="intake", times=3)
+    rig.platform.fault(Status(503), match="intake", times=6)
     with rig.process(frequency=3600) as process:
         process.wait_for_rounds(2)
         told = requests.get(f"http://127.0.0.1:{process.metrics_port}/metrics", timeout=HANGS).text
@@ -238,16 +443,8 @@ def test_metrics_count_what_was_accepted_under_a_hash_of_the_key(rig: Rig) -> No
     assert f'symphony_module_common_forward_events_duration_count{{intake_key="{label}"}} 1.0' in told
     assert f'symphony_module_common_events_lags{{intake_key="{label}"}}' in told
     assert rig.platform.intake_key not in told
-
-
-def test_the_sdks_own_way_to_push_raises_what_is_not_accepted(rig: Rig) -> None:
-    connector = rig.start()
-    assert len(connector.push_events_to_intakes([{"a": 1}, "text", {"b": "é"}])) == 3
-    assert rig.platform.alerts == ['{"a":1}', "text", '{"b":"é"}']
-    assert connector.push_events_to_intakes([]) == []
-    rig.platform.fault(Status(503), match="intake", times=None)
-    with pytest.raises(TryAgain):
-        connector.push_events_to_intakes(["text"])
+    [age] = re.findall(r"^sekoia_connector_cursor_age_seconds (\S+)", told, re.MULTILINE)
+    assert 0 <= float(age) < 60, "the position of a round without `timedelta` lies right behind"
 
 
 # --- the platform

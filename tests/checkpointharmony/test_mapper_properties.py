@@ -87,7 +87,7 @@ def test_any_record_has_a_key_and_a_place(record: Any) -> None:
     window = Window(100, 200)
     assert len(HarmonyMobileConnector.key_of(record)) == 16
     assert HarmonyMobileConnector.key_of(record) == HarmonyMobileConnector.key_of(record)
-    assert 100 <= HarmonyMobileConnector.place_in(record, window) <= 200
+    assert 100 <= HarmonyMobileConnector.alert_of("key", record, window).at <= 200
 
 
 def test_the_two_forms_of_a_date_are_one_version() -> None:

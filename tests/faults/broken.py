@@ -19,6 +19,7 @@ from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from shared.alerts.intake import Intake
 from shared.alerts.position import Position
+from shared.alerts.windows import Reading, VendorClock
 from shared.devices import polling
 from shared.devices.batch import Batch
 from shared.devices.inventory import DeviceConnector
@@ -161,9 +162,13 @@ def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(seen[-1] + 1))
         file.write({**file.read(), self.cursor_key: at})
 
+    def fetch(self: Any) -> None:
+        self.data_path.mkdir(parents=True, exist_ok=True)  # as the platform does
+        AssetConnector.asset_fetch_cycle(self)
+
     monkeypatch.setattr(DeviceConnector, "get_assets", assets)
     monkeypatch.setattr(DeviceConnector, "update_checkpoint", checkpoint)
-    monkeypatch.setattr(DeviceConnector, "asset_fetch_cycle", AssetConnector.asset_fetch_cycle)
+    monkeypatch.setattr(DeviceConnector, "asset_fetch_cycle", fetch)
     monkeypatch.setattr(AssetConnector, "_http_header", {"Authorization": "Bearer local-api-key"})
 
 
@@ -177,33 +182,60 @@ def _before_each_push(monkeypatch: pytest.MonkeyPatch, act: Callable[[Position, 
         positions.append(self)
 
     def broken(self: Intake, *arguments: Any) -> Iterator[Any]:
-        for rows, texts in batches(self, *arguments):
-            act(positions[-1], rows)
-            yield rows, texts
+        for batch in batches(self, *arguments):
+            act(positions[-1], [alert for alert, _ in batch])
+            yield batch
 
     monkeypatch.setattr(Position, "__init__", watched)
     monkeypatch.setattr(Intake, "batches", broken)
 
 
 def position_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
-    _before_each_push(monkeypatch, lambda position, rows: position.move(max(int(at) for _, at, _ in rows)))
+    def moved(position: Position, alerts: list[Any]) -> None:
+        position.cursor = max(int(alert.at) for alert in alerts)
+        position.store()
+
+    _before_each_push(monkeypatch, moved)
 
 
 def event_known_before_it_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def known(position: Position, rows: list[Any]) -> None:
-        position.known.add({key: at for key, at, _ in rows})
+    def known(position: Position, alerts: list[Any]) -> None:
+        position.done({alert.key: alert.at for alert in alerts})
         position.store()
 
     _before_each_push(monkeypatch, known)
+
+
+def position_past_an_aside_that_was_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Position.store
+
+    def broken(self: Position) -> None:
+        aside, self.facts.aside = self.facts.aside, {}
+        store(self)
+        self.facts.aside = aside
+
+    monkeypatch.setattr(Position, "store", broken)
+
+
+def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.alerts.connector.LOOK_INTERVAL", float("inf"))
+
+
+def short_window_taken_for_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reading, "missing", 0)
+
+
+def our_clock_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VendorClock, "now", lambda _: time.time())
 
 
 def _sends_suppressing(monkeypatch: pytest.MonkeyPatch, passed_over: Callable[[ConnectorError], bool]) -> None:
     """Batches of events whose push raised such an error count as accepted."""
     send = Intake.send
 
-    def broken(self: Intake, texts: Any) -> list[str]:
+    def broken(self: Intake, texts: Any, **options: Any) -> list[str]:
         try:
-            return send(self, texts)
+            return send(self, texts, **options)
         except ConnectorError as error:
             if not passed_over(error):
                 raise
@@ -242,6 +274,10 @@ BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], ...]] = {
     "CheckpointHarmony": (
         position_moved_before_the_push,
         event_known_before_it_is_accepted,
+        position_past_an_aside_that_was_not_stored,
+        no_second_look,
+        short_window_taken_for_complete,
+        our_clock_believed,
         refused_events_ignored,
         unconfirmed_events_taken_for_accepted,
         failure_of_a_page_taken_for_the_end_of_a_window,

@@ -58,6 +58,8 @@ HTTP_FAULTS = (
     HttpFault("redirect to another host", lambda: Redirect("https://elsewhere.invalid/"), "another host|redirects"),
 )
 ERRORS_IN_A_200, TOO_HEAVY = "errors and no records in a 200", "page too heavy"
+CONTENT_FAULTS = {f"one refused with {status}": status for status in (403, 409, 500, 502, 504)}
+CONSOLE_FAULTS = ("late alert", "short list", "clock behind", "clock ahead")
 DISK_FAULTS = {"disk full": errno.ENOSPC, "read-only disk": errno.EROFS, "storage error": errno.EIO}
 DISK_PLACES = ("state write", "state write after a push")
 PLACES = ("token call", "first page", "middle page", "last page", "push", "task poll")
@@ -90,6 +92,9 @@ def cases(suite: type[ConnectorConformance]) -> Iterator[Case]:
             yield Case(place, "repeated page token", True)
             yield Case(place, ERRORS_IN_A_200, True)
             yield Case(place, TOO_HEAVY, True)
+    if suite.delivered_by == "intake":
+        yield from (Case("push", fault, True) for fault in CONTENT_FAULTS)
+        yield from (Case("console", fault, True) for fault in CONSOLE_FAULTS)
     for place in DISK_PLACES:
         for fault in DISK_FAULTS:
             yield from (Case(place, fault, lasting) for lasting in (False, True))

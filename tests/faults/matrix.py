@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,15 @@ from lab.kinds import DEVICES
 from shared.errors import ConnectorError
 from shared.state.storage import JsonFile
 from tests.conformance_base import ConnectorConformance
-from tests.faults.cases import DISK_FAULTS, ERRORS_IN_A_200, HTTP_FAULTS, TOO_HEAVY, Case
+from tests.faults.cases import (
+    CONSOLE_FAULTS,
+    CONTENT_FAULTS,
+    DISK_FAULTS,
+    ERRORS_IN_A_200,
+    HTTP_FAULTS,
+    TOO_HEAVY,
+    Case,
+)
 from tests.rig import Rig, impatient
 
 ROUNDS = 6  # in which the fault must have used itself up and everything have arrived
@@ -106,10 +115,14 @@ def _armed(case: Case, suite: ConnectorConformance, rig: Rig) -> Iterator[Callab
         with failing_disk(rig.data, DISK_FAULTS[case.fault], times, pushes if "push" in case.place else None) as left:
             yield lambda: bool(left[0])
         return
+    if case.fault in CONTENT_FAULTS or case.fault in CONSOLE_FAULTS:
+        yield _for_a_round(*_of_alerts(case, suite, rig))
+        return
     server = rig.platform if case.place in ("push", "task poll") else rig.console
     routes = {"push": suite.delivered_by, "task poll": "task", "token call": suite.token_route}
     route = routes.get(case.place, suite.list_route)
     skip = {"middle page": 1, "last page": PAGES - 1, "push": 1}.get(case.place, 0)
+    alerts = suite.delivered_by == "intake"
     if case.fault == ERRORS_IN_A_200:
         page = {**suite.page_without_end, "errors": [{"message": "shard 3 is down"}]}
         server.fault(WrongShape(page), match=route, skip=skip)
@@ -117,12 +130,44 @@ def _armed(case: Case, suite: ConnectorConformance, rig: Rig) -> Iterator[Callab
         rig.page_size = 20  # two pages
         server.fault(Status(504), match=long_pages(route, 10), skip=min(skip, 1), times=None)
     elif case.fault == "repeated page token":
-        server.fault(WrongShape(suite.page_without_end), match=route, skip=skip, times=2)
+        times = 3 if alerts else 2  # a round of alerts begins with a call for the vendor's clock
+        server.fault(WrongShape(suite.page_without_end), match=route, skip=skip, times=times)
     else:
         fault = next(fault for fault in HTTP_FAULTS if fault.name == case.fault)
-        server.fault(fault.make(), match=route, skip=skip, times=3 if case.lasting else 1)
+        lasting = 6 if alerts and case.place == "push" else 3  # three tries, and three events sent alone
+        server.fault(fault.make(), match=route, skip=skip, times=lasting if case.lasting else 1)
     # Once a task cannot be followed none is until the next round: what is left of the fault there strikes nobody.
     yield lambda: bool(server.waiting_faults) and case.place != "task poll" and case.fault != TOO_HEAVY
+
+
+def _of_alerts(case: Case, suite: Any, rig: Rig) -> tuple[Callable[[], None], Callable[[], None]]:
+    """What a console or an intake of alerts does only in the long run: how it begins and how it ends."""
+    console, one = rig.console, rig.console.ids[17]
+    if case.fault in CONTENT_FAULTS:
+        text = str(console.record(one)["id"])
+        return partial(rig.platform.refuse_alerts, text, CONTENT_FAULTS[case.fault]), rig.platform.clear_faults
+    if case.fault == "late alert":
+        suite.missing = {suite.version(console.record(one))}  # behind the position until the second look
+        hidden = console.now() + timedelta(minutes=20)
+        return partial(console.hide, one, hidden), lambda: setattr(console, "clock_offset", timedelta(hours=1))
+    if case.fault == "short list":
+        suite.missing = {suite.version(console.record(one))}
+        return lambda: console.left_out.add(one), console.left_out.clear
+    offset = timedelta(hours=9 if case.fault == "clock ahead" else -9)
+    return lambda: setattr(console, "clock_offset", offset), lambda: setattr(console, "clock_offset", timedelta(0))
+
+
+def _for_a_round(begin: Callable[[], None], end: Callable[[], None]) -> Callable[[], bool]:
+    """Begin it now, and end it after the first round that succeeds; gives whether that was now."""
+    begin()
+    left = [end]
+
+    def ended() -> bool:
+        for ending in left:
+            ending()
+        return bool(left) and not left.clear()
+
+    return ended
 
 
 @contextmanager
@@ -152,6 +197,9 @@ def failing_disk(data: Path, code: int, times: int, when: Callable[[], object] |
 
 
 def _assert_said(case: Case, errors: list[ConnectorError], suite: ConnectorConformance) -> None:
+    if case.fault in CONTENT_FAULTS or case.fault in CONSOLE_FAULTS:
+        assert not errors, errors
+        return
     if case.fault in DISK_FAULTS:
         expected, ends_a_round = r"cannot write its state in .*Check the storage", True
     elif case.fault == "repeated page token":
@@ -166,6 +214,8 @@ def _assert_said(case: Case, errors: list[ConnectorError], suite: ConnectorConfo
         expected, ends_a_round = fault.says, case.lasting or not fault.heals
         # What may be about the content is searched at once, in single tries: what then passes ends no round.
         ends_a_round &= case.place != "push" or suite.lab_module.kind is not DEVICES or fault.ends_pushing
+        if case.place == "push" and suite.delivered_by == "intake" and not case.lasting:
+            ends_a_round = fault.name == "401"  # after any other the batch is sent in parts, and accepted
     if case.place == "task poll":  # acceptance counts: said in a warning, and no round ends for it
         assert not errors, f"no round ends because a task cannot be followed, but these were raised: {errors}"
         return

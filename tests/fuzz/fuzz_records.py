@@ -35,7 +35,7 @@ with atheris.instrument_imports(include=["shared", *VENDORS]):
     from sophos_assets.client import SophosClient
     from sophos_assets.connector import SophosDeviceConnector
 
-    from shared.alerts.intake import as_text, fitting
+    from shared.alerts.intake import fitting, to_json
     from shared.devices.polling import WHOLE
     from shared.errors import ConnectorError
     from shared.http import body
@@ -121,14 +121,14 @@ def alert(record: Any) -> None:
     known = readable(record)
     fitting(known, as_given)
     fitting(known, ALERTS)
-    as_text(known)
+    to_json(known)
 
 
 def place(told: Any) -> None:
     """The position of a record among the others, which no table guards."""
     HarmonyMobileConnector.key_of(told)
     if isinstance(told, dict):
-        HarmonyMobileConnector.place(told)
+        HarmonyMobileConnector.updated_at(told)
         for connector in (SentinelOneDeviceConnector, SophosDeviceConnector):
             place_of = connector.walk(_Pages(), None, WHOLE).cursor_of
             assert place_of is not None

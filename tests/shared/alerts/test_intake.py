@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -14,7 +15,8 @@ from pydantic import SecretStr
 
 from lab.faults import WrongShape
 from lab.platform import INTAKE_LIMIT, LocalPlatform
-from shared.alerts.intake import BATCH_LIMIT, EVENT_LIMIT, MARK, Intake, fitting, shortened
+from shared.alerts import intake as intakes
+from shared.alerts.intake import BATCH_LIMIT, EVENT_LIMIT, MARK, Intake, fitting
 from shared.errors import ActionNeeded, SkipRecord, TryAgain
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous
@@ -46,10 +48,10 @@ def body_of(texts: list[bytes], key: str = KEY) -> bytes:
 @given(st.lists(st.text(max_size=80), max_size=40), st.integers(60, 2000))
 def test_no_batch_is_larger_than_the_limit_and_nothing_is_lost_or_moved(texts: list[str], limit: int) -> None:
     batches = list(intake(limit=limit).batches(enumerate(texts)))
-    assert [item for items, _ in batches for item in items] == list(range(len(texts)))
-    assert [orjson.loads(text) for _, encoded in batches for text in encoded] == texts
-    for items, encoded in batches:
-        assert len(items) == len(encoded)
+    assert [item for batch in batches for item, _ in batch] == list(range(len(texts)))
+    assert [orjson.loads(text) for batch in batches for _, text in batch] == texts
+    for batch in batches:
+        encoded = [text for _, text in batch]
         assert len(body_of(encoded)) <= limit or len(encoded) == 1
 
 
@@ -59,7 +61,8 @@ def test_batches_are_measured_with_their_escapes(letter: str, platform: LocalPla
     text = json.dumps({"details": letter * 40_000}, ensure_ascii=False)
     target = intake(f"{platform.url}/intake")
     batches = list(target.batches((None, text) for _ in range(300)))
-    for _, encoded in batches:
+    for batch in batches:
+        encoded = [text for _, text in batch]
         assert len(body_of(encoded)) <= INTAKE_LIMIT
         assert len(target.send(encoded)) == len(encoded)
     assert platform.alerts == [text] * 300
@@ -71,8 +74,8 @@ def test_batches_are_measured_with_their_escapes(letter: str, platform: LocalPla
 def test_texts_arrive_as_they_were(platform: LocalPlatform) -> None:
     texts = ["plain", '{"a":"é"}', 'tab\tquote"back\\slash', "日本語 \U0001f4f1", ""]
     target = intake(f"{platform.url}/intake/")
-    for _, encoded in target.batches((None, text) for text in texts):
-        target.send(encoded)
+    for batch in target.batches((None, text) for text in texts):
+        target.send([text for _, text in batch])
     assert platform.alerts == texts
     assert [call.path for call in platform.calls_to("intake")] == ["/intake/batch"]
 
@@ -82,7 +85,8 @@ def test_texts_arrive_as_they_were(platform: LocalPlatform) -> None:
 )
 def test_fewer_ids_than_events_are_no_acceptance(answer: Any, platform: LocalPlatform) -> None:
     platform.fault(WrongShape(answer), match="intake")
-    [(_, encoded)] = intake().batches([(1, "a"), (2, "b")])
+    [batch] = intake().batches([(1, "a"), (2, "b")])
+    encoded = [text for _, text in batch]
     with pytest.raises(TryAgain, match=r"confirmed [01] of 2 events"):
         intake(f"{platform.url}/intake").send(encoded)
 
@@ -94,8 +98,8 @@ def test_an_empty_intake_key_is_said(key: str) -> None:
 
 
 def test_the_line_end_behind_a_key_is_no_part_of_it(platform: LocalPlatform) -> None:
-    [(_, encoded)] = intake().batches([(1, "a")])
-    intake(f"{platform.url}/intake", key=f"{KEY}\n").send(encoded)
+    [[(_, encoded)]] = intake().batches([(1, "a")])
+    intake(f"{platform.url}/intake", key=f"{KEY}\n").send([encoded])
     assert platform.alerts == ["a"]
 
 
@@ -154,10 +158,14 @@ def test_what_cannot_be_shortened_is_skipped() -> None:
     st.dictionaries(
         st.text(max_size=10), st.text(max_size=2000) | st.lists(st.integers(0, 2**40), max_size=200), max_size=6
     ),
-    st.integers(500, 3000),
+    st.integers(1000, 3000),
 )
-def test_a_shortened_record_is_within_its_bound(record: dict[str, Any], most: int) -> None:
-    short = shortened(record, most)
-    if short is not None:
-        assert len(orjson.dumps(short).decode()) <= most
-        assert set(short) == {*record, MARK}
+def test_a_shortened_event_is_within_the_limit_and_keeps_most_of_what_fits(record: dict[str, Any], limit: int) -> None:
+    with pytest.MonkeyPatch.context() as patched, suppress(SkipRecord):
+        patched.setattr(intakes, "EVENT_LIMIT", limit)
+        text, length = fitting(record, dict)
+        assert len(text) <= limit
+        assert length == len(orjson.dumps(record).decode())
+        if length > limit:
+            assert set(json.loads(text)) == {*record, MARK}
+            assert len(text) > limit / 4

@@ -1,18 +1,18 @@
-"""Windows that lose no row of a list that changes while it is paged."""
+"""Windows over a list that changes while it is paged, the vendor's clock, and what is remembered of a window."""
 
 from __future__ import annotations
 
-import random
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.alerts import windows
-from shared.alerts.windows import Known, Window, next_window, read_window
+from shared.alerts import position
+from shared.alerts.position import Aside, Position
+from shared.alerts.windows import Reading, VendorClock, Window, next_window
 from shared.errors import TryAgain, UnexpectedReply
 from shared.http.pages import Page
 
@@ -20,27 +20,24 @@ from shared.http.pages import Page
 class Source:
     """A list of (key, touched) asked by offset. `meddle(page)` runs before each page, counted from 1."""
 
-    def __init__(self, rows: dict[str, int], size: int = 3, total: bool = True) -> None:
-        self.rows, self.size, self.total = rows, size, total
+    def __init__(self, rows: dict[str, int], size: int = 3) -> None:
+        self.rows, self.size = rows, size
         self.meddle: Callable[[int], None] = lambda _page: None
-        self.asked: list[tuple[int, int]] = []
-        self.calls = 0
-        self.clock = 1000.0
 
     def pages(self, start: int, end: int) -> Iterator[Page]:
-        self.asked.append((start, end))
-        offset = 0
+        offset, calls = 0, 0
         while True:
-            self.calls += 1
-            self.meddle(self.calls)
+            calls += 1
+            self.meddle(calls)
             found = [[key, at] for key, at in self.rows.items() if start <= at <= end]
-            yield Page(found[offset : offset + self.size], self.clock + self.calls, len(found) if self.total else None)
+            yield Page(found[offset : offset + self.size], 1000.0 + calls, len(found))
             offset += self.size
             if offset >= len(found):
                 return
 
-    def read(self, start: int = 0, end: int = 100) -> windows.Reading:
-        return read_window("Source", Window(start, end), self.pages, lambda row: f"{row[0]}@{row[1]}")
+    def read(self) -> tuple[Reading, list[str]]:
+        reading = Reading("Source", self.pages(0, 100), lambda row: f"{row[0]}@{row[1]}")
+        return reading, [key for _, rows in reading for key in rows]
 
 
 def rows(count: int, at: int = 50) -> dict[str, int]:
@@ -66,184 +63,174 @@ def test_a_long_stop_is_caught_up_without_a_gap(start: int, until: int, longest:
     assert at == max(start, until)
 
 
-@pytest.mark.parametrize(("window", "half"), [(Window(0, 10), Window(0, 5)), (Window(0, 2), Window(0, 1))])
-def test_the_half_of_a_window_is_its_beginning(window: Window, half: Window) -> None:
-    assert window.half == half
+# --- one reading
 
 
-@pytest.mark.parametrize("window", [Window(5, 6), Window(5, 5)])
-def test_a_window_of_a_second_has_no_half(window: Window) -> None:
-    assert window.half is None
+def test_a_quiet_window_is_complete_and_dated_by_its_first_page() -> None:
+    reading, met = Source(rows(8)).read()
+    assert met == [f"r{number}@50" for number in range(8)]
+    assert (reading.missing, reading.rows, reading.date, reading.error) == (0, 8, 1001, None)
 
 
-# --- a window that comes to rest
-
-
-@pytest.mark.parametrize("total", [True, False])
-def test_a_quiet_window_is_read_whole(total: bool) -> None:
-    source = Source(rows(8), total=total)
-    reading = source.read()
-    assert set(reading.rows) == {f"r{number}@50" for number in range(8)}
-    assert reading.window == Window(0, 100)
-    assert reading.date == 1001
-    assert len(source.asked) == (1 if total else 2)  # without a total, a second pass has to say the same
-
-
-def test_one_page_is_read_once_whatever_its_total() -> None:
-    for total in (True, False):
-        source = Source(rows(3), total=total)
-        assert len(source.read().rows) == 3
-        assert len(source.asked) == 1
-
-
-@pytest.mark.parametrize("total", [True, False])
 @pytest.mark.parametrize("page", [2, 3])
-def test_a_row_touched_while_the_window_is_paged_hides_no_other(page: int, total: bool) -> None:
+def test_a_row_missed_because_another_left_the_window_shows_in_the_total(page: int) -> None:
     """It leaves the window, those behind it move up, and the next offset passes one by."""
-    source = Source(rows(8), total=total)
-
-    def touch(call: int) -> None:
-        if call == page:
-            source.rows["r0"] = 200
-
-    source.meddle = touch
-    reading = source.read()
-    assert {f"r{number}@50" for number in range(1, 8)} <= set(reading.rows)
-    assert len(source.asked) > 1
-
-
-def test_a_young_window_is_read_until_two_passes_agree() -> None:
-    """A row that left after it was read and one that came left the total as it was, and hid a third."""
     source = Source(rows(8))
-    source.clock = 101.0
-
-    def swap(call: int) -> None:
-        if call == 2:
-            source.rows["r0"] = 200
-            source.rows["late"] = 40
-
-    source.meddle = swap
-    assert {f"r{number}@50" for number in range(1, 8)} | {"late@40"} <= set(source.read().rows)
-
-
-def test_a_window_without_rest_is_halved() -> None:
-    source = Source({f"r{number}": number for number in range(100)}, size=30)
-    source.meddle = lambda call: source.rows.update({f"r{call % 90}": 1000}) if source.asked[-1][1] > 40 else None
-    reading = source.read(0, 99)
-    assert reading.window.start == 0
-    assert reading.window.end <= 49
-    assert {key for key in reading.rows if source.rows[key.partition("@")[0]] != 1000} == {
-        f"{key}@{at}" for key, at in source.rows.items() if reading.window.start <= at <= reading.window.end
-    }
+    source.meddle = lambda call: source.rows.update({"r0": 200}) if call == page else None
+    reading, met = source.read()
+    assert len(set(met)) == 7
+    assert reading.missing == 1
+    source.meddle = lambda _: None
+    again, more = source.read()
+    assert again.missing == 0
+    assert {f"r{number}@50" for number in range(1, 8)} <= {*met, *more}
 
 
-def test_a_second_without_rest_is_read_later() -> None:
-    source = Source(rows(8, at=5))
-    source.meddle = lambda call: source.rows.update({f"new{call}": 5})
-    with pytest.raises(TryAgain, match="Nothing is lost"):
-        source.read(5, 6)
-    assert len(source.asked) == 3
+def test_a_row_met_twice_counts_once_and_two_identical_ones_of_a_page_count_twice() -> None:
+    pages = [Page([["a", 1], ["b", 1], ["b", 1]], None, 5), Page([["a", 1], ["c", 1]], None, 5)]
+    reading = Reading("Source", iter(pages), str)
+    assert [len(rows) for _, rows in reading] == [2, 1]
+    assert (reading.rows, reading.missing) == (4, 1)
 
 
-def test_a_total_that_is_always_wrong_costs_a_second_pass_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may count what the filter leaves out."""
-    source = Source(rows(8))
-    real = source.pages
+def test_five_pages_in_a_row_without_a_new_row_end_the_reading_and_four_do_not() -> None:
+    def pages(idle: int) -> Iterator[Page]:
+        yield Page([["a", 1]], None, None)
+        yield from (Page([["a", 1]] if number % 2 else [], None, None) for number in range(idle))
+        yield Page([["b", 1]], None, None)
 
-    def wrong(start: int, end: int) -> Iterator[Page]:
-        return (Page(page.records, page.date, 5000) for page in real(start, end))
-
-    reading = read_window("Source", Window(0, 100), wrong, str)
-    assert (len(reading.rows), reading.window, len(source.asked)) == (8, Window(0, 100), 2)
-
-
-def test_a_window_with_too_much_in_it_is_halved_before_it_is_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "MAX_ROWS", 20)
-    source = Source({f"r{number}": number for number in range(100)}, size=10)
-    reading = source.read(0, 99)
-    assert reading.window.end < 25
-    assert len(reading.rows) == reading.window.end + 1
-    assert source.calls < 15
+    reading = Reading("Source", pages(4), str)
+    assert [len(rows) for _, rows in reading][-1] == 1
+    assert reading.error is None
+    reading = Reading("Source", pages(5), str)
+    assert sum(len(rows) for _, rows in reading) == 1
+    assert isinstance(reading.error, UnexpectedReply)
+    assert "5 pages in a row" in str(reading.error)
 
 
-def test_a_second_with_too_much_in_it_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "MAX_ROWS", 20)
-    assert len(Source(rows(50, at=5), size=10).read(5, 6).rows) == 50
+def test_an_error_of_a_page_is_kept_for_after_the_rows_before_it() -> None:
+    def pages() -> Iterator[Page]:
+        yield Page([["a", 1]], None, None)
+        raise TryAgain("cut")
+
+    reading = Reading("Source", pages(), str)
+    assert [list(rows) for _, rows in reading] == [["['a', 1]"]]
+    assert str(reading.error) == "cut"
 
 
-def heavy(source: Source, bytes_a_page: int) -> Callable[[int, int], Iterator[Page]]:
-    return lambda start, end: (replace(page, memory=bytes_a_page) for page in source.pages(start, end))
+# --- the vendor's clock
 
 
-def test_a_window_that_would_fill_the_memory_is_halved_before_it_is_read_to_the_end() -> None:
-    source = Source({f"r{number}": number for number in range(100)}, size=10)
-    reading = read_window("Source", Window(0, 99), heavy(source, windows.MAX_MEMORY // 2), str)
-    assert reading.window.end < 25
-    assert source.calls < 15
+def test_the_vendors_clock_continues_its_last_date_and_ours_is_only_used_without_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours = {"time": 5_000.0, "monotonic": 10.0}
+    monkeypatch.setattr(time, "time", lambda: ours["time"])
+    monkeypatch.setattr(time, "monotonic", lambda: ours["monotonic"])
+    clock = VendorClock()
+    assert clock.now() == 4_700, "ours, less five minutes"
+    clock.hear(90_000.0)
+    ours |= {"time": 0.0, "monotonic": 25.0}
+    clock.hear(None)
+    assert clock.now() == 90_015
 
 
-def test_a_second_that_would_fill_the_memory_is_given_up_after_the_page_that_was_too_much() -> None:
-    """It was read to its end, which a hostile server has none of."""
-    source = Source(rows(500, at=5), size=10)
-    with pytest.raises(UnexpectedReply, match="gave more for one second than 128 MiB"):
-        read_window("Source", Window(5, 6), heavy(source, windows.MAX_MEMORY // 4), str)
-    assert source.calls == 5
+# --- what is remembered
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_walked_over_and_over_every_version_that_rests_is_read(seed: int) -> None:
-    """Rows are touched at random moments of the rounds, on a clock that goes on; what rests at their end was read."""
-    dice = random.Random(seed)
-    source = Source({f"r{number}": dice.randrange(300) for number in range(60)}, size=dice.randrange(2, 9))
-    read: set[str] = set()
-    at, now, changes = 0, 300, 40
-
-    def meddle(_call: int) -> None:
-        nonlocal now, changes
-        source.clock = float(now)
-        now += dice.random() < 0.1
-        if changes and dice.random() < 0.3:
-            changes -= 1
-            source.rows[dice.choice(list(source.rows))] = now
-
-    source.meddle = meddle
-    for _round in range(2_000):
-        until = now
-        while window := next_window(at, until, 50):
-            try:
-                reading = read_window("Source", window, source.pages, lambda row: f"{row[0]}@{row[1]}")
-            except TryAgain:
-                break  # until the next round
-            read |= set(reading.rows)
-            at = reading.window.end
-        now += dice.randrange(3)
-    assert not changes
-    assert {f"{key}@{when}" for key, when in source.rows.items()} <= read
+@pytest.fixture
+def stored(tmp_path: Path) -> Position:
+    place = Position(tmp_path / "context.json", "last_event_date")
+    place.cursor = 1_000
+    return place
 
 
-# --- what is known
+def again(stored: Position, path: Path) -> Position:
+    stored.store()
+    other = Position(path / "context.json", "last_event_date")
+    assert other.recall()
+    return other
 
 
-def test_what_is_known_is_forgotten_behind_the_cursor_and_survives_storing() -> None:
-    known = Known()
-    known.add({"a": 5.0, "b": 10.0, "c": 11.0})
-    known.forget_before(10)
-    again = Known(known.stored())
-    assert "a" not in again
-    assert "b" in again
-    assert "c" in again
+def test_every_fact_survives_storing(stored: Position, tmp_path: Path) -> None:
+    stored.done({"a": 5.0, "b": 10.0, "c": 11.0})
+    stored.forget_before(10)
+    stored.facts.aside["d"] = Aside(name="id 1", text="{}", at=1.0, since=2.0, proven=True)
+    stored.add_short(Window(1, 2), 3.0)
+    stored.facts.second_look = 7.5
+    other = again(stored, tmp_path)
+    assert (other.cursor, other.facts) == (stored.cursor, stored.facts)
+    assert [key in other for key in "abcd"] == [False, True, True, True]
+    assert other.facts.known_since == 10
 
 
-def test_the_memory_is_bounded_and_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "MAX_KNOWN", 10)
-    known = Known()
+def test_the_memory_is_bounded_and_the_second_look_begins_behind_what_is_forgotten(
+    stored: Position, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a busy day would be sent again each hour."""
+    monkeypatch.setattr(position, "MAX_KNOWN", 10)
     for number in range(30):
-        known.add({f"k{number}": float(number)})
-    assert len(known) == 10
-    assert "k29" in known
-    assert "k19" not in known
+        stored.done({f"k{number}": float(number)})
+        assert len(stored.facts.known) <= 10
+        assert all(f"k{at}" in stored for at in range(stored.facts.known_since, number + 1))
+    assert "k29" in stored
+    assert "k19" not in stored
+    assert stored.facts.known_since >= 20
 
 
-@pytest.mark.parametrize("stored", [None, [], "x", {"a": "b"}, {"a": None}, 5])
-def test_a_memory_that_says_nothing_is_empty(stored: Any) -> None:
-    assert len(Known(stored)) == 0
+def test_a_position_of_an_earlier_release_knows_what_was_delivered_from_there_on(tmp_path: Path) -> None:
+    (tmp_path / "context.json").write_text('{"last_event_date":"1970-01-01T01:00:00Z","known":{"a":3600.0}}')
+    place = Position(tmp_path / "context.json", "last_event_date")
+    assert place.recall()
+    assert (place.cursor, place.facts.known_since) == (3600, 3600)
+    assert "a" in place
+
+
+@pytest.mark.parametrize("known", ["[1]", '"x"', '{"a":"b"}', '{"a":null}', "5"])
+def test_facts_that_cannot_be_read_are_damage_and_the_cursor_still_counts(tmp_path: Path, known: str) -> None:
+    (tmp_path / "context.json").write_text(f'{{"last_event_date":"1970-01-01T01:00:00Z","known":{known}}}')
+    place = Position(tmp_path / "context.json", "last_event_date")
+    assert place.recall()
+    assert place.damaged
+    assert place.cursor == place.facts.known_since == 3600
+
+
+def test_a_thousand_alerts_are_put_aside_or_sixteen_megabytes_and_no_more(stored: Position) -> None:
+    one = Aside(name="id 1", text="x", at=1.0, since=1.0)
+    stored.facts.aside = {str(number): one for number in range(999)}
+    assert stored.has_room_for("x")
+    stored.facts.aside["999"] = one
+    assert not stored.has_room_for("x")
+    stored.facts.aside = {str(number): one.model_copy(update={"text": "x" * 250_000}) for number in range(67)}
+    assert not stored.has_room_for("x" * 250_000)
+
+
+def test_of_more_than_ten_short_windows_the_oldest_is_dropped(stored: Position) -> None:
+    for number in range(12):
+        stored.add_short(Window(number, number + 1), 0.0)
+    assert [window.start for window, _ in stored.facts.short] == list(range(2, 12))
+
+
+def test_while_alerts_are_delivered_the_facts_are_written_every_five_seconds_and_less_often_where_writing_is_slow(
+    stored: Position, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, cost = [100.0], [0.01]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    write, written = Position.store, list[float]()
+
+    def slow(self: Position) -> None:
+        write(self)
+        written.append(now[0])
+        now[0] += cost[0]
+
+    monkeypatch.setattr(Position, "store", slow)
+    for _ in range(200):
+        stored.store_in_time()
+        now[0] += 0.1
+    assert len(written) == 4, "20 seconds"
+    written.clear()
+    cost[0] = 2.0
+    for _ in range(500):
+        stored.store_in_time()
+        now[0] += 0.1
+    assert len(written) <= 4, "more than a tenth of the time was spent on writing"
