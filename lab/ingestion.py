@@ -59,6 +59,10 @@ class Tasks:
         with self._lock:
             self._scripted += [(outcome, error)] * count
 
+    def unscript(self) -> None:
+        with self._lock:
+            self._scripted.clear()
+
     def create(self, polls: int, seconds: float) -> Task:
         with self._lock:
             outcome, error = self._scripted.pop(0) if self._scripted else ("FINISHED", None)

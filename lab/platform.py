@@ -141,6 +141,10 @@ class LocalPlatform(LocalServer):
         """The next `count` batches are accepted and their ingestion then fails."""
         self._scripted.script("FAILED", count, error)
 
+    def heal_tasks(self) -> None:
+        """From now on every ingestion succeeds."""
+        self._scripted.unscript()
+
     def hang_tasks(self, count: int = 1) -> None:
         """The next `count` batches are accepted and their ingestion stays PENDING for ever."""
         self._scripted.script("PENDING", count)

@@ -19,12 +19,10 @@ from typing import Self
 class ConnectorError(Exception):
     """Root of the errors a person may read; `str()` of each is a whole message. `status` is the HTTP status, if any.
 
-    `ends_round`: the rest of the round would fail the same way. `of_contents`: the content of the request was refused, the
-    connection works. `may_be_size`: the server began to answer and failed, so that a smaller page may work.
+    `ends_round`: the rest of the round would fail the same way. `may_be_size`: the server began to answer and failed, so that a smaller page may work.
     """
 
     ends_round = False
-    of_contents = False
     may_be_size = False
 
     def __init__(self, message: str, *, status: int | None = None) -> None:

@@ -7,16 +7,18 @@ goes to the inventory.
 from __future__ import annotations
 
 import logging
+import math
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from lab.faults import RateLimited, Reset, Status
 from lab.preview import read_devices
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
+from shared.times import iso
 from tests.conformance import DeviceConformance
-from tests.rig import Rig
+from tests.rig import Clock, Rig
 
 
 class DeviceChangesConformance(DeviceConformance):
@@ -28,6 +30,7 @@ class DeviceChangesConformance(DeviceConformance):
     taken = ("empty 200", "wrong JSON shape")  # only the status counts: the callback says nothing else
     state_files = {"changes-context.json", "changes-fingerprints.bin"}
     arguments = {"include_existing": True}
+    first_seen_fields: ClassVar[tuple[str, ...]] = ()  # of a vendor whose list can leave a device out unnoticed
 
     def learned(self, rig: Rig) -> None:
         """The first round as it is by default."""
@@ -92,7 +95,8 @@ class DeviceChangesConformance(DeviceConformance):
         with self.lab_module.simulated(36) as other:
             joined = other.record(other.ids[35])
         rig.console.has([*before, joined])
-        rig.console.change(rig.console.ids[-1], **self.change)
+        now = iso(time.time() + 1)
+        rig.console.change(rig.console.ids[-1], **self.change, **dict.fromkeys(self.first_seen_fields, now))
 
     def test_a_heartbeat_starts_nothing(self, rig: Rig) -> None:
         self.learned(rig)
@@ -148,7 +152,7 @@ class DeviceChangesConformance(DeviceConformance):
     # --- told once, in order
 
     def test_after_a_failed_start_the_rest_follows_in_order_and_nothing_twice(self, rig: Rig) -> None:
-        rig.platform.fault(Status(503), match="callback", skip=4, times=3)
+        rig.platform.fault(Reset(), match="callback", skip=4, times=3)
         with pytest.raises(TryAgain):
             rig.cycle()
         assert len(rig.platform.playbook_runs) == 4
@@ -158,7 +162,7 @@ class DeviceChangesConformance(DeviceConformance):
         assert told == [event["device"]["uid"] for event in listed]
         assert len(rig.platform.calls_to("callback")) == 35 + 3
 
-    @pytest.mark.parametrize("fault", [Status(401), Status(404), RateLimited(120), Status(400)], ids=repr)
+    @pytest.mark.parametrize("fault", [Status(401), RateLimited(120)], ids=repr)
     def test_a_refused_start_says_what_to_do_and_is_not_forgotten(self, rig: Rig, fault: Any) -> None:
         self.learned(rig)
         self.change_all(rig)
@@ -168,6 +172,42 @@ class DeviceChangesConformance(DeviceConformance):
         rig.cycle()
         assert len({uid for uid, _, _ in self.runs(rig)}) == 35
         assert set(rig.platform.deliveries.values()) == {1}
+
+    @pytest.mark.parametrize("status", [400, 403, 500])
+    def test_an_event_that_the_platform_refuses_holds_back_no_other(
+        self, rig: Rig, status: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is retried in three rounds, and then only when the device changes or the interval has passed."""
+        self.learned(rig)
+        self.change_all(rig)
+        uid = self.uid(rig.console.record(rig.console.ids[0]))
+        rig.platform.fault(
+            Status(status),
+            match=lambda call: call.endpoint == "callback" and uid.encode() in call.get_data(),
+            times=None,
+        )
+        for _ in range(3):
+            assert rig.cycle().counts.refused == 1
+            assert {one for one, _, _ in self.runs(rig)} == set(self.records(rig.console)) - {uid}
+        assert set(rig.platform.deliveries.values()) == {1}
+        assert sum(f"Skipped a device (id {uid})" in record.message for record in caplog.records) == 3
+        calls = len(rig.platform.calls_to("callback"))
+        assert rig.cycle().counts.refused == 1
+        assert len(rig.platform.calls_to("callback")) == calls
+        rig.platform.clear_faults()
+        rig.console.change(rig.console.ids[0], **{name: f"{value}-other" for name, value in self.change.items()})
+        rig.cycle()
+        assert [one for one, _, _ in self.runs(rig)].count(uid) == 1
+
+    def test_one_event_alone_that_is_refused_is_an_error_that_says_so(self, rig: Rig) -> None:
+        self.learned(rig)
+        rig.console.change(rig.console.ids[0], **self.change)
+        rig.platform.fault(Status(400), match="callback", times=None)
+        with pytest.raises(TryAgain, match="Too few devices were sent to tell whether others are accepted"):
+            rig.cycle()
+        rig.platform.clear_faults()
+        rig.cycle()
+        assert len(self.runs(rig)) == 1
 
     def test_a_start_whose_answer_was_lost_is_told_again(self, rig: Rig) -> None:
         self.learned(rig)
@@ -182,7 +222,7 @@ class DeviceChangesConformance(DeviceConformance):
     def test_many_that_wait_are_said_and_told_at_a_bounded_rate(
         self, rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("shared.devices.playbooks.WORTH_SAYING", 20)
+        monkeypatch.setattr("shared.devices.starts.WORTH_SAYING", 20)
         rig.rate = 10
         self.learned(rig)
         self.change_all(rig)
@@ -248,6 +288,47 @@ class DeviceChangesConformance(DeviceConformance):
         rig.console.change(rig.console.ids[0], **self.change)
         rig.cycle()
         assert len(rig.platform.playbook_runs) == 1
+
+    def test_a_lost_memory_starts_nothing_where_the_existing_devices_were_asked_for(self, rig: Rig) -> None:
+        """The flag was still set: each device of the fleet was new once more."""
+        rig.cycle()
+        for path in rig.data.glob("*fingerprints*"):
+            path.unlink()
+        rig.cycle()
+        assert len(rig.platform.playbook_runs) == 35
+
+    def test_learning_again_that_is_interrupted_goes_on_in_silence(self, rig: Rig) -> None:
+        """The relearning was remembered by the process alone, which a failed round or a restart ended."""
+        self.learned(rig)
+        for path in rig.data.glob("*fingerprints*"):
+            path.unlink()
+        rig.console.fault(Status(503), match=self.list_route, skip=2, times=3)
+        with pytest.raises(TryAgain):
+            rig.cycle()
+        rig.cycle()
+        assert not rig.platform.playbook_runs
+        rig.console.change(rig.console.ids[0], **self.change)
+        rig.cycle()
+        assert len(rig.platform.playbook_runs) == 1
+
+    def test_an_older_copy_of_the_memory_is_learned_again(self, rig: Rig) -> None:
+        self.learned(rig)
+        older = rig.state("fingerprints.bin").read_bytes()
+        self.change_all(rig)
+        rig.cycle()
+        rig.state("fingerprints.bin").write_bytes(older)
+        rig.cycle()
+        assert set(rig.platform.deliveries.values()) == {1}
+
+    def test_a_device_that_cannot_be_mapped_for_two_walks_is_not_new_afterwards(self, rig: Rig, clock: Clock) -> None:
+        self.learned(rig)
+        records = [rig.console.record(identity) for identity in rig.console.ids]
+        broken = [{**records[0], self.name_fields[0]: math.nan}, *records[1:]]
+        for listed in (broken, broken, records):
+            rig.console.has(listed)
+            clock.ahead += 90_000
+            rig.cycle()
+        assert not rig.platform.playbook_runs
 
     def test_a_damaged_position_learns_and_starts_nothing(self, rig: Rig) -> None:
         rig.cycle()

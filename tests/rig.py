@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,27 @@ from tests.waiting import HANGS, until
 
 UUID = "5a5b6f0e-6c3e-4c64-9d39-3d1b6c1d1f00"
 QUICK = Patience(connect=HANGS, read=HANGS, attempts=3, budget=HANGS, first_wait=0.01)
+
+
+class Clock:
+    """The clock of the device connectors; `ahead` by so many seconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = 0.0
+        held = SimpleNamespace(**{name: getattr(time, name) for name in ("monotonic", "strftime", "gmtime")})
+        held.time = lambda: time.time() + self.ahead
+        monkeypatch.setattr("shared.devices.polling.time", held)
+
+
+class Elsewhere:
+    """A platform under another host name."""
+
+    def __init__(self, platform: LocalPlatform) -> None:
+        self._platform = platform
+        self.url = platform.url.replace("127.0.0.1", "localhost")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._platform, name)
 
 
 class Rig:

@@ -17,8 +17,8 @@ import pytest
 from lab.modules import MODULES, ROOT
 
 PAGE = ROOT / "docs" / "operating.md"
-ERRORS = {"ActionNeeded", "TryAgain", "UnexpectedReply"}
-LOGS = {"log", "warn", "_warn", "error", "log_exception", "_stop_following", "_say"}
+ERRORS = {"ActionNeeded", "TryAgain", "UnexpectedReply", "Overtaken"}
+LOGS = {"log", "warn", "_warn", "error", "log_exception", "_warn_once", "_say"}
 ADDED = {"adding"}  # what an error says at its end
 SETTINGS = {"settings.py", "trust.py", "urls.py"}  # files whose ValueErrors a customer reads
 ANSWERS = {"configuration_error"}  # functions whose text is a message

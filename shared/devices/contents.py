@@ -1,4 +1,4 @@
-"""What was told of each device, field by field: how a trigger knows which fields changed."""
+"""The contents of each device field by field: how a trigger knows which fields changed."""
 
 from __future__ import annotations
 
@@ -10,57 +10,48 @@ from typing import Any
 import orjson
 
 from shared.mapping.table import Field
-from shared.state.fingerprints import FRESH, MARKS, SEEN, VOLATILE, Fingerprints
+from shared.state.fingerprints import VOLATILE, Fingerprints
 
-_BYTES = 5  # of a field's hash: a change is overlooked once in 10¹²
-_NOT_TOLD = bytes(_BYTES)
+_BYTES = 8  # of a field's hash
+_ABSENT = bytes(_BYTES)
 
 
 class Watch:
-    """The paths of an event that count, and their values in one number: a hash each, then two bits that are 0."""
+    """The paths of an event that count, and their values in one number: a hash each."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = tuple(paths)
-        self.width = len(paths) * _BYTES + 1  # bytes
+        self.width = len(paths) * _BYTES
         self._steps = [path.split(".") for path in paths]
 
-    def of(self, event: dict[str, Any]) -> int:
-        """The values of the watched paths."""
-        return int.from_bytes(b"".join(_hash_at(event, steps) for steps in self._steps)) << 2
+    def of(self, event: dict[str, Any], secret: bytes = b"") -> int:
+        """The values of the watched paths; `secret` keys the hashes."""
+        return int.from_bytes(b"".join(_hash_at(event, steps, secret) for steps in self._steps))
 
     def changed(self, before: int, now: int) -> list[str]:
         """The paths whose values differ."""
-        differing = ((before ^ now) >> 2).to_bytes(self.width - 1)
+        differing = (before ^ now).to_bytes(self.width)
         return [path for n, path in enumerate(self.paths) if any(differing[n * _BYTES : (n + 1) * _BYTES])]
 
 
-def _hash_at(event: dict[str, Any], steps: Iterable[str]) -> bytes:
+def _hash_at(event: dict[str, Any], steps: Iterable[str], secret: bytes) -> bytes:
     value: Any = event
     for step in steps:
         value = value.get(step)
         if value is None:
-            return _NOT_TOLD
-    return blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=_BYTES).digest()
+            return _ABSENT
+    return blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=_BYTES, key=secret).digest()
 
 
 class Contents(Fingerprints):
-    """Key → the watched values as last told, some 300 bytes a device.
-
-    A device is forgotten when two full walks in a row did not meet it: one that a vendor left out once is not new.
-    """
+    """A memory whose contents are the watched values, some 300 bytes a device."""
 
     def __init__(self, path: Path, watch: Watch) -> None:
         self.watch = watch
         super().__init__(path, watch.width)
 
-    def of(self, event: dict[str, Any], written: bytes) -> int:
-        return self.watch.of(event)
-
-    def _close_walk(self) -> None:
-        for key in [key for key, value in self._known.items() if not value & MARKS]:
-            del self._known[key]
-        for key, value in self._known.items():
-            self._known[key] = value & ~MARKS | (FRESH if value & SEEN else 0)
+    def content(self, event: dict[str, Any], written: bytes) -> int:
+        return self.watch.of(event, self.secret)
 
 
 def changing_paths(fields: Iterable[Field]) -> list[str]:

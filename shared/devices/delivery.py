@@ -7,52 +7,39 @@ FINISHED when all is well.
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from threading import Event, Semaphore
+from contextlib import suppress
+from functools import partial
+from threading import Event, Lock, Semaphore
 from typing import Any
 
-from sekoia_automation.asset_connector.utils import TASK_PENDING_STATUSES
-
-from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
+from shared.devices.batch import MAX_DOUBTS, MAX_WEIGHT, Batch, Standing, may_be_down
+from shared.devices.tasks import Tasks
+from shared.errors import ConnectorError, TryAgain, UnexpectedReply
+from shared.http.halving import isolate_refused, may_be_content
 from shared.http.session import ApiSession
 
-MOST_WEIGHT = 16 * 1024 * 1024  # bytes of events in memory: so many are sent, however few they are
-_AHEAD = 2  # batches handed over and not yet accepted: bounds the memory
-_FOLLOWERS = 16  # ingestions waited for at a time; most take a second
+_MAX_KEPT = 2 * MAX_WEIGHT  # bytes of events kept until their ingestion ended
+_AHEAD = 2  # batches queued and not yet accepted: bounds the memory
+_FOLLOWERS = 16  # ingestion tasks followed at a time; most take a second
+_JUDGED_FROM = 3  # devices: of so many one is accepted, or the platform is down
+_OF_CONTENT = (400, 413, 422)  # statuses that are rarely about anything but the content
 
 
-@dataclass
-class Batch:
-    """Serialised events, the fingerprints to remember once they are delivered, and the cursor's place after them.
+class _Job:
+    """A batch on its way. `parts`: the numbers of the events that were accepted together, with their task if any."""
 
-    `most`: how many it may hold. `refusal`: why the platform does not take what it holds; None when it was delivered.
-    """
-
-    events: list[bytes] = field(default_factory=list)
-    entries: list[tuple[int, int]] = field(default_factory=list)
-    cursor: float | None = None
-    silent: int = 0  # events that are only remembered
-    weight: int = 0  # bytes of its events
-    most: int = 1
-    refusal: ConnectorError | None = None
-
-    @property
-    def size(self) -> int:
-        return len(self.entries)
-
-    def add(self, event: bytes, key: int, value: int) -> None:
-        self.events.append(event)
-        self.entries.append((key, value))
-        self.silent += not event
-        self.weight += len(event)
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.outcome: Future[None] = Future()
+        self.parts: list[tuple[Sequence[int], str | None]] = []
+        self.doubt: ConnectorError | None = None  # what it was refused with, when it is too small to judge
 
 
 class AssetDelivery:
-    """One cycle's way to the platform. `endpoint` and `tasks` are paths of `session`."""
+    """The way of one walk to the platform. `endpoint` and `tasks` are paths of `session`."""
 
     def __init__(
         self,
@@ -63,130 +50,208 @@ class AssetDelivery:
         poll_interval: float,
         poll_timeout: float,
         warn: Callable[[str], None],
+        standing: Standing | None = None,
     ) -> None:
         self._session = session
+        self._single = session.trying_once()
         self._endpoint = endpoint
-        self._tasks = tasks
-        self._poll_interval = poll_interval
-        self._poll_timeout = poll_timeout
+        self._tasks = Tasks(session, tasks, interval=poll_interval, timeout=poll_timeout, warn=warn)
         self._warn = warn
+        self._standing = standing or Standing()
         self._stop: Event = session.stop
-        self._waiting: deque[tuple[Batch, Future[ConnectorError | None]]] = deque()
+        self._waiting: deque[_Job] = deque()
+        self._doubtful: list[_Job] = []  # refused, and too small to judge
+        self._kept: deque[_Job] = deque()  # their ingestion has not ended
         self._room = Semaphore(_AHEAD)
+        self._lock = Lock()
         self._pusher = ThreadPoolExecutor(1, thread_name_prefix="push")
         self._followers = ThreadPoolExecutor(_FOLLOWERS, thread_name_prefix="task")
-        self._failed = False
-        self._follow_tasks = True
-        self._last_push = time.monotonic()
+        self._failed = self._accepted = False
 
-    def form(self, event: dict[str, Any], written: bytes, before: int | None, now: int) -> bytes:
+    @property
+    def unanswered(self) -> bool:
+        """Whether no task of the walk was answered, though some were named."""
+        return self._tasks.unanswered
+
+    def serialize(self, event: dict[str, Any], written: bytes, before: int | None, now: int) -> bytes:
         return written
 
     def send(self, batch: Batch) -> None:
-        """Hand a batch over; waits while two are not yet accepted. Its outcome comes with `confirmed`."""
+        """Queue a batch; waits while two are not yet accepted. Its outcome comes with `confirmed`."""
         while not self._room.acquire(timeout=0.1):
             if self._stop.is_set():
                 return
-        settled: Future[ConnectorError | None] = Future()
-        self._waiting.append((batch, settled))
-        self._pusher.submit(self._push, batch, settled)
+        job = _Job(batch)
+        self._waiting.append(job)
+        self._pusher.submit(self._push, job)
 
     def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]:
-        """The batches delivered or refused by now, in the order sent; raises at the first that failed.
+        """The batches whose outcome is known by now, in the order sent; raises at each that failed.
 
         With `all_of_them` it waits for every batch; a stop ends that wait.
         """
+        if all_of_them:
+            self._pusher.submit(self._end)
         while self._waiting:
-            batch, settled = self._waiting[0]
-            if not (settled.done() or (all_of_them and self._settled(settled))):
+            outcome = self._waiting[0].outcome
+            if not (outcome.done() or (all_of_them and self._settled(outcome))):
                 return
-            batch.refusal = settled.result()
-            self._waiting.popleft()
+            batch = self._waiting.popleft().batch
+            outcome.result()
             yield batch
 
     def close(self) -> None:
-        """Push nothing more; what is under way ends by itself."""
-        self._failed, self._follow_tasks = True, False
+        """Push nothing more; what is in flight ends by itself."""
+        self._failed = self._tasks.closed = True
         self._pusher.shutdown(wait=False, cancel_futures=True)
         self._followers.shutdown(wait=False, cancel_futures=True)
 
-    def _settled(self, settled: Future[ConnectorError | None]) -> bool:
+    def _settled(self, outcome: Future[None]) -> bool:
         """Wait until the outcome is known, or the process stops."""
-        while not self._stop.is_set() and not settled.done():
-            wait([settled], timeout=0.1)
-        return settled.done()
+        while not self._stop.is_set() and not outcome.done():
+            wait([outcome], timeout=0.1)
+        return outcome.done()
 
-    def _push(self, batch: Batch, settled: Future[ConnectorError | None]) -> None:
+    def _fail(self, job: _Job, error: Exception) -> None:
+        """After an error that is not about the content nothing more is pushed."""
+        self._failed = True
+        if isinstance(error, ConnectorError):
+            error.ends_round = True
+        job.outcome.set_exception(error)
+
+    # --- the thread that pushes
+
+    def _push(self, job: _Job) -> None:
         try:
-            task = self._accepted(batch)
-        except Exception as error:  # noqa: BLE001 - handed to the cycle, which tells errors from bugs
-            if isinstance(error, ConnectorError) and error.of_contents:
-                settled.set_result(error.with_traceback(None))  # its frames hold what was sent
+            self._accept(job)
+            if job.doubt:
+                self._doubtful.append(job)
             else:
-                self._failed = True
-                if isinstance(error, ActionNeeded | TryAgain):  # not the batch, the way to the platform
-                    error.ends_round = True
-                settled.set_exception(error)
-        else:
-            if task and self._follow_tasks:
-                self._followers.submit(self._follow, task, batch.size, settled)
-            else:
-                settled.set_result(None)
+                self._standing.doubts, self._accepted = 0, True
+                self._follow_up(job)
+                self._judge(self._doubtful)
+        except Exception as error:  # noqa: BLE001 - handed to the round, which tells errors from bugs
+            self._fail(job, error)
         finally:
-            batch.events = []
             self._room.release()
 
-    def _accepted(self, batch: Batch) -> str | None:
-        """Push one batch; → the ingestion task it named. Raises unless the platform accepted it."""
+    def _accept(self, job: _Job) -> None:
+        """Push a batch; where it is refused because of its content, all of it but the culprits."""
         if self._failed or self._stop.is_set():
             raise TryAgain("A batch was not sent, because one before it failed.")
-        body = b'{"version":1,"items":[' + b",".join(batch.events) + b"]}"
-        reply = self._session.call("POST", self._endpoint, data=body, headers={"Content-Type": "application/json"})
-        if not isinstance(reply.json, dict):
-            raise UnexpectedReply(
-                f"{self._session.who} did not confirm a batch of {batch.size} devices; it is sent again."
-            )
-        self._last_push = time.monotonic()
-        return reply.json.get("task_id")
-
-    def _follow(self, task: str, size: int, settled: Future[ConnectorError | None]) -> None:
+        everything = range(job.batch.size)
         try:
-            settled.set_result(self._ingested(task, size))
-        except Exception as error:  # noqa: BLE001 - handed to the cycle, which tells errors from bugs
-            settled.set_exception(error)
+            self._post(job, everything, self._single if self._standing.doubts else self._session)
+        except ConnectorError as error:
+            if not may_be_content(error):
+                raise
+            push, refusal = partial(self._post, job, session=self._single), error.with_traceback(None)
+            self._isolate(job, everything, refusal, push, works=job.batch.is_suspect)
 
-    def _ingested(self, task: str, size: int) -> ConnectorError | None:
-        """Return when the batch counts as delivered; or why the platform could not ingest it."""
-        pause = min(1.0, self._poll_interval)
-        while self._follow_tasks:
-            asked = time.monotonic()
+    def _judge(self, jobs: list[_Job]) -> None:
+        """The platform accepts others: what these were refused with is about their content."""
+        while jobs:
+            job = jobs.pop()
             try:
-                reply = self._session.call("GET", f"{self._tasks}/{task}").json
-            except ConnectorError as error:
-                self._stop_following(f"The ingestion of the batches cannot be followed: {error}")
-                break
-            told = reply if isinstance(reply, dict) else {}
-            status = told.get("status")
-            if status == "FINISHED":
-                break
-            if status is None:
-                self._stop_following("The ingestion of the batches cannot be followed: a task was told without status.")
-                break
-            if str(status) not in TASK_PENDING_STATUSES:
-                return TryAgain(
-                    f"{self._session.who} accepted a batch of {size} devices but could not ingest it: its task ended as "
-                    f"{status} ({str(told.get('error') or 'no reason given')[:200]}). The batch is sent again."
-                )
-            if time.monotonic() - self._last_push > self._poll_timeout:
-                self._stop_following(f"An ingestion task is still {status} long after the push.")
-                break
-            if self._stop.wait(max(0.0, asked + pause - time.monotonic())):
-                raise TryAgain(f"Stopped before {self._session.who} had ingested a batch; it is sent again.")
-            pause = min(pause * 2, self._poll_interval)
-        return None
+                refusal, job.doubt = job.doubt or TryAgain(""), None
+                push = partial(self._post, job, session=self._single)
+                self._isolate(job, range(job.batch.size), refusal, push, works=True)
+                self._follow_up(job)
+            except Exception as error:  # noqa: BLE001 - handed to the round
+                self._fail(job, error)
 
-    def _stop_following(self, why: str) -> None:
-        """For the rest of the cycle acceptance counts as delivery."""
-        if self._follow_tasks:
-            self._follow_tasks = False
-            self._warn(f"{why} Until the next cycle a batch counts as delivered once it is accepted.")
+    def _end(self) -> None:
+        """All batches were pushed: those that could not be judged are an error, unless their status says enough."""
+        if self._accepted:
+            self._judge([job for job in self._doubtful if job.doubt and job.doubt.status in _OF_CONTENT])
+        for job in self._doubtful:
+            if job.doubt:
+                job.outcome.set_exception(may_be_down(job.doubt))
+        self._doubtful.clear()
+
+    def _isolate(
+        self,
+        job: _Job,
+        numbers: Sequence[int],
+        refusal: ConnectorError,
+        push: Callable[[Sequence[int]], None],
+        *,
+        works: bool = False,
+    ) -> None:
+        """Push these events of a batch again in parts and note which are refused. Sets `job.doubt` when they are too few."""
+        try:
+            for part, error in isolate_refused(numbers, push, refusal, works=works):
+                if error:
+                    job.batch.refuse(part[0], error)
+        except ConnectorError as error:
+            if error is not refusal or len(numbers) >= _JUDGED_FROM:
+                raise
+            self._standing.doubts += 1
+            if self._standing.doubts >= MAX_DOUBTS:
+                raise
+            job.doubt = refusal
+
+    def _post(self, job: _Job, numbers: Sequence[int], session: ApiSession) -> None:
+        """Push events in one call. Raises unless the platform accepted them."""
+        events = job.batch.events if len(numbers) == job.batch.size else [job.batch.events[n] for n in numbers]
+        body = b'{"version":1,"items":[' + b",".join(events) + b"]}"
+        reply = session.call("POST", self._endpoint, data=body, headers={"Content-Type": "application/json"})
+        try:
+            accepted = reply.json
+        except UnexpectedReply as error:
+            error.status = reply.status
+            raise
+        if not isinstance(accepted, dict):
+            raise UnexpectedReply(
+                f"{session.who} did not confirm a batch of {len(events)} devices; it is sent again.",
+                status=reply.status,
+            )
+        self._tasks.pushed()
+        job.parts.append((numbers, accepted.get("task_id")))
+
+    def _follow_up(self, job: _Job) -> None:
+        """Its events are kept until the ingestion ended, the latest of all batches only."""
+        if not any(task for _, task in job.parts):
+            self._done(job)
+            return
+        with self._lock:
+            self._kept.append(job)
+            while sum(each.batch.weight for each in self._kept) > _MAX_KEPT:
+                self._kept.popleft().batch.events = []
+        self._followers.submit(self._follow, job)
+
+    def _done(self, job: _Job) -> None:
+        with self._lock, suppress(ValueError):
+            self._kept.remove(job)
+        job.batch.events = []
+        job.outcome.set_result(None)
+
+    # --- the threads that follow ingestion tasks
+
+    def _follow(self, job: _Job) -> None:
+        try:
+            for numbers, task in [*job.parts]:
+                if task and (failure := self._tasks.outcome(task, job.batch, len(numbers))):
+                    self._send_again(job, numbers, failure)
+            self._done(job)
+        except Exception as error:  # noqa: BLE001 - handed to the round, which tells errors from bugs
+            if job.doubt and isinstance(error, TryAgain):
+                job.outcome.set_exception(error)
+            else:
+                self._fail(job, error)
+
+    def _send_again(self, job: _Job, numbers: Sequence[int], failure: TryAgain) -> None:
+        """What could not be ingested, in parts, each followed to its end."""
+        if not job.batch.events:
+            raise failure
+        self._warn(str(failure))
+
+        def push(part: Sequence[int]) -> None:
+            self._post(job, part, self._single)
+            _, task = job.parts.pop()
+            if task and (failed := self._tasks.outcome(task, job.batch, len(part))):
+                raise failed
+
+        self._isolate(job, numbers, failure, push)
+        if job.doubt:
+            raise may_be_down(job.doubt)

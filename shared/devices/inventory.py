@@ -10,6 +10,7 @@ import os
 from collections.abc import Generator
 from itertools import chain
 from typing import Any
+from urllib.parse import urlsplit
 
 from sekoia_automation.asset_connector import AssetConnector
 from sekoia_automation_models.ocsf.device import DeviceOCSFModel
@@ -42,7 +43,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
         self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment]
         self._check_schema_and_reset_if_needed()
 
-    def delivery(self, place: dict[str, Any]) -> AssetDelivery:
+    def delivery(self, part: dict[str, Any]) -> AssetDelivery:
         platform = ApiSession(
             "Sekoia.io",
             self._platform_url,
@@ -63,7 +64,8 @@ class DeviceConnector(DevicePolling, AssetConnector):
             "api/v1/tasks",
             poll_interval=self.task_poll_interval,
             poll_timeout=self.task_poll_timeout,
-            warn=lambda message: self.log(message, level="warning"),
+            warn=self.warn,
+            standing=self._standing,
         )
 
     @property
@@ -71,6 +73,9 @@ class DeviceConnector(DevicePolling, AssetConnector):
         """The one that was entered, else the one that the container's environment names, else the default."""
         entered = "sekoia_base_url" in self.configuration.model_fields_set
         return self.configuration.sekoia_base_url if entered else self.production_base_url
+
+    def destination(self) -> str:
+        return urlsplit(self._platform_url).hostname or ""
 
     # --- what the SDK asks
 
@@ -86,7 +91,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
                 try:
                     yield DeviceOCSFModel.model_validate(mapper(record))
                 except SkipRecord as reason:
-                    self._name_skipped(record, reason)
+                    self.name_skipped(record, reason)
 
     @property
     def batch_size(self) -> int:

@@ -5,164 +5,82 @@ The rounds are those of the asset connectors; what differs is what is compared, 
 No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
 """
 
-import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from pydantic import SecretStr
 from pyrate_limiter import Duration, RequestRate
 
 from shared.devices.contents import Contents, Watch, changing_paths, chosen
-from shared.devices.delivery import MOST_WEIGHT, Batch
-from shared.devices.polling import FULL_WALK, SCOPES, WHOLE, DevicePolling, Scope
-from shared.errors import ActionNeeded, ConnectorError
+from shared.devices.polling import DevicePolling
+from shared.devices.remembering import FULL_WALK
+from shared.devices.starts import ChangeDelivery
+from shared.errors import ActionNeeded
 from shared.http.session import ApiSession
 from shared.http.tokens import FixedToken
 from shared.runtime.settings import DeviceChangesConfiguration
+from shared.state.fingerprints import Fingerprints
 
-_EXISTING = "tell_existing"  # stored with the position: the first walk tells every device
-_MOST_WAITING = 5_000  # events held in memory before some are told, whatever is still to be read
-WORTH_SAYING = 100  # events waiting
-_SAY_EVERY = 60.0  # seconds between two lines about those that wait
-
-
-class ChangeDelivery:
-    """One walk's way to the playbooks. What was read is told one by one, in order, each before the next.
-
-    `tell(name, event)` returns when the platform confirmed it, at most `rate` a second; `kinds` are those that are told.
-    """
-
-    def __init__(
-        self,
-        tell: Callable[[str, dict[str, Any]], None],
-        watch: Watch,
-        *,
-        kinds: Collection[str],
-        rate: int,
-        stop: Event,
-        say: Callable[[str], None],
-    ) -> None:
-        self._tell = tell
-        self._watch = watch
-        self._kinds = kinds
-        self._rate = rate
-        self._stop = stop
-        self._say = say
-        self._said_at = 0.0
-        self._waiting: deque[Batch] = deque()
-        self._weight = 0  # bytes of the events that wait
-        self._failure: ConnectorError | None = None
-
-    def form(self, event: dict[str, Any], written: bytes, before: int | None, now: int) -> bytes:
-        """The event with its change; b"" when the change is not to be told."""
-        kind = "new" if before is None else "changed"
-        if kind not in self._kinds:
-            return b""
-        fields = [] if before is None else self._watch.changed(before, now)
-        return orjson.dumps({**event, "change": {"kind": kind, "fields": fields}})
-
-    def send(self, batch: Batch) -> None:
-        """Put it into the queue: each event that is told becomes a batch of its own."""
-        self._waiting.extend(_one_by_one(batch))
-        self._weight += batch.weight
-
-    def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]:
-        """Tell what waits, once the walk is at its end or the queue is full → each batch when it is told.
-
-        The caller remembers a batch before it asks for the next, so a crash repeats what had no answer and no more.
-        """
-        if self._failure:
-            raise self._failure
-        most = 0 if all_of_them else _MOST_WAITING
-        while self._waiting and not self._stop.is_set():
-            batch = self._waiting[0]
-            if len(self._waiting) <= most and self._weight <= MOST_WEIGHT and not batch.silent:
-                return
-            if not batch.silent:
-                self._told(batch)
-            self._waiting.popleft()
-            self._weight -= batch.weight
-            yield batch
-
-    def close(self) -> None:
-        """Forget what waits."""
-        self._waiting.clear()
-        self._weight = 0
-
-    def _told(self, batch: Batch) -> None:
-        self._say_how_many()
-        event = orjson.loads(batch.events[0])
-        try:
-            self._tell(_name(event), event)
-        except ConnectorError as error:
-            self._failure = error
-            error.ends_round = True  # not this device, the way to the platform
-            raise
-
-    def _say_how_many(self) -> None:
-        waiting, now = len(self._waiting), time.monotonic()
-        if waiting >= WORTH_SAYING and now - self._said_at >= _SAY_EVERY:
-            self._said_at = now
-            self._say(f"{waiting} changes are waiting; at most {self._rate} a second start playbooks.")
-
-
-def _one_by_one(batch: Batch) -> Iterator[Batch]:
-    """The batch as several, in its order: one each event that is told, one each run of others between them."""
-    parts = [Batch()]
-    for event, (key, value) in zip(batch.events, batch.entries, strict=True):
-        if parts[-1].size and (event or not parts[-1].silent):
-            parts.append(Batch())
-        parts[-1].add(event, key, value)
-    parts[-1].cursor = batch.cursor
-    yield from parts
-
-
-def _name(event: dict[str, Any]) -> str:
-    hostname, change = event["device"]["hostname"], event["change"]
-    what = "new device" if change["kind"] == "new" else f"changed {', '.join(change['fields'])}"
-    return f"{hostname}: {what}"
+_EXISTING = "report_existing"  # stored at the very first start: the devices there are start playbooks, too
+_LEARNED = "learned"  # of a scope: whether its devices are known, so that an unknown one is new
+_LEARNED_AT = "learned_at"  # since when, epoch seconds
 
 
 class DeviceChanges(DevicePolling):
-    """Tells by `send_event` of each device that is new, and of each change of a field that counts.
+    """Starts a playbook by `send_event` for each device that is new, and for each change of a field that counts.
 
-    The first walk learns the fleet and tells nothing, unless the existing devices are asked for. So does the walk after
-    an update of the module or of its settings: a field that is mapped in another way is no change of a device.
+    The first full walk learns the devices and starts nothing, unless the existing devices are asked for. So does the walk
+    after a loss of the state, or an update of the module or of its settings: a field that is mapped in another way is not
+    a change of a device.
     """
 
     configuration: DeviceChangesConfiguration  # type: ignore[override] # narrower: the SDK validates into this type
 
     state_prefix = "changes-"
     refreshes = False
+    refusals = 3
     batch_size = 1_000
+    _once = False  # whether a call is not retried
+    may_miss_rows: ClassVar[bool] = False  # whether a list can leave a device out unnoticed, as with offsets
 
     # --- where it goes
 
-    def delivery(self, place: dict[str, Any]) -> ChangeDelivery:
-        learning = FULL_WALK not in place and _EXISTING not in self._context
-        if learning:
-            self.log("Learning the devices there are; they start no playbook in this round", level="info")
+    def delivery(self, part: dict[str, Any]) -> ChangeDelivery:
+        learned, learned_at = part[_LEARNED], part.get(_LEARNED_AT, 0) if self.may_miss_rows else 0
+        if not learned:
+            self.log("Learning the devices there are; those that are not known start no playbook in this round")
+
+        def kind_of(event: dict[str, Any], before: int | None) -> str:
+            if before is None and not learned:
+                return ""
+            if before is None and (event["device"].get("first_seen_time") or learned_at) < learned_at:
+                return ""  # it was there when the devices were learned
+            kind = "new" if before is None else "changed"
+            return kind if kind in self.configuration.on else ""
+
         return ChangeDelivery(
-            self.send_event,
+            self._start_playbook,
             self._watch,
-            kinds=() if learning else self.configuration.on,
+            kind_of,
             rate=self.rate,
             stop=self._stop_event,
-            say=lambda message: self.log(message, level="info"),
+            say=self.log,
+            standing=self._standing,
         )
 
+    def _start_playbook(self, name: str, event: dict[str, Any], once: bool) -> None:
+        self._once = once
+        self.send_event(name, event)
+
     def _send_request(self, data: dict[str, Any], verb: str = "POST", attempt: int = 1) -> None:  # type: ignore[override] # nobody reads the reply
-        """As the SDK does, but retried within seconds, and ended by a stop: the next round tells what was not told."""
+        """As the SDK does, but retried within seconds, and ended by a stop: the next round sends what was not sent."""
         self.moving()
-        self._callback.call(
-            verb, self._callback.base_url, data=orjson.dumps(data), headers={"Content-Type": "application/json"}
-        )
+        callback = self._callback.trying_once() if self._once else self._callback
+        body, headers = orjson.dumps(data), {"Content-Type": "application/json"}
+        _ = callback.call(verb, callback.base_url, data=body, headers=headers).json  # a page of HTML confirms nothing
 
     @cached_property
     def _callback(self) -> ApiSession:
@@ -200,26 +118,38 @@ class DeviceChanges(DevicePolling):
     def memory(self, path: Path) -> Contents:
         return Contents(path, self._watch)
 
-    def _made_for(self) -> str:
-        watched = blake2b(" ".join(self._watch.paths).encode(), digest_size=8).hexdigest()
-        return f"{super()._made_for()} {watched}"
+    def destination(self) -> str:
+        """The watched fields too: a memory of others cannot be compared."""
+        return blake2b(" ".join(self._watch.paths).encode(), digest_size=8).hexdigest()
 
-    # --- what is remembered
+    # --- what is learned
 
-    def reset_checkpoint(self) -> None:
-        """Learn the devices anew, without a word, unless none was ever learned and the existing ones are asked for."""
-        told = FULL_WALK in self._context or SCOPES in self._context or len(self._fingerprints_of(WHOLE))
-        self._context.pop(_EXISTING, None)
-        if self.configuration.include_existing and not told and not self._context_file.damaged:
-            self._context[_EXISTING] = True
-        super().reset_checkpoint()
+    def start_first(self) -> None:
+        if self.configuration.include_existing and not self._state.memory("").found:
+            self._state.context[_EXISTING] = True
 
-    def _collect(self, scope: Scope) -> None:
-        place = self._place(scope)
-        if FULL_WALK in place and self._fingerprints_of(scope).lost:
-            self.log("What was told of the devices cannot be read; they are learned again", level="warning")
-            place.pop(FULL_WALK)
-        super()._collect(scope)
+    def outdated(self, elsewhere: bool) -> None:
+        self._state.context.pop(_EXISTING, None)
+        for part in self._state.parts():
+            part[_LEARNED] = False
+        self._forget_devices()
+
+    def recall(self, part: dict[str, Any], memory: Fingerprints) -> None:
+        """Stored before anything else, so that devices which are to be learned are never new to a later round."""
+        if part.get(_LEARNED) is None:
+            part[_LEARNED] = bool(self._state.context.get(_EXISTING)) and not memory.found
+        elif memory.restored:
+            self.warn("What was reported of the devices is lost, or an older copy of it; they are learned again")
+            part[_LEARNED] = False
+        else:
+            return
+        memory.clear()
+        part.pop(FULL_WALK, None)
+        self._state.store()
+
+    def ended(self, part: dict[str, Any], began: int) -> None:
+        if not part[_LEARNED]:
+            part[_LEARNED], part[_LEARNED_AT] = True, began
 
     # --- as the other triggers
 

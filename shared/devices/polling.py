@@ -1,6 +1,7 @@
 """When a vendor's devices are read, and what is remembered between two rounds; where they go is a subclass's part.
 
-`shared.devices.inventory` sends them to the asset inventory, `shared.devices.playbooks` tells playbooks of what is new or changed.
+`shared.devices.inventory` sends them to the asset inventory, `shared.devices.playbooks` starts playbooks for what is new or
+changed.
 """
 
 from __future__ import annotations
@@ -9,64 +10,50 @@ import gc
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
-from functools import cached_property, partial
-from hashlib import blake2b
-from pathlib import Path
+from functools import partial
 from threading import Event
-from typing import Any, ClassVar, NamedTuple
-
-from pydantic import BaseModel
+from typing import Any, ClassVar
 
 from shared import times
-from shared.devices.refusals import Refusals
-from shared.devices.round import Delivery, Round, Walk
-from shared.errors import ConnectorError, SkipRecord, TryAgain
+from shared.devices.batch import Standing
+from shared.devices.refused import Refused
+from shared.devices.remembering import FULL_WALK, LABEL, Remembering
+from shared.devices.round import Round
+from shared.devices.terms import WHOLE, Delivery, Scope, Surroundings, Terms, Walk
+from shared.errors import ActionNeeded, ConnectorError, SkipRecord, TryAgain
 from shared.http.session import Patience
 from shared.mapping.table import Field, Mapper, paths_of
-from shared.runtime.metrics import Counts
-from shared.runtime.service import Service
+from shared.runtime.metrics import STATES, Counts
 from shared.state.fingerprints import Fingerprints
-from shared.state.storage import JsonFile
 
-FULL_WALK = "full_walk_began"  # of the last full walk that came to its end, epoch seconds
-_MADE_FOR = "made_for"  # the release of the module that stored the state, and a hash of where it was pointed to
-_MOST_NAMED = 1_000  # skipped devices a round: a broken page of millions must not become millions of log lines
-SCOPES = "scopes"  # the positions of scopes, by key
-
-
-class Scope(NamedTuple):
-    """A part of what a credential sees, such as a tenant. `key` names its state (letters, digits, dashes).
-
-    `closed` says why it cannot be read for the time being; "" when it can.
-    """
-
-    key: str
-    name: str
-    closed: str = ""
+OVERLAP = 600.0  # seconds before the cursor from which on changes are asked for: rows become visible late
+_REFUSED = "refused"
+_FAILING = "failing"  # the scope's last try failed
+_CLOSED = "closed_since_warning"  # when it was last logged that the scope is closed, epoch seconds
+_DAY = 86_400
+_MAX_NAMED = 1_000  # skipped devices a round: a broken page of millions must not become millions of log lines
 
 
-WHOLE = Scope("", "")
-
-
-class DevicePolling(Service):
+class DevicePolling(Remembering):
     """Says when and what; a vendor's class says where from and how to map, a class of `shared` where to."""
 
     fields: ClassVar[Sequence[Field]]
-    cursor_key: ClassVar[str] = "cursor"
     page_size: int | None = None  # rows a page, where not as many as the vendor allows
     record_names: ClassVar[tuple[str, ...]] = ("id", "uuid")  # by which the log names a record that is skipped
-    state_prefix: ClassVar[str] = ""  # of the names of the files in `data_path`
     patience = Patience(ahead=True)
-    refreshes: ClassVar[bool] = True  # whether a full walk that is due sends what is unchanged too
+    refreshes: ClassVar[bool] = True  # whether a full walk sends what was delivered long ago, unchanged
+    refusals: ClassVar[int] = 1  # of a device until it is sent again only when it changes or is due
     _account: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._context: dict[str, Any] = {}
+        self._standing = Standing()
+        self._accounts: dict[str, dict[str, int]] = {}  # by scope: what became of the devices in its last full walk
+        self._named = 0  # skipped devices in this round
+        self.metrics.fleet = self.fleet
         self._client: Any = None
-        self._fingerprints: dict[str, Fingerprints] = {}
-        self._refusals: dict[str, Refusals[int]] = {}  # by the scope's key
         self._behind: set[str] = set()  # scopes the last round did not collect
         self._due = 0.0  # when the next round over all scopes begins, whatever failed in the last
 
@@ -116,12 +103,11 @@ class DevicePolling(Service):
         """Seconds from the begin of a full walk to the begin of the next."""
 
     @abstractmethod
-    def delivery(self, place: dict[str, Any]) -> Delivery:
-        """Where the devices of one walk go; `place` is what is stored of its scope."""
+    def delivery(self, part: dict[str, Any]) -> Delivery:
+        """Where the devices of one walk go; `part` is what is stored of its scope."""
 
-    def memory(self, path: Path) -> Fingerprints:
-        """What was delivered, kept in this file."""
-        return Fingerprints(path)
+    def ended(self, part: dict[str, Any], began: int) -> None:
+        """A full walk of a scope was read to its end, whether or not rows were missing."""
 
     # --- the round
 
@@ -134,14 +120,16 @@ class DevicePolling(Service):
         # A page makes 10⁵ objects that live until the next; by default the collector looks through them 150 times.
         gc.set_threshold(50_000, 20, 50)
         began, clock = time.time(), time.monotonic()
-        self.counts = Counts()
-        self._account = getattr(self.module.configuration, "account_name", None)
+        self.counts, self._standing, self._named = Counts(), Standing(), 0
+        self._account = getattr(self.module.configuration, LABEL, None)
         self._recall()
         if self._client is None:
             client = self._connected()
             self.equip(client)
             self._client = client
-        failures = self._collect_all(self.scopes(self._client), clock)
+        scopes = self.scopes(self._client)
+        self._state.listed({scope.key for scope in scopes}, began)
+        failures = self._collect_all(scopes, clock)
         if not self.running:
             return
         self.counts.seconds = time.monotonic() - clock
@@ -150,136 +138,148 @@ class DevicePolling(Service):
             raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons stand above.")
 
     def _collect_all(self, scopes: Sequence[Scope], clock: float) -> list[str]:
-        """Each scope in turn; → the names of those that failed. The tries after a failure are for those alone, until
-        the next whole round is due: one closed tenant must not have all the others read every few minutes."""
+        """Each scope in turn, those first that worked last; → the names of those that failed.
+
+        The tries after a failure are for those alone, until the next round over all scopes is due: one failing tenant
+        must not have all the others read every few minutes.
+        """
         if not self._behind or clock >= self._due:
             self._behind, self._due = {scope.key for scope in scopes}, clock + self.frequency
-        failures = []
-        for scope in [scope for scope in scopes if scope.key in self._behind]:
+        failures, closed = [], []
+        due = [scope for scope in scopes if scope.key in self._behind]
+        for scope in sorted(due, key=lambda scope: self._state.of(scope.key).get(_FAILING, False)):
             try:
                 if scope.closed:
-                    self.log(f"{scope.name} is passed over: {scope.closed}", level="warning")
-                else:
-                    self._collect(scope)
+                    raise ActionNeeded(scope.closed, status=403)
+                self._collect(scope)
                 self._behind.discard(scope.key)
+                self._stands(scope, failing=False)
             except ConnectorError as error:
                 if scope == WHOLE or error.ends_round or error.status == 429:  # a rate is the credential's
                     raise
-                failures.append(scope.name)
-                self.log(f"{scope.name}: {error} The others go on.", level="error")
+                self._stands(scope, failing=True)
+                if error.status == 403:
+                    closed.append(error)
+                    self._pass_over(scope, error)
+                else:
+                    failures.append(scope.name)
+                    self.log(f"{scope.name}: {error} The others go on.", level="error")
             if not self.moving():
                 break
+        if closed and len(closed) == len(scopes):
+            raise ActionNeeded(f"None of the {len(scopes)} tenants can be read. The first: {closed[0]}")
         return failures
+
+    def _stands(self, scope: Scope, *, failing: bool) -> None:
+        """Store whether a scope can be collected: those that cannot come last, after a restart too."""
+        part = self._state.of(scope.key)
+        if failing:
+            part[_FAILING] = True
+        else:
+            part.pop(_FAILING, None)
+            part.pop(_CLOSED, None)
+        self._state.store()
+
+    def _pass_over(self, scope: Scope, why: ConnectorError) -> None:
+        """A scope that is closed: one warning a day, and no failure."""
+        part, now = self._state.of(scope.key), int(time.time())
+        self._behind.discard(scope.key)
+        if not 0 <= now - part.get(_CLOSED, 0) < _DAY:
+            part[_CLOSED] = now
+            self.warn(f"{scope.name} is passed over: {why}")
+            self._state.store()
 
     def _collect(self, scope: Scope) -> None:
         """Walk one scope and remember how far it got."""
-        began, place = time.time(), self._place(scope)
-        full = not 0 <= began - place.get(FULL_WALK, 0) < self.full_sync_interval
-        since = None if full else times.epoch(place.get(self.cursor_key))
+        part, memory = self._state.of(scope.key), self._state.memory(scope.key)
+        self.recall(part, memory)
+        began, counted = memory.begin(time.time()), asdict(self.counts)
+        cursor = times.epoch(part.get(self.cursor_key))
+        due = not 0 <= began - part.get(FULL_WALK, 0) < self.full_sync_interval
+        since = None if due or cursor is None else max(0.0, cursor - OVERLAP)
         of = f" of {scope.name}" if scope.name else ""
         self.log(f"Reading {'all devices' if since is None else f'changes since {times.iso(since)}'}{of}", level="info")
-        fingerprints = self._fingerprints_of(scope)
-        if full:
-            fingerprints.begin_full_walk()
-        round_ = Round(
-            self.walk(self._client, since, scope),
-            self.mapper(),
-            fingerprints,
-            self._refusals.setdefault(scope.key, Refusals("device")),
-            self.delivery(place),
-            self.counts,
-            since=since,
+        refused = Refused(part.setdefault(_REFUSED, {}), self.full_sync_interval, self.refusals)
+        terms = Terms(
+            began,
+            cursor,
+            refresh_after=self.full_sync_interval if since is None and self.refreshes else None,
             batch_size=self.batch_size,
-            refresh=full and self.refreshes,
-            running=self.moving,
-            move_cursor=partial(self._move_cursor, place),
-            skip=self._name_skipped,
+            names=self.record_names,
         )
-        if not round_.run():
-            return
-        if full:
-            fingerprints.end_full_walk()
-            place[FULL_WALK] = began
-            self.update_checkpoint()
-        fingerprints.save()
+        round_ = Round(
+            partial(self.walk, self._client, since, scope),
+            self.mapper(),
+            memory,
+            refused,
+            self.delivery(part),
+            self._around(part),
+            terms,
+        )
+        try:
+            succeeded = round_.run()
+        except ConnectorError:
+            with suppress(ConnectorError):
+                self._end_walk(round_, part, memory, refused, full=since is None)
+            raise
+        if succeeded and since is None:
+            part[FULL_WALK] = began
+            account = asdict(self.counts)
+            self._accounts[scope.key] = {name: account[name] - counted[name] for name in STATES}
+        self._end_walk(round_, part, memory, refused, full=since is None)
+
+    def _around(self, part: dict[str, Any]) -> Surroundings:
+        move, store = partial(self.move_cursor, part), partial(self._state.store, now=False)
+        return Surroundings(self.counts, self.moving, move, store, self.name_skipped, self.warn)
+
+    def _end_walk(
+        self, round_: Round, part: dict[str, Any], memory: Fingerprints, refused: Refused, *, full: bool
+    ) -> None:
+        """Forget the devices that left long ago, and store what was delivered."""
+        if full and round_.read_to_end:
+            memory.forget(memory.began)
+            refused.forget(memory.began)
+            self.ended(part, memory.began)
+        self._state.store()
+
+    def move_cursor(self, part: dict[str, Any], seconds: float) -> None:
+        """All that was updated before is delivered, or will not be."""
+        part[self.cursor_key] = times.iso(seconds)
 
     def _connected(self) -> Any:
         settings = self.module.configuration
         return self.connect(settings, stop=self._stop_event, patience=self.patience, page_size=self.page_size)
 
-    def _name_skipped(self, record: Any, reason: SkipRecord) -> None:
-        if self.counts.skipped > _MOST_NAMED:
+    def name_skipped(self, record: Any, reason: SkipRecord) -> None:
+        """Log a device that is skipped with its id, the first of a round only."""
+        self._named += 1
+        if self._named > _MAX_NAMED:
             return
-        told = record if isinstance(record, dict) else {}
-        name = next((f"{key} {told[key]}" for key in self.record_names if isinstance(told.get(key), str | int)), None)
+        fields = record if isinstance(record, dict) else {}
+        name = next(
+            (f"{key} {fields[key]}" for key in self.record_names if isinstance(fields.get(key), str | int)), None
+        )
         where = name or f"number {self.counts.read} of this round, without an id"
-        self.log(f"Skipped a device ({where[:100]}): {reason}", level="warning")
-        if self.counts.skipped == _MOST_NAMED:
-            self.log("Further devices that are skipped in this round are counted and not named.", level="warning")
+        self.warn(f"Skipped a device ({where[:100]}): {reason}")
+        if self._named == _MAX_NAMED:
+            self.warn("Further devices that are skipped in this round are counted and not named.")
 
-    # --- what is remembered
+    def report(self, done: Counts, began: float) -> None:
+        """Log what became of each device that the console listed."""
+        learned = f" · learned {done.learned:,}" if done.learned else ""
+        due = time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
+        self.log(
+            f"listed {done.listed:,} by the console · delivered {done.delivered:,} · unchanged {done.unchanged:,} · "
+            f"refused {done.refused:,} · unmappable {done.unmappable:,}{learned} · {done.seconds:.1f} s · next {due}",
+            level="info",
+        )
 
-    def _recall(self) -> None:
-        """Read the state. What was damaged, or stored by another release or for another console, is followed by a full
-        walk: a position means nothing elsewhere."""
-        if self._context_file.overtaken:
-            self._fingerprints.clear()  # what the other process delivered is on the storage, not in here
-            self._context_file.overtaken = False
-        self._context = self._context_file.read()
-        made_for = self._made_for()
-        if self._context_file.damaged:
-            self.log("The stored position was damaged; all devices are read again", level="warning")
-        if self._context_file.damaged or self._context.get(_MADE_FOR) != made_for:
-            self._context[_MADE_FOR] = made_for
-            self.reset_checkpoint()
+    # --- health
 
-    @cached_property
-    def _context_file(self) -> JsonFile:
-        return JsonFile(self.state_file("context.json"))
-
-    def state_file(self, name: str) -> Path:
-        """A file of this connector's own, apart from those of others that share its `data_path`."""
-        return self.data_path / (self.state_prefix + name)
-
-    def _made_for(self) -> str:
-        settings = self.module.configuration
-        secrets = set(self.module.manifest_secrets())
-        public = settings.model_dump_json(exclude=secrets) if isinstance(settings, BaseModel) else ""
-        return f"{self.module.manifest.get('version')} {blake2b(public.encode(), digest_size=8).hexdigest()}"
-
-    def _place(self, scope: Scope) -> dict[str, Any]:
-        """Where the stored position of a scope is: changed in place, stored with `update_checkpoint`."""
-        if scope == WHOLE:
-            return self._context
-        place: dict[str, Any] = self._context.setdefault(SCOPES, {}).setdefault(scope.key, {})
-        return place
-
-    def _fingerprints_of(self, scope: Scope) -> Fingerprints:
-        if scope.key not in self._fingerprints:  # not by the name, which may change
-            name = f"fingerprints-{scope.key}.bin" if scope.key else "fingerprints.bin"
-            self._fingerprints[scope.key] = self.memory(self.state_file(name))
-        return self._fingerprints[scope.key]
-
-    def _move_cursor(self, place: dict[str, Any], seconds: float) -> None:
-        cursor = times.iso(seconds)
-        if cursor != place.get(self.cursor_key):
-            place[self.cursor_key] = cursor
-            self.update_checkpoint()
-
-    def update_checkpoint(self) -> None:
-        """Store the position. Only called for what is delivered."""
-        self._context_file.write(self._context)
-
-    def reset_checkpoint(self) -> None:
-        """Forget the position, so that all devices are read again; what did not change is not sent again."""
-        for key in (self.cursor_key, FULL_WALK, SCOPES):
-            self._context.pop(key, None)
-        self.update_checkpoint()
-
-    def cursor(self) -> float | None:
-        places = [self._context, *self._context.get(SCOPES, {}).values()]
-        cursors = [at for place in places if (at := times.epoch(place.get(self.cursor_key))) is not None]
-        return min(cursors, default=None)
+    def fleet(self) -> dict[str, int]:
+        """What became of the devices in the last full walk of each scope; empty before the first."""
+        accounts = [*self._accounts.values()]
+        return {state: sum(account[state] for account in accounts) for state in STATES} if accounts else {}
 
     def liveness_context(self) -> dict[str, Any]:
-        return {**super().liveness_context(), "round": asdict(self.counts)}
+        return {**super().liveness_context(), "round": asdict(self.counts), "devices": self.fleet()}

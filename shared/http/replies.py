@@ -14,7 +14,6 @@ from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedRepl
 from shared.http import body as bodies
 
 UNREACHABLE, UNTRUSTED = 0, -1  # keys of advice beside the statuses: there was no answer, or no trusted TLS
-_OF_CONTENTS = (400, 413, 422)
 _CUT = "the connection was cut"
 _HANDSHAKE_CUT = re.compile(r"(?i)_EOF_|\bEOF\b|ZERO_RETURN|connection ?reset")
 _DETAIL_KEYS = ("title", "detail", "message", "error_description", "error", "errors", "code", "errorCode")
@@ -56,7 +55,6 @@ def failure(
             return later
     what = advice.get(status, "The connector tries again later; if this persists, report it with this message.")
     error = UnexpectedReply(f"{said} {what}", status=status)
-    error.of_contents = status in _OF_CONTENTS
     error.may_be_size = status >= 500
     return error
 

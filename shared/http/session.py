@@ -9,7 +9,7 @@ import copy
 import random
 import ssl
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Event
 from typing import Any, Self
@@ -146,6 +146,12 @@ class ApiSession:
         """
         session = copy.copy(self)
         session.base_url, session._auth = base_url.rstrip("/"), auth or self._auth
+        return session
+
+    def trying_once(self) -> Self:
+        """The same session, whose calls are not retried."""
+        session = copy.copy(self)
+        session.patience = replace(self.patience, attempts=1)
         return session
 
     def call(self, method: str, path: str, *, parse: bodies.Parse = bodies.parse, **options: Any) -> Reply:

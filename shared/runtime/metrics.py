@@ -21,11 +21,16 @@ _COUNTED = {
     "learned": "Devices a trigger took note of without starting a playbook",
     "skipped": "Records that could not be mapped",
 }
+STATES = ("listed", "delivered", "unchanged", "refused", "unmappable", "learned")  # all but the first add up to it
 
 
 @dataclass
 class Counts:
-    """What a round did: pages, devices, batches, and the seconds it took."""
+    """What a round did: pages, devices, batches, and the seconds it took.
+
+    Of devices each is counted once, however often it is listed: `listed`, and in one of `delivered`, `unchanged`,
+    `refused`, `unmappable`, `learned`; `read`, `sent` and `skipped` count rows.
+    """
 
     pages: int = 0
     read: int = 0
@@ -33,6 +38,10 @@ class Counts:
     unchanged: int = 0
     learned: int = 0  # remembered without being sent
     skipped: int = 0
+    listed: int = 0
+    delivered: int = 0
+    refused: int = 0
+    unmappable: int = 0
     batches: int = 0
     seconds: float = 0.0
 
@@ -46,6 +55,7 @@ class Rounds(Collector):
     def __init__(self, counts: Callable[[], Counts], cursor: Callable[[], float | None]) -> None:
         self._counts = counts
         self._cursor = cursor
+        self.fleet: Callable[[], dict[str, int]] = dict  # devices by state, of the last full walk
         self._before: dict[str, int] = dict.fromkeys(_COUNTED, 0)  # of the rounds that ended
         self._counted: Counts | None = None
         self._ended: dict[str, int] = {"success": 0, "failure": 0}
@@ -76,6 +86,11 @@ class Rounds(Collector):
         yield from _gauge(
             "last_success_timestamp_seconds", "When a round last ended well, Unix time", self._succeeded_at
         )
+        if fleet := self.fleet():
+            devices = GaugeMetricFamily("sekoia_connector_devices", "Devices of the last full walk", labels=["state"])
+            for state, number in fleet.items():
+                devices.add_metric([state], number)
+            yield devices
         cursor = self._cursor()
         yield from _gauge(
             "cursor_age_seconds", "How far the stored position lies back", cursor and max(0.0, time.time() - cursor)

@@ -1,37 +1,46 @@
-"""What was delivered of each device, in a few bytes: how the cycle knows that nothing changed."""
+"""The memory of each device: a hash of its content, when it was last delivered, when it was last met.
+
+Each is a fact of its own: a refresh follows from the second, forgetting from the third, and neither waits for a perfect walk.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import zlib
+from array import array
+from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from struct import Struct
 from typing import Any
-from zlib import crc32
 
 import orjson
 
-from shared.state.storage import append_bytes, is_local, read_bytes, write_bytes
+from shared.state.storage import keep_copy, overtaken, read_bytes, read_head, spare_of, write_bytes
 
-VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: no change of the device
-_HEAD = Struct("<II")  # entries, CRC-32 of what follows
-FRESH = 1  # delivered since the last full walk ended
-SEEN = 2  # met in the full walk that is going on
-MARKS = FRESH | SEEN
-_MASK = (
-    1 << 60
-) - 1  # 60 bits: the largest int of 32 bytes in CPython; two of 10⁶ devices share a key once in 10⁶ fleets
+VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: not a change of the device
+FORGOTTEN_AFTER = 30 * 86_400  # seconds without being met
+PENDING = 1  # stands for "delivered": accepted in this round, and how the ingestion ended is not known
+_MAGIC = b"devices1"
+_HEAD = Struct(
+    "<8s16sQQIII"
+)  # magic, key of the hashes, generation, entries, bytes of a content, CRC-32 of body, of head
+_KEY = (1 << 60) - 1  # the largest int of 32 bytes in CPython; two of 10⁶ devices share a key once in 10⁶ fleets
+_STAMP = (1 << 32) - 1
+_STAMPS = (1 << 64) - 1
 _CUTS = tuple(zip(VOLATILE, (bytes.partition, bytes.rpartition), strict=True))  # from the end that is nearer
-_RECENT = 65_536  # bytes kept in an object of their own, at least: an object cannot be appended to
+_CHUNK = 16_384  # entries written at a time: a list of all of them would show in the peak of the memory
+_CLOCK_DOUBT = 60  # seconds: a clock that was ahead by less is waited for, so that no two rounds have one beginning
 
 
-def key_of(uid: str) -> int:
-    """A device's key: 60 bits of a hash of its `device.uid`."""
-    return int.from_bytes(blake2b(uid.encode(), digest_size=8).digest()) & _MASK
+def key_of(identity: str, secret: bytes = b"") -> int:
+    """A device's key: 60 bits of a hash of its identity at the vendor. `secret` keys the hash."""
+    return int.from_bytes(blake2b(identity.encode(errors="replace"), digest_size=8, key=secret).digest()) & _KEY
 
 
-def fingerprint(event: dict[str, Any], written: bytes | None = None) -> int:
-    """58 bits of a hash of the event without what a heartbeat moves (`time`, `device.last_seen_time`).
+def fingerprint(event: dict[str, Any], written: bytes | None = None, secret: bytes = b"") -> int:
+    """64 bits of a hash of the event without what a heartbeat moves (`time`, `device.last_seen_time`).
 
     `written`: the event as JSON, where that is made already; its members are in the order the mapper gives them in.
     """
@@ -39,143 +48,150 @@ def fingerprint(event: dict[str, Any], written: bytes | None = None) -> int:
     for name, cut in _CUTS:
         member = orjson.dumps({name: event.get(name, event["device"].get(name))})[1:-1]
         before, _, after = cut(stable, member)
-        stable = before.removesuffix(b",") + after  # as if it had never been told
-    return int.from_bytes(blake2b(stable, digest_size=8).digest()) & _MASK & ~MARKS
+        stable = before.removesuffix(b",") + after  # as if it had never been present
+    return int.from_bytes(blake2b(stable, digest_size=8, key=secret).digest())
 
 
 class Fingerprints:
-    """Key → fingerprint as last delivered. On disk a log of blocks, each with its checksum; compacted at load and
-    after a full walk. A block that a crash tore is dropped: its devices are sent once more, which is harmless.
+    """Key → content, delivered, met, in one number of 48 bytes; times are the beginning of a round, epoch seconds.
 
-    On an object storage the newest entries are an object of their own, small enough to be replaced at each delivery.
-    `lost` tells that nothing is stored, or not all of it could be read, for more than a torn end. `width`: bytes of a
-    value.
+    The file is replaced as a whole by `save`, and has a generation: the count of its writes. `lost`: nothing is stored,
+    or it could not be read. `restored`: the copy from before was read in its place. `width`: bytes of a content.
     """
 
     def __init__(self, path: Path, width: int = 8) -> None:
-        self.lost = False
-        self._path = path
-        self._width = width
-        self._entry = Struct(f"<Q{width}s")
-        self._magic = b"fp02" + width.to_bytes(2, "little")
+        self.path = path
+        self.width = width
+        self.secret = os.urandom(16)  # others can choose the values that are hashed
+        self.generation = 0
+        self.lost = self.restored = self.unsaved = False
+        self.began = 0  # the latest round
         self._known: dict[int, int] = {}
-        self._recent: dict[int, int] | None = None if is_local(path) else {}
-        self._stored = 0  # checksum of the object that the recent entries add to
-        self._rewrite = False  # the file's end cannot be appended to
-        self._unsaved = False
-        self._walking = False
+        self._head = read_head(path, _HEAD.size)
+        self._copied = False
         self._load()
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def of(self, event: dict[str, Any], written: bytes) -> int:
-        """What is compared of an event, of which `written` is the JSON: its two lowest bits are 0."""
-        return fingerprint(event, written)
+    @property
+    def found(self) -> bool:
+        """Whether anything was stored, readable or not."""
+        return self._head is not None or self.restored
 
-    def known(self, key: int) -> int | None:
-        """What was delivered of a device; None when nothing was."""
+    # --- what is known
+
+    def content(self, event: dict[str, Any], written: bytes) -> int:
+        """What is compared of an event, of which `written` is the JSON."""
+        return fingerprint(event, written, self.secret)
+
+    def key(self, identity: str) -> int:
+        return key_of(identity, self.secret)
+
+    def begin(self, now: float) -> int:
+        """The stamp of a round that begins: later than those before, unless the clock was far ahead then."""
+        began = int(now)
+        self.began = self.began + 1 if 0 <= self.began - began < _CLOCK_DOUBT else began
+        return self.began
+
+    def get(self, key: int) -> int | None:
+        """The content as last delivered; None when nothing was."""
         value = self._known.get(key)
-        return None if value is None else value & ~MARKS
+        return None if value is None else value >> 64
 
-    def is_delivered(self, key: int, value: int, *, refresh: bool) -> bool:
-        """Whether this very content was delivered; with `refresh`, whether that was since the last full walk."""
-        known = self._known.get(key)
-        if known is None:
-            return False
-        if self._walking and not known & SEEN:
-            self._known[key] = known | SEEN
-        return known & ~MARKS == value and (not refresh or bool(known & FRESH))
+    def meet(self, key: int, stamp: int) -> tuple[int, int, int] | None:
+        """Content, delivered and met as known before; from now on it was met at `stamp`. None when it is not known."""
+        value = self._known.get(key)
+        if value is None:
+            return None
+        met = value & _STAMP
+        if met != stamp:
+            self._known[key] = value - met + stamp
+            self.unsaved = True
+        return value >> 64, value >> 32 & _STAMP, met
 
-    def deliver(self, entries: Mapping[int, int]) -> None:
-        """Remember what was delivered just now, durably."""
-        if not entries:
-            return
-        fresh = {key: value | FRESH for key, value in entries.items()}
-        self._known.update({key: value | SEEN for key, value in fresh.items()})
-        self._unsaved = True
-        if self._recent is not None:
-            self._recent.update(fresh)
-            self._store_recent(self._recent)
-        elif self._rewrite:
-            self.save()
-        else:
-            self._rewrite = True  # until the block is whole
-            append_bytes(self._path, self._block(fresh))
-            self._rewrite = self._unsaved = False
+    def deliver(self, entries: Iterable[tuple[int, int]], delivered: int, met: int) -> None:
+        """Remember contents as delivered."""
+        stamps = delivered << 32 | met
+        for key, content in entries:
+            self._known[key] = content << 64 | stamps
+            self.unsaved = True
 
-    def begin_full_walk(self) -> None:
-        """Nothing is met yet; an earlier walk may have stopped half-way."""
-        self._walking = True
+    def settle_pending(self, delivered: int) -> None:
+        """What is `PENDING` was delivered then: 0 has it sent again by the next full walk."""
         for key, value in self._known.items():
-            if value & SEEN:
-                self._known[key] = value & ~SEEN
+            if value >> 32 & _STAMP == PENDING:
+                self._known[key] = value + (delivered - PENDING << 32)
+                self.unsaved = True
 
-    def end_full_walk(self) -> None:
-        """The walk met every device there is: forget those it did not meet, and begin a new interval for refreshes."""
-        self._walking = False
-        self._close_walk()
-        self._unsaved = True
-        self.save()
-
-    def _close_walk(self) -> None:
-        for key in [key for key, value in self._known.items() if not value & SEEN]:
+    def forget(self, now: int) -> None:
+        """Drop what was not met for 30 days."""
+        for key in [key for key, value in self._known.items() if now - (value & _STAMP) >= FORGOTTEN_AFTER]:
             del self._known[key]
-        for key, value in self._known.items():  # in place: a second table would show in the peak of the memory
-            self._known[key] = value & ~MARKS
+            self.unsaved = True
+
+    def clear(self) -> None:
+        """Forget every device."""
+        self._known.clear()
+        self.unsaved |= self.found
+
+    # --- on the storage
 
     def save(self) -> None:
-        """Write all that is not yet stored."""
-        if self._unsaved:
-            content = self._magic + self._block(self._known)
-            write_bytes(self._path, content)
-            self._rewrite = self._unsaved = self.lost = False
-            if self._recent is not None:
-                self._recent, self._stored = {}, crc32(content)
+        """Replace the file, if anything changed. TryAgain when another process wrote it since it was read."""
+        if not self.unsaved:
+            return
+        if read_head(self.path, _HEAD.size) != self._head:
+            raise overtaken(self.path)
+        if not self._copied and self._head and not self.restored:
+            keep_copy(self.path)
+        body = self._body()
+        head = self._packed(zlib.crc32(body))
+        write_bytes(self.path, head, body)
+        self._head, self._copied = head, True
+        self.generation += 1
+        self.lost = self.restored = self.unsaved = False
 
-    def _store_recent(self, recent: Mapping[int, int]) -> None:
-        """The share of a sixteenth keeps both small: what each delivery writes, and how often all is written."""
-        most = max(_RECENT, len(self._known) * self._entry.size // 16)
-        if self._rewrite or len(recent) * self._entry.size > most:
-            self.save()
-        else:
-            write_bytes(self._recent_path, self._stored.to_bytes(4, "little") + self._block(recent))
-            self._unsaved = False
+    def begin_copy(self) -> None:
+        """The next `save` keeps a copy of what it replaces."""
+        self._copied = False
 
-    @property
-    def _recent_path(self) -> Path:
-        return self._path.with_name(f"recent-{self._path.name}")
+    def _packed(self, checksum: int) -> bytes:
+        fields = (_MAGIC, self.secret, self.generation + 1, len(self._known), self.width, checksum)
+        return _HEAD.pack(*fields, zlib.crc32(_HEAD.pack(*fields, 0)))
+
+    def _body(self) -> bytearray:
+        """Keys, contents, then the stamps, which compress to nearly nothing."""
+        body = bytearray(array("Q", self._known).tobytes())
+        stamps, values = bytearray(), iter(self._known.values())
+        while chunk := list(islice(values, _CHUNK)):
+            body += b"".join((value >> 64).to_bytes(self.width, "little") for value in chunk)
+            stamps += array("Q", [value & _STAMPS for value in chunk]).tobytes()
+        return body + zlib.compress(stamps, 1)
 
     def _load(self) -> None:
-        content = read_bytes(self._path)
-        if content is None or not content.startswith(self._magic):
-            self._rewrite = self.lost = True
-            return
-        end = self._read_blocks(content, len(self._magic))
-        self._rewrite = end != len(content) or len(content) > 2 * len(self._known) * self._entry.size + 65536
-        if self._recent is not None:
-            self._stored = crc32(content)
-            recent = read_bytes(self._recent_path) or b""
-            if recent[:4] == self._stored.to_bytes(4, "little"):  # else it is older than the whole
-                self._read_blocks(recent, 4)
-                self._rewrite = True
+        if not self._read(read_bytes(self.path)):
+            self.restored = self._read(read_bytes(spare_of(self.path)))
+            self.lost = not self.restored
+        self.settle_pending(0)  # of a process that was killed
 
-    def _read_blocks(self, content: bytes, at: int) -> int:
-        """→ where the readable part ends."""
-        while at + _HEAD.size <= len(content):
-            entries, checksum = _HEAD.unpack_from(content, at)
-            end = at + _HEAD.size + entries * self._entry.size
-            body = content[at + _HEAD.size : end]
-            if end > len(content) or crc32(body) != checksum:
-                self.lost = end <= len(content)
-                break
-            self._known.update((key, int.from_bytes(value, "little")) for key, value in self._entry.iter_unpack(body))
-            at = end
-        return at
-
-    def _block(self, entries: Mapping[int, int]) -> bytes:
-        body = bytearray(len(entries) * self._entry.size)
-        for number, (key, value) in enumerate(entries.items()):
-            stored = (value & ~SEEN).to_bytes(self._width, "little")
-            self._entry.pack_into(body, number * self._entry.size, key, stored)
-        return _HEAD.pack(len(entries), crc32(body)) + body
+    def _read(self, stored: bytes | None) -> bool:
+        """Whether it could be read, every byte of it."""
+        if stored is None or len(stored) < _HEAD.size:
+            return False
+        magic, secret, generation, entries, width, checksum, own = _HEAD.unpack_from(stored)
+        fields = (magic, secret, generation, entries, width, checksum)
+        if magic != _MAGIC or width != self.width or own != zlib.crc32(_HEAD.pack(*fields, 0)):
+            return False
+        body = memoryview(stored)[_HEAD.size :]
+        if zlib.crc32(body) != checksum:
+            return False
+        keys, contents = array("Q", bytes(body[: 8 * entries])), body[8 * entries : (8 + width) * entries]
+        stamps = array("Q", zlib.decompress(body[(8 + width) * entries :]))
+        self.secret, self.generation = secret, generation
+        self._known = {
+            key: int.from_bytes(contents[at * width : (at + 1) * width], "little") << 64 | stamps[at]
+            for at, key in enumerate(keys)
+        }
+        self.began = max((stamp & _STAMP for stamp in stamps), default=0)
+        return True

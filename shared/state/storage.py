@@ -19,6 +19,17 @@ from shared.errors import TryAgain
 _UNREAD = b"(never read)"
 
 
+class Overtaken(TryAgain):
+    """Another process wrote a file since this one read it: each would undo what the other remembers."""
+
+
+def overtaken(path: Path) -> Overtaken:
+    return Overtaken(
+        f"Another process changed the state in {path}. Only one connector may use this storage: stop the other. Nothing "
+        "is lost: the next round begins at what is stored now."
+    )
+
+
 def opened_data_path() -> Path:
     """The folder or bucket that the platform gives the module for its state; TryAgain when it cannot be opened."""
     from sekoia_automation import storage  # noqa: PLC0415 - imports boto3
@@ -50,11 +61,11 @@ def read_bytes(path: Path) -> bytes | None:
         raise _failed("read", path, error) from None
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, *parts: bytes | bytearray) -> None:
     """Replace the file so that it is old or new at every moment, and readable by its owner only."""
     try:
         if not is_local(path):
-            path.write_bytes(content)
+            path.write_bytes(b"".join(parts))
             return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left in path.parent.glob(f".{path.name}.*"):  # by a kill in the middle of a write
@@ -62,7 +73,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                file.writelines(parts)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).replace(path)
@@ -74,14 +85,42 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise _failed("write", path, error) from None
 
 
-def append_bytes(path: Path, content: bytes) -> None:
-    """Add to a local file, durably. A crash may leave a part of `content`: the reader has to tell."""
+def read_head(path: Path, size: int) -> bytes | None:
+    """The first bytes of the file; None when there is none."""
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "ab") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        if not path.exists():
+            return None
+        with path.open("rb") as file:
+            return bytes(file.read(size))
+    except _storage_errors() as error:
+        raise _failed("read", path, error) from None
+
+
+def keep_copy(path: Path) -> None:
+    """What the file holds now becomes its copy from before, `.bak`."""
+    if not is_local(path):
+        write_bytes(spare_of(path), read_bytes(path) or b"")
+        return
+    try:
+        temporary = path.with_name(f".{path.name}.bak")
+        temporary.unlink(missing_ok=True)
+        temporary.hardlink_to(path)  # the file is replaced and never changed
+        temporary.replace(spare_of(path))
+    except _storage_errors() as error:
+        raise _failed("write", path, error) from None
+
+
+def spare_of(path: Path) -> Path:
+    """Where its copy from before is kept."""
+    return path.with_name(path.name + ".bak")
+
+
+def remove(path: Path) -> None:
+    """Delete the file and its copy; none need be there."""
+    try:
+        for one in (path, spare_of(path)):
+            if one.exists():
+                one.unlink()
     except _storage_errors() as error:
         raise _failed("write", path, error) from None
 
@@ -89,7 +128,8 @@ def append_bytes(path: Path, content: bytes) -> None:
 class JsonFile:
     """A small JSON object in a file, with the copy before it as a spare. Also stands in for the SDK's PersistentJSON.
 
-    `damaged` tells after a read that the file was there but unreadable; then the spare's content (or nothing) is used.
+    `damaged` tells after a read that the file could not be read, or was gone while its spare is there; then the spare's
+    content (or nothing) is used.
     A write finds out whether another process wrote in between: two connectors over one storage would each undo what
     the other remembers.
     """
@@ -97,7 +137,6 @@ class JsonFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damaged = False
-        self.overtaken = False  # another process wrote since this one read
         self._newest: bytes | None = _UNREAD
         self._entered: dict[str, Any] = {}
 
@@ -105,29 +144,24 @@ class JsonFile:
         """The object; {} when nothing was ever stored."""
         self._newest = read_bytes(self.path)
         content = _object(self._newest)
-        self.damaged = self._newest is not None and content is None
-        if self.damaged:
-            content = _object(read_bytes(self._spare))
+        if content is None:
+            spare = read_bytes(spare_of(self.path))
+            content = _object(spare)
+            self.damaged = self._newest is not None or spare is not None
+        else:
+            self.damaged = False
         return content or {}
 
     def write(self, content: dict[str, Any]) -> None:
         """Replace the object; a good one that stood there becomes the spare. TryAgain when another process wrote it."""
         before = read_bytes(self.path)
         if self._newest is not _UNREAD and before != self._newest:
-            self.overtaken = True
-            raise TryAgain(
-                f"Another process changed the state in {self.path}. Only one connector may use this storage: stop the "
-                "other. Nothing is lost: the next round begins at what is stored now."
-            )
+            raise overtaken(self.path)
         if before is not None and _object(before) is not None:
-            write_bytes(self._spare, before)
+            write_bytes(spare_of(self.path), before)
         after = orjson.dumps(content)
         write_bytes(self.path, after)
         self._newest = after
-
-    @property
-    def _spare(self) -> Path:
-        return self.path.with_name(self.path.name + ".bak")
 
     def __enter__(self) -> dict[str, Any]:
         self._entered = self.read()

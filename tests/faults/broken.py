@@ -20,22 +20,22 @@ from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 from shared.alerts.intake import Intake
 from shared.alerts.position import Position
 from shared.alerts.windows import Reading, VendorClock
-from shared.devices.delivery import Batch
+from shared.devices import polling
+from shared.devices.batch import Batch
 from shared.devices.inventory import DeviceConnector
-from shared.devices.round import Round, Walk
+from shared.devices.round import Round
+from shared.devices.terms import Surroundings, Terms, Walk
 from shared.errors import ConnectorError, TryAgain
 from shared.state.fingerprints import Fingerprints
 from shared.state.storage import JsonFile
 from tests.suites import SUITES
 
-MoveCursor = Callable[[float], None]
-
 
 class BrokenDelivery:
     """The real delivery; a subclass spoils what goes through it."""
 
-    def __init__(self, delivery: Any, fingerprints: Fingerprints, move_cursor: MoveCursor) -> None:
-        self.delivery, self.fingerprints, self.move_cursor = delivery, fingerprints, move_cursor
+    def __init__(self, delivery: Any, memory: Fingerprints, around: Surroundings) -> None:
+        self.delivery, self.memory, self.around = delivery, memory, around
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.delivery, name)
@@ -44,13 +44,14 @@ class BrokenDelivery:
 class MovesTheCursorFirst(BrokenDelivery):
     def send(self, batch: Batch) -> None:
         if batch.cursor is not None:
-            self.move_cursor(batch.cursor)
+            self.around.move_cursor(batch.cursor)
         self.delivery.send(batch)
 
 
 class RemembersFirst(BrokenDelivery):
     def send(self, batch: Batch) -> None:
-        self.fingerprints.deliver(dict(batch.entries))
+        entries = ((entry.key, entry.content) for entry in batch.entries)
+        self.memory.deliver(entries, self.memory.began, self.memory.began)
         self.delivery.send(batch)
 
 
@@ -70,7 +71,7 @@ class IgnoresRefusals(BrokenDelivery):
             list(self.delivery.confirmed(all_of_them=all_of_them))
         while self.sent:
             batch = self.sent.pop(0)
-            batch.refusal = None
+            batch.refused = []
             yield batch
 
 
@@ -79,16 +80,20 @@ def _rounds_with(
     *,
     delivery: type[BrokenDelivery] | None = None,
     walk: Callable[[Walk], Walk] | None = None,
+    terms: Callable[[Terms], Terms] | None = None,
 ) -> None:
-    """From now on each round of devices gets such a delivery, or such a walk."""
+    """From now on each round of devices gets such a delivery, such a walk or such terms."""
     real = Round.__init__
 
     def broken(self: Any, *arguments: Any, **options: Any) -> None:
         made_of = signature(real).bind(self, *arguments, **options).arguments
         if delivery:
-            made_of["delivery"] = delivery(*(made_of[name] for name in ("delivery", "fingerprints", "move_cursor")))
+            made_of["delivery"] = delivery(*(made_of[name] for name in ("delivery", "memory", "around")))
         if walk:
-            made_of["walk"] = walk(made_of["walk"])
+            opened = made_of["walk"]
+            made_of["walk"] = lambda: walk(opened())
+        if terms:
+            made_of["terms"] = terms(made_of["terms"])
         real(**made_of)
 
     monkeypatch.setattr(Round, "__init__", broken)
@@ -112,6 +117,31 @@ def failure_of_a_page_taken_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None
             yield from pages
 
     _rounds_with(monkeypatch, walk=lambda walk: replace(walk, pages=ended(walk.pages)))
+
+
+def refresh_taken_from_the_end_of_the_last_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each full walk sends everything, whenever that was delivered."""
+    _rounds_with(
+        monkeypatch, terms=lambda terms: terms if terms.refresh_after is None else replace(terms, refresh_after=0)
+    )
+
+
+def changes_asked_for_without_an_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polling, "OVERLAP", 0.0)
+
+
+def device_known_by_its_uid(monkeypatch: pytest.MonkeyPatch) -> None:
+    _rounds_with(monkeypatch, terms=lambda terms: replace(terms, names=()))
+
+
+def learning_remembered_by_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored state of a scope says that its devices are known, whatever the process knows."""
+    write = JsonFile.write
+
+    def broken(self: JsonFile, content: dict[str, Any]) -> None:
+        write(self, {**content, "learned": True} if "learned" in content else content)
+
+    monkeypatch.setattr(JsonFile, "write", broken)
 
 
 def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,3 +283,22 @@ BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], ...]] = {
         failure_of_a_page_taken_for_the_end_of_a_window,
     ),
 }
+KEPT: tuple[tuple[str, Callable[[pytest.MonkeyPatch], None], str], ...] = (
+    (
+        "SentinelOne",
+        refresh_taken_from_the_end_of_the_last_walk,
+        "test_what_was_sent_since_the_last_full_walk_is_not_refreshed_by_the_next",
+    ),
+    (
+        "SentinelOne",
+        changes_asked_for_without_an_overlap,
+        "test_a_row_that_becomes_visible_late_is_delivered_by_the_next_round",
+    ),
+    ("SentinelOne", device_known_by_its_uid, "test_clones_with_one_uid_are_each_known"),
+    (
+        "SentinelOne changes",
+        learning_remembered_by_the_process_alone,
+        "test_learning_again_that_is_interrupted_goes_on_in_silence",
+    ),
+)
+"""Promises that no fault of the matrix touches: the suite, the broken copy, and the test that must catch it."""

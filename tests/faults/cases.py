@@ -15,12 +15,16 @@ from tests.conformance_base import ConnectorConformance
 
 @dataclass(frozen=True)
 class HttpFault:
-    """A fault of a server and what the round that it ends must say. `heals`: within the tries of one call."""
+    """A fault of a server and what the round that it ends must say. `heals`: within the tries of one call.
+
+    `ends_pushing`: a push that fails so is not about the devices in it.
+    """
 
     name: str
     make: Callable[[], Fault]
     says: str
     heals: bool = False
+    ends_pushing: bool = False
 
 
 def _in_one_second() -> str:
@@ -28,17 +32,23 @@ def _in_one_second() -> str:
 
 
 HTTP_FAULTS = (
-    HttpFault("timeout", lambda: Hang(60), "did not answer in time", heals=True),
-    HttpFault("reset", Reset, "could not be reached|cut|broke off", heals=True),
-    HttpFault("truncated body", Truncated, "broke off|not JSON", heals=True),
+    HttpFault("timeout", lambda: Hang(60), "did not answer in time", heals=True, ends_pushing=True),
+    HttpFault("reset", Reset, "could not be reached|cut|broke off", heals=True, ends_pushing=True),
+    HttpFault("truncated body", Truncated, "broke off|not JSON", heals=True, ends_pushing=True),
     HttpFault("HTML with 200", Html, "HTML page instead of JSON.*Check"),
-    HttpFault("401", lambda: Status(401), "refused the credentials"),
+    HttpFault("401", lambda: Status(401), "refused the credentials", ends_pushing=True),
     HttpFault("403", lambda: Status(403), "forbids|refused the credentials|403"),
     HttpFault("404", lambda: Status(404), "404"),
-    HttpFault("429 without Retry-After", RateLimited, "429", heals=True),
-    HttpFault("429 with seconds", lambda: RateLimited(1), "429", heals=True),
-    HttpFault("429 with a reset header", lambda: RateLimited(reset=("X-Rate-Limit-Reset", "1")), "429", heals=True),
-    HttpFault("429 with a date", lambda: RateLimited(_in_one_second()), "429", heals=True),
+    HttpFault("429 without Retry-After", RateLimited, "429", heals=True, ends_pushing=True),
+    HttpFault("429 with seconds", lambda: RateLimited(1), "429", heals=True, ends_pushing=True),
+    HttpFault(
+        "429 with a reset header",
+        lambda: RateLimited(reset=("X-Rate-Limit-Reset", "1")),
+        "429",
+        heals=True,
+        ends_pushing=True,
+    ),
+    HttpFault("429 with a date", lambda: RateLimited(_in_one_second()), "429", heals=True, ends_pushing=True),
     HttpFault("500", lambda: Status(500), "500", heals=True),
     HttpFault("502", lambda: Html(502), "502", heals=True),
     HttpFault("503", lambda: Status(503), "503", heals=True),

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from lab.faults import Status, WrongShape, long_pages
+from lab.kinds import DEVICES
 from shared.errors import ConnectorError
 from shared.state.storage import JsonFile
 from tests.conformance_base import ConnectorConformance
@@ -83,7 +84,7 @@ def _rounds(rig: Rig, still_armed: Callable[[], bool]) -> list[ConnectorError]:
             errors.append(error)
             connector = rig.start()
         else:
-            if not still_armed():
+            if not still_armed() and not connector.counts.refused:  # a trigger retries what was refused
                 return errors
             connector = rig.start(full_sync_interval=1)
     raise AssertionError(f"no round succeeded within {ROUNDS} after the fault: {errors}")
@@ -211,6 +212,8 @@ def _assert_said(case: Case, errors: list[ConnectorError], suite: ConnectorConfo
     else:
         fault = next(fault for fault in HTTP_FAULTS if fault.name == case.fault)
         expected, ends_a_round = fault.says, case.lasting or not fault.heals
+        # What may be about the content is searched at once, in single tries: what then passes ends no round.
+        ends_a_round &= case.place != "push" or suite.lab_module.kind is not DEVICES or fault.ends_pushing
         if case.place == "push" and suite.delivered_by == "intake" and not case.lasting:
             ends_a_round = fault.name == "401"  # after any other the batch is sent in parts, and accepted
     if case.place == "task poll":  # acceptance counts: said in a warning, and no round ends for it

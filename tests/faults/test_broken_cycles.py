@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.platform import LocalPlatform
-from tests.faults.broken import BROKEN
+from tests.faults.broken import BROKEN, KEPT
 from tests.faults.cases import CONSOLE_FAULTS, Case
 from tests.faults.matrix import run
-from tests.rig import signal_handlers_kept
-from tests.suites import SUITES
+from tests.rig import Clock, signal_handlers_kept
+from tests.suites import CHANGES, SUITES
 
 CASES = [
+    Case("push", "reset", True),
     Case("push", "500", True),
     Case("push", "empty 200", True),
     Case("push", "wrong JSON shape", True),
@@ -47,6 +51,29 @@ def test_a_broken_cycle_is_caught(
             assert re.search(PROMISES, str(promise)), promise
             return
     pytest.fail(f"{broken.__name__} passes all {len(cases)} cases")
+
+
+@pytest.mark.parametrize("intact", [True, False])
+@pytest.mark.parametrize(("name", "broken", "promise"), KEPT, ids=[broken.__name__ for _, broken, _ in KEPT])
+def test_a_broken_promise_is_caught_by_its_test(
+    name: str,
+    broken: Callable[[pytest.MonkeyPatch], None],
+    promise: str,
+    intact: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if not intact:
+        broken(monkeypatch)
+    suite: Any = {**SUITES, **CHANGES}[name]()
+    test = getattr(suite, promise)
+    with signal_handlers_kept(), LocalPlatform() as platform, suite.lab_module.simulated(35) as console:
+        rig = suite.rigged(console, platform, tmp_path, monkeypatch)
+        needed = {"rig": rig, "clock": Clock(monkeypatch), "caplog": caplog}
+        given = {argument: needed[argument] for argument in signature(test).parameters}
+        with nullcontext() if intact else pytest.raises(AssertionError):
+            test(**given)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from lab.modules import MODULES
 from tests.changes_conformance import DeviceChangesConformance
 from tests.conformance import DeviceConformance, DeviceConnectorConformance
+from tests.rig import Rig
 
 
 class HarfangLabFacts(DeviceConformance):
@@ -29,4 +30,16 @@ class TestHarfangLab(HarfangLabFacts, DeviceConnectorConformance):
 
 @pytest.mark.slow  # make test runs these for SentinelOne
 class TestHarfangLabChanges(HarfangLabFacts, DeviceChangesConformance):
-    pass
+    first_seen_fields = ("firstseen",)
+
+    def test_a_device_that_was_there_when_the_others_were_learned_is_not_new(self, rig: Rig) -> None:
+        """The list goes by offsets: when an agent leaves while it is read, another one is missed."""
+        rig.console.has(36)
+        missed = rig.console.record(rig.console.ids[35])
+        rig.console.has(35)
+        self.learned(rig)
+        rig.console.has([*map(rig.console.record, rig.console.ids), missed])
+        assert rig.cycle().counts.learned == 1
+        rig.console.change(rig.console.ids[35], **self.change)
+        rig.cycle()
+        assert [kind for _, kind, _ in self.runs(rig)] == ["changed"]

@@ -12,7 +12,7 @@ import pytest
 import requests
 import requests_mock
 from harfanglab_assets.client import AGENTS as LISTING
-from harfanglab_assets.client import HarfangLabClient, Tally
+from harfanglab_assets.client import HarfangLabClient
 from harfanglab_assets.connector import HarfangLabDeviceConnector
 from harfanglab_assets.settings import HarfangLabSettings
 from harfanglab_assets.validator import HarfangLabAccountValidator
@@ -162,59 +162,34 @@ def test_a_bare_list_is_all_there_is(rig: Rig) -> None:
     assert len(rig.console.calls) == 1
 
 
-def test_the_same_agents_under_ever_new_positions_are_not_read_for_ever(manager: requests_mock.Mocker) -> None:
-    """Lists of this API were seen to go on for ever beyond their 10,000th row."""
-
-    def answer(request: Any, _: Any) -> dict[str, Any]:
-        offset = int(request.qs["offset"][0]) + 2
-        return listing("a", "b", count=10_000, following=f"{AGENTS}?limit=2&offset={offset}")
-
-    manager.get(f"{MANAGER}{AGENTS}", json=answer)
-    with pytest.raises(UnexpectedReply, match="same agents page after page"):
-        ids(client().agents())
-    assert manager.call_count < 10
-
-
 # --- a list that moves
 
 
-def test_an_agent_that_is_forgotten_in_mid_walk_hides_no_other(rig: Rig) -> None:
+def test_an_agent_that_another_one_hid_by_leaving_arrives_with_the_next_round(rig: Rig) -> None:
     """Every later row moves up by one: the first of the next page slips into the page that was read already."""
     first, hidden = by_first_contact(rig.console)[0], by_first_contact(rig.console)[10]
     at_call(rig.console, 2, lambda: rig.console.remove(first))
-    counts = rig.cycle().counts
-    assert hidden in rig.platform.devices
-    assert set(rig.console.ids) <= set(rig.platform.devices)
-    assert len(rig.console.calls_to("agents")) == 8  # twice four pages
-    assert set(rig.platform.deliveries.values()) == {1}
-    assert counts.sent == 35
-
-
-def test_a_list_that_moves_both_times_is_said_and_read_again_later(rig: Rig) -> None:
-    old = by_first_contact(rig.console)
-
-    def forget_twice(request: Any) -> None:
-        at = len(rig.console.calls_to("agents"))
-        if request.endpoint == "agents" and at in (1, 5) and old[at] in rig.console.ids:
-            rig.console.remove(old[at])
-
-    rig.console.before_call = forget_twice
-    with pytest.raises(TryAgain, match=r"listed 34 agents and gave 3\d, read twice"):
-        rig.cycle()
-    rig.console.before_call = None
-    assert len(rig.console.calls_to("agents")) == 8
-    delivered = sum(rig.platform.deliveries.values())
     rig.cycle()
+    assert hidden not in rig.platform.devices
+    rig.console.before_call = None
+    assert rig.cycle().counts.sent == 1
     assert set(rig.console.ids) <= set(rig.platform.devices)
-    assert set(rig.platform.deliveries.values()) == {1}
-    assert sum(rig.platform.deliveries.values()) - delivered <= 1
-    assert rig.cycle().counts.sent == 0
 
 
-def test_what_was_read_before_a_list_that_does_not_add_up_is_delivered(rig: Rig) -> None:
-    rig.console.hidden = 3
-    with pytest.raises(TryAgain, match=r"listed 38 agents and gave 35, read twice.*token does not see all"):
+@pytest.mark.parametrize("hidden", [3, 5])
+def test_a_list_with_fewer_agents_than_its_count_is_read_twice(
+    rig: Rig, hidden: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The token may not see all groups. A few are a warning, more than a tenth are an error; what was read arrives."""
+    rig.console.hidden = hidden
+    said = f"The list has {35 + hidden} devices and 35 were read, in 2 readings"
+    if hidden == 3:
         rig.cycle()
+        assert any(said in record.message for record in caplog.records)
+    else:
+        with pytest.raises(TryAgain, match=said):
+            rig.cycle()
+    assert len(rig.console.calls_to("agents")) == 8  # twice four pages
     assert set(rig.platform.devices) == set(rig.console.ids)
 
 
@@ -226,44 +201,10 @@ def test_a_new_agent_in_mid_walk_comes_last_and_costs_no_second_reading(rig: Rig
     assert len(rig.console.calls_to("agents")) == 4
 
 
-def test_an_agent_that_comes_in_front_is_found_by_the_second_reading(rig: Rig) -> None:
-    """Every later row moves down by one: the last of a page comes again, and the new one is on a page already read."""
-    new = {**rig.console.record(rig.console.ids[0]), "id": "new", "firstseen": "2001-01-01T00:00:00.000000Z"}
-    at_call(rig.console, 3, lambda: rig.console.add(new))
-    rig.cycle()
-    assert set(rig.platform.devices) == {*rig.console.ids}
-    assert set(rig.platform.deliveries.values()) == {1}
-    assert len(rig.console.calls_to("agents")) == 8
-
-
 def test_heartbeats_in_mid_walk_move_nothing(rig: Rig) -> None:
     at_call(rig.console, 2, lambda: [rig.console.heartbeat(uid) for uid in rig.console.ids])
     rig.cycle()
     assert len(rig.console.calls_to("agents")) == 4
-
-
-@pytest.mark.parametrize(
-    ("pages", "drifted"),
-    [
-        ([([1, 2], 3), ([3], 3)], False),
-        ([([1, 2], 3), ([3, 4], 4)], False),  # one came
-        ([([1, 2], 3), ([2], 3)], True),  # one twice
-        ([([1, 2], 4), ([4], 3)], True),  # one went
-        ([([1, 2], 3), ([4], 2), ([5], 4)], True),  # went and came
-        ([([1, None], 3), ([None], 3)], False),  # rows without an id count
-        ([([1, "no object"], 2)], False),
-        ([([1, 2], None)], False),  # no count, nothing to compare with
-        ([([1, 2], "2")], False),
-        ([([1, 2], True)], False),
-        ([([], 0)], False),
-        ([([], 1)], True),
-    ],
-)
-def test_rows_are_compared_with_the_count_of_the_first_page(pages: list[Any], drifted: bool) -> None:
-    tally = Tally()
-    for rows, count in pages:
-        tally.add([row if isinstance(row, str) else {"id": row} for row in rows], count)
-    assert tally.drifted is drifted
 
 
 # --- addresses

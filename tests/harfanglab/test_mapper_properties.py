@@ -66,7 +66,7 @@ def check(agent: Any) -> dict[str, Any] | None:
     model = DeviceOCSFModel.model_validate(event)
     assert model.model_dump(exclude_none=True, mode="json") == event
     assert orjson.loads(orjson.dumps(event)) == event
-    assert 0 <= fingerprint(event) < 2**60
+    assert 0 <= fingerprint(event) < 2**64
     assert 0 <= key_of(event["device"]["uid"]) < 2**60
     return event
 

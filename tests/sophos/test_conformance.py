@@ -9,6 +9,7 @@ import pytest
 from lab.modules import MODULES
 from tests.changes_conformance import DeviceChangesConformance
 from tests.conformance import DeviceConformance, TokenConformance
+from tests.rig import Rig
 
 
 class SophosFacts(DeviceConformance):
@@ -31,4 +32,11 @@ class TestSophos(SophosFacts, TokenConformance):
 
 @pytest.mark.slow  # make test runs these for SentinelOne
 class TestSophosChanges(SophosFacts, DeviceChangesConformance):
-    pass
+    def test_another_name_of_the_account_swallows_no_change(self, rig: Rig) -> None:
+        """The label counted as another console: the devices were learned again, and what had changed started nothing."""
+        rig.settings["account_name"] = "ACME"
+        self.learned(rig)
+        self.change_all(rig)
+        rig.settings["account_name"] = "ACME Europe"
+        rig.cycle()
+        assert len(self.runs(rig)) == 35

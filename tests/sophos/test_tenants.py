@@ -17,9 +17,12 @@ from lab.faults import RateLimited, Status
 from lab.modules import MODULES
 from lab.platform import LocalPlatform
 from lab.preview import read_devices
+from shared.devices.polling import OVERLAP
 from shared.errors import ActionNeeded, TryAgain
 from shared.runtime.service import HUNG
+from shared.times import epoch, iso
 from tests.clock import Clock
+from tests.rig import Clock as WallClock
 from tests.rig import Rig, signal_handlers_kept
 
 MODULE = MODULES["Sophos"]
@@ -87,7 +90,7 @@ def test_a_second_round_asks_for_changes_and_sends_nothing(rig: Rig) -> None:
     rig.console.forget_calls()
     assert rig.cycle().counts.sent == 0
     assert {call.query.get("lastSeenAfter") for call in rig.console.calls_to("endpoints")} == {
-        place["last_seen_cursor"] for place in places(rig).values()
+        iso(epoch(place["last_seen_cursor"]) - OVERLAP) for place in places(rig).values()
     }
 
 
@@ -99,7 +102,7 @@ def test_a_change_in_one_tenant_is_sent_alone(rig: Rig, console: SimulatedSophos
     assert rig.platform.deliveries[changed] == 2
 
 
-@pytest.mark.parametrize("fault", [Status(403), Status(401), Status(500), Status(451)], ids=repr)
+@pytest.mark.parametrize("fault", [Status(401), Status(500), Status(451)], ids=repr)
 def test_a_tenant_that_fails_is_named_and_the_others_go_on(
     rig: Rig, console: SimulatedSophos, caplog: pytest.LogCaptureFixture, fault: Status
 ) -> None:
@@ -118,14 +121,14 @@ def test_a_tenant_that_fails_is_named_and_the_others_go_on(
 
 
 def test_the_tries_after_a_failure_are_for_the_failed_tenant_alone(rig: Rig, console: SimulatedSophos) -> None:
-    """One tenant that stays closed had all the others read again every quarter of an hour."""
-    console.forbidden = {SOUTH}
+    """One tenant that kept failing had all the others read again every quarter of an hour."""
+    console.fault(Status(500), match=match_tenant(SOUTH), times=None)
     connector = rig.start()
     for _ in range(3):
         with pytest.raises(TryAgain, match="South GmbH"):
             rig.cycle(connector)
-    assert (asked_for(rig).count(NORTH), asked_for(rig).count(EAST), asked_for(rig).count(SOUTH)) == (2, 2, 3)
-    console.forbidden = set()
+    assert (asked_for(rig).count(NORTH), asked_for(rig).count(EAST), asked_for(rig).count(SOUTH)) == (2, 2, 9)
+    console.clear_faults()
     console.change(of(console, NORTH)[0], hostname="renamed")
     rig.cycle(connector)
     assert set(rig.platform.devices) == set(console.ids)
@@ -135,13 +138,76 @@ def test_the_tries_after_a_failure_are_for_the_failed_tenant_alone(rig: Rig, con
 
 
 def test_the_others_are_read_again_when_their_time_has_come(rig: Rig, console: SimulatedSophos) -> None:
-    console.forbidden = {SOUTH}
+    console.fault(Status(500), match=match_tenant(SOUTH), times=None)
     connector = rig.start(frequency=1)
     for _ in range(2):
         with pytest.raises(TryAgain):
             rig.cycle(connector)
         time.sleep(1.05)
     assert asked_for(rig).count(NORTH) == 2 + 1
+
+
+def test_a_tenant_that_answers_403_is_passed_over_with_one_warning_a_day(
+    rig: Rig, console: SimulatedSophos, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each round failed, so that the last success lay ever further back, and the healthy tenants came late."""
+    clock = WallClock(monkeypatch)
+    console.forbidden = {SOUTH}
+    for warnings, ahead in ((1, 0), (1, 80_000), (2, 86_400)):
+        clock.ahead = ahead
+        rig.cycle()
+        said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+        assert len(said) == warnings
+        assert said[-1].startswith("South GmbH is passed over: Sophos forbids")
+    assert set(rig.platform.devices) == set(of(console, NORTH)) | set(of(console, EAST))
+    console.forbidden = set()
+    rig.cycle()
+    assert set(rig.platform.devices) == set(console.ids)
+
+
+def test_when_every_tenant_answers_403_the_round_fails(rig: Rig, console: SimulatedSophos) -> None:
+    console.forbidden = set(TENANTS)
+    with pytest.raises(ActionNeeded, match=r"None of the 3 tenants can be read.*Partner Assistance"):
+        rig.cycle()
+
+
+def test_the_tenants_that_worked_last_come_first_after_a_restart_too(rig: Rig, console: SimulatedSophos) -> None:
+    """Tenants of a dead region took so long that the container was restarted before the healthy ones came."""
+    console.fault(Status(500), match=match_tenant(NORTH), times=3)
+    with pytest.raises(TryAgain, match="Not collected: North Ltd"):
+        rig.cycle()
+    rig.console.forget_calls()
+    rig.cycle()
+    assert [*dict.fromkeys(asked_for(rig))] == [SOUTH, EAST, NORTH]
+
+
+def test_a_tenant_that_left_keeps_its_position_for_thirty_days(
+    rig: Rig, console: SimulatedSophos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = WallClock(monkeypatch)
+    rig.cycle()
+    del console.tenants[EAST]
+    for days, left in ((29, 3), (32, 2)):
+        clock.ahead = days * 86_400
+        rig.cycle()
+        assert len(places(rig)) == len(list(rig.data.glob("fingerprints*.bin"))) == left
+
+
+def test_a_device_that_sekoia_refuses_in_one_tenant_holds_no_other_back(rig: Rig, console: SimulatedSophos) -> None:
+    """One device alone cannot be told from a platform that is down: the round went no further."""
+    rig.cycle()
+    for tenant in TENANTS:
+        console.change(of(console, tenant)[0], hostname="renamed")
+    poisoned = of(console, NORTH)[0]
+    rig.platform.fault(
+        Status(403),
+        match=lambda call: call.endpoint == "push" and poisoned.encode() in call.get_data(),
+        times=None,
+    )
+    with pytest.raises(TryAgain, match="Not collected: North Ltd"):
+        rig.cycle()
+    assert rig.platform.deliveries[of(console, SOUTH)[0]] == 2
+    assert rig.platform.deliveries[of(console, EAST)[0]] == 2
 
 
 def test_a_rate_that_is_exceeded_is_the_credentials_and_ends_the_round(rig: Rig, console: SimulatedSophos) -> None:
@@ -159,15 +225,6 @@ def test_a_platform_that_takes_nothing_ends_the_round(rig: Rig) -> None:
     with pytest.raises(ActionNeeded, match=r"Sekoia\.io"):
         rig.cycle(connector)
     assert set(asked_for(rig)) == {NORTH}
-
-
-def test_a_failed_ingestion_is_one_tenants(rig: Rig, console: SimulatedSophos) -> None:
-    rig.platform.fail_tasks(1)
-    with pytest.raises(TryAgain, match="Not collected: North Ltd"):
-        rig.cycle()
-    assert set(of(console, SOUTH)) | set(of(console, EAST)) <= set(rig.platform.devices)
-    rig.cycle()
-    assert set(rig.platform.devices) == set(console.ids)
 
 
 def test_a_tenant_that_is_not_provisioned_is_passed_over_and_said(
@@ -228,15 +285,14 @@ def test_a_tenant_that_was_renamed_keeps_its_position(rig: Rig, console: Simulat
     rig.console.forget_calls()
     rig.cycle(connector)
     assert all("lastSeenAfter" in call.query for call in console.calls_to("endpoints"))
-    assert len(list(rig.data.glob("fingerprints*"))) == 3
+    assert len(list(rig.data.glob("fingerprints*.bin"))) == 3
     event = rig.platform.devices[of(console, SOUTH)[0]]
     assert event["device"]["org"]["name"] == "South AG"
 
 
 def test_a_full_walk_is_due_tenant_by_tenant(rig: Rig, console: SimulatedSophos) -> None:
     console.forbidden = {SOUTH}
-    with pytest.raises(TryAgain):
-        rig.cycle()
+    rig.cycle()
     console.forbidden = set()
     console.forget_calls()
     rig.cycle()
@@ -249,7 +305,7 @@ def test_a_round_says_which_tenant_it_reads_and_what_it_did(rig: Rig, caplog: py
         rig.cycle()
     said = [record.message for record in caplog.records if record.levelno == logging.INFO]
     assert said[:3] == [f"Reading all devices of {name}" for name in TENANTS.values()]
-    assert said[3].startswith("read 36 · sent 36 · ")
+    assert said[3].startswith("listed 36 by the console · delivered 36 · ")
 
 
 def test_preview_shows_the_devices_of_all_tenants_but_the_closed(rig: Rig, console: SimulatedSophos) -> None:
@@ -288,7 +344,7 @@ def test_the_accounts_name_is_in_the_logs_and_nowhere_else(
     rig: Rig, console: SimulatedSophos, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.settings["account_name"] = "ACME-Account"
-    console.forbidden = {SOUTH}
+    console.fault(Status(500), match=match_tenant(SOUTH), times=None)
     with caplog.at_level(logging.INFO), pytest.raises(TryAgain) as caught:
         rig.cycle()
     assert all(record.message.startswith("ACME-Account: ") for record in caplog.records if record.name != "werkzeug")

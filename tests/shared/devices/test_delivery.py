@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from shared.devices.delivery import AssetDelivery, Batch
+from shared.devices import delivery as module
+from shared.devices.batch import Batch, Entry
+from shared.devices.delivery import AssetDelivery
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import FixedToken
@@ -25,6 +27,10 @@ QUICK = Patience(connect=2, read=2, attempts=2, budget=2, first_wait=0.01)
 DONE = {"status": "FINISHED"}
 
 
+def as_event(n: int) -> bytes:
+    return json.dumps({"device": {"uid": n}}).encode()
+
+
 class Platform:
     """The asset-connector API, over HTTP. `accepts` answers the n-th push, `tells` the n-th question for a task."""
 
@@ -32,13 +38,16 @@ class Platform:
         self.pushed: list[list[int]] = []
         self.asked: list[str] = []
         self.accepts: Callable[[int], tuple[int, Any]] = lambda n: (200, {"task_id": f"task-{n}"})
+        self.poison: dict[int, int] = {}  # device → the status that a batch with it is refused with
         self.tells: Callable[[str, int], tuple[int, Any]] = lambda _task, _times: (200, DONE)
         self.server = start(self._answer)
 
     def _answer(self, exchange: Exchange, received: Received) -> None:
         if received.method == "POST":
-            items = json.loads(received.body)["items"]
+            items = [item["device"]["uid"] for item in json.loads(received.body)["items"]]
             status, content = self.accepts(len(self.pushed) + 1)
+            if refused := [self.poison[item] for item in items if item in self.poison]:
+                status, content = refused[0], {"message": "because"}
             self.pushed.append(items)
         else:
             task = received.path.rpartition("/")[2]
@@ -68,18 +77,22 @@ class Handover:
         batches = []
         for n in events:
             batch = Batch()
-            batch.add(json.dumps(n).encode(), n, n)
+            batch.add(as_event(n), Entry(n, n))
             batches.append(batch)
             self.delivery.send(batch)
         return batches
 
+    def send_batch(self, *events: int) -> Batch:
+        """All in one batch."""
+        batch = Batch()
+        for n in events:
+            batch.add(as_event(n), Entry(n, n))
+        self.delivery.send(batch)
+        return batch
+
     def confirmed(self) -> list[int]:
-        """Those delivered; raises what the first was refused with."""
-        settled = list(self.delivery.confirmed(all_of_them=True))
-        for batch in settled:
-            if batch.refusal:
-                raise batch.refusal
-        return [batch.entries[0][0] for batch in settled]
+        """Those delivered."""
+        return [entry.key for batch in self.delivery.confirmed(all_of_them=True) for entry in batch.delivered]
 
 
 @pytest.fixture
@@ -114,12 +127,15 @@ def test_a_batch_is_one_object_with_its_version_and_items(platform: Platform, ha
     going = handover()
     batch = Batch()
     for n in (1, 2, 3):
-        batch.add(json.dumps({"n": n}).encode(), n, n)
+        batch.add(as_event(n), Entry(n, n))
     going.delivery.send(batch)
     list(going.delivery.confirmed(all_of_them=True))
     (push, *_) = platform.server.received
     assert (push.method, push.path) == ("POST", "/api/v2/asset-management/asset-connector/uuid")
-    assert json.loads(push.body) == {"version": 1, "items": [{"n": 1}, {"n": 2}, {"n": 3}]}
+    assert json.loads(push.body) == {
+        "version": 1,
+        "items": [{"device": {"uid": n}} for n in (1, 2, 3)],
+    }
     assert push.headers["Content-Type"] == "application/json"
     assert push.headers["Authorization"] == "Bearer key"
 
@@ -165,15 +181,11 @@ def test_no_more_than_two_batches_wait_to_be_accepted(platform: Platform, handov
     assert going.confirmed() == [1, 2, 3]
 
 
-def test_events_are_let_go_once_they_are_pushed(platform: Platform, handover: Any) -> None:
-    """A platform that ingests slowly must not hold the fleet in memory."""
-    platform.tells = lambda _task, times: (200, DONE if times > 5 else {"status": "RUNNING"})
+def test_events_are_released_once_they_are_ingested(platform: Platform, handover: Any) -> None:
     going = handover()
     batches = going.send(1, 2, 3)
-    until(lambda: len(platform.pushed) == 3 and not batches[-1].events)
-    assert [batch.events for batch in batches] == [[], [], []]
-    assert [batch.size for batch in batches] == [1, 1, 1]
     assert going.confirmed() == [1, 2, 3]
+    assert [batch.events for batch in batches] == [[], [], []]
 
 
 # --- acceptance
@@ -196,7 +208,7 @@ def test_an_empty_or_odd_2xx_is_no_acceptance(platform: Platform, handover: Any,
     platform.accepts = lambda _: answer
     going = handover()
     going.send(1)
-    with pytest.raises(UnexpectedReply):
+    with pytest.raises(ConnectorError, match=r"empty body|did not confirm|not JSON"):
         going.confirmed()
 
 
@@ -207,7 +219,7 @@ def test_an_empty_or_odd_2xx_is_no_acceptance(platform: Platform, handover: Any,
 def test_a_refused_batch_says_why(platform: Platform, handover: Any, status: int, error: type[Exception]) -> None:
     platform.accepts = lambda _: (status, {"message": "because"})
     going = handover()
-    going.send(1)
+    going.send_batch(1, 2, 3)
     with pytest.raises(error, match=r"^Sekoia\.io "):
         going.confirmed()
 
@@ -220,28 +232,78 @@ def test_a_push_that_fails_in_passing_is_tried_again(platform: Platform, handove
     assert platform.pushed == [[1], [1]]
 
 
-@pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_batch_refused_for_what_it_holds_does_not_hold_back_the_others(
+@pytest.mark.parametrize("status", [400, 403, 409, 413, 422, 500, 502])
+def test_the_device_that_a_batch_is_refused_for_is_found_at_once(
     platform: Platform, handover: Any, status: int
 ) -> None:
-    platform.accepts = lambda n: (status, {}) if n == 2 else (200, {})
+    platform.poison = {17: status}
     going = handover()
-    going.send(1, 2, 3, 4)
-    settled = [(batch.entries[0][0], batch.refusal) for batch in going.delivery.confirmed(all_of_them=True)]
-    assert [(n, refusal and refusal.status) for n, refusal in settled] == [(1, None), (2, status), (3, None), (4, None)]
-    assert platform.pushed == [[1], [2], [3], [4]]
+    going.send_batch(*range(100))
+    (batch,) = going.delivery.confirmed(all_of_them=True)
+    assert [(refusal.entry.key, refusal.uid, refusal.error.status) for refusal in batch.refused] == [(17, 17, status)]
+    assert [entry.key for entry in batch.delivered] == [n for n in range(100) if n != 17]
+    accepted = [n for pushed in platform.pushed if 17 not in pushed for n in pushed]
+    assert sorted(accepted) == [n for n in range(100) if n != 17], "each once"
+    seen: BaseException | None = batch.refused[0].error
+    while seen:
+        assert seen.__traceback__ is None, "its frames hold what was sent"
+        seen = seen.__context__
 
 
-def test_a_refusal_holds_nothing_of_what_was_sent(platform: Platform, handover: Any) -> None:
-    """Where every other batch is refused, half of the fleet stayed in memory until the end of the round."""
-    platform.accepts = lambda _: (400, {})
+@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_a_platform_that_refuses_everything_gets_eight_pushes_at_most(
+    platform: Platform, handover: Any, status: int, size: int
+) -> None:
+    platform.accepts = lambda _: (status, {})
+    going = handover()
+    for begin in range(0, 5 * size, size):
+        going.send_batch(*range(begin, begin + size))
+    failures = 0
+    for _ in range(5):
+        try:
+            assert going.confirmed() == []
+        except ConnectorError:
+            failures += 1
+    assert failures == 5
+    assert len(platform.pushed) <= 8
+
+
+def test_one_device_alone_is_judged_when_a_later_one_is_accepted(platform: Platform, handover: Any) -> None:
+    """With batches of one nothing was ever accepted between its tries, and it held back all behind it."""
+    platform.poison = {1: 500}
+    going = handover()
+    going.send(1, 2, 3)
+    assert going.confirmed() == [2, 3]
+
+
+def test_one_device_alone_behind_others_is_judged_by_its_status(platform: Platform, handover: Any) -> None:
+    platform.poison = {3: 422}
+    going = handover()
+    going.send(1, 2, 3)
+    assert going.confirmed() == [1, 2]
+
+
+def test_one_device_that_nothing_can_be_compared_with_is_an_error_that_does_not_end_the_round(
+    platform: Platform, handover: Any
+) -> None:
+    platform.poison = {1: 400}
     going = handover()
     going.send(1)
-    (batch,) = going.delivery.confirmed(all_of_them=True)
-    seen: BaseException | None = batch.refusal
-    while seen:
-        assert seen.__traceback__ is None
-        seen = seen.__context__
+    with pytest.raises(TryAgain, match="Too few devices were sent to tell whether others are accepted") as caught:
+        going.confirmed()
+    assert not caught.value.ends_round
+    assert caught.value.status is None, "a 403 of the platform is not one of the vendor"
+
+
+def test_one_device_that_was_refused_before_is_refused_again(platform: Platform, handover: Any) -> None:
+    platform.poison = {1: 400}
+    going = handover()
+    batch = Batch()
+    batch.add(as_event(1), Entry(1, 1, suspect=True))
+    going.delivery.send(batch)
+    assert going.confirmed() == []
+    assert batch.refused[0].uid == 1
 
 
 def test_after_a_batch_that_did_not_get_there_no_later_one_is_pushed(platform: Platform, handover: Any) -> None:
@@ -249,11 +311,13 @@ def test_after_a_batch_that_did_not_get_there_no_later_one_is_pushed(platform: P
     going = handover()
     going.send(1, 2, 3, 4)
     found = going.delivery.confirmed(all_of_them=True)
-    assert next(found).entries == [(1, 1)]
-    with pytest.raises(ActionNeeded, match="HTTP 401"):
+    assert next(found).entries == [Entry(1, 1)]
+    with pytest.raises(ActionNeeded, match="HTTP 401") as caught:
         next(found)
-    with pytest.raises(ActionNeeded, match="HTTP 401"):
-        going.confirmed()
+    assert caught.value.ends_round
+    for _ in range(2):
+        with pytest.raises(TryAgain, match="one before it failed"):
+            going.confirmed()
     assert platform.pushed == [[1], [2]]
 
 
@@ -261,39 +325,81 @@ def test_after_a_batch_that_did_not_get_there_no_later_one_is_pushed(platform: P
 
 
 @pytest.mark.parametrize("ended", ["FAILED", "CANCELLED", "UNHEARD_OF", "finished", [], {"a": 1}])
-def test_a_task_that_ends_otherwise_than_well_is_a_failure(platform: Platform, handover: Any, ended: object) -> None:
+def test_a_task_that_does_not_succeed_is_a_failure(platform: Platform, handover: Any, ended: object) -> None:
     """The SDK's loop only logs it: the batch was lost. A status that is a list ended the cycle as an internal error."""
     platform.tells = lambda _task, times: (
         200,
         {"status": "RUNNING"} if times == 1 else {"status": ended, "error": "why"},
     )
     going = handover()
-    going.send(1)
-    with pytest.raises(TryAgain, match=r"could not ingest it.*\(why\)"):
+    going.send_batch(1, 2, 3)
+    with pytest.raises(TryAgain, match=r"could not ingest it.*\(why\)") as caught:
         going.confirmed()
+    assert caught.value.ends_round
 
 
-def test_a_batch_that_could_not_be_ingested_does_not_hold_back_the_others(platform: Platform, handover: Any) -> None:
-    platform.tells = lambda task, _: (200, {"status": "FAILED"} if task == "task-1" else DONE)
+def test_a_batch_that_could_not_be_ingested_is_sent_again_in_parts_each_followed_to_its_end(
+    platform: Platform, handover: Any
+) -> None:
+    def tells(task: str, _: int) -> tuple[int, Any]:
+        return 200, {"status": "FAILED"} if 5 in platform.pushed[int(task.removeprefix("task-")) - 1] else DONE
+
+    platform.tells = tells
     going = handover()
-    going.send(1, 2, 3)
-    settled = list(going.delivery.confirmed(all_of_them=True))
-    assert [batch.entries for batch in settled if not batch.refusal] == [[(2, 2)], [(3, 3)]]
+    going.send_batch(*range(20))
+    going.send_batch(*range(20, 30))
+    assert going.confirmed() == [n for n in range(30) if n != 5]
+    assert len(going.warnings) == 1
+    assert sum(5 in pushed for pushed in platform.pushed) > 2
+
+
+def test_a_failed_batch_whose_events_are_no_longer_in_memory_ends_the_round(
+    platform: Platform, handover: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A platform that ingests slowly must not hold the fleet in memory."""
+    monkeypatch.setattr(module, "_MAX_KEPT", 5 * len(as_event(10)))
+    release = Event()
+    platform.tells = lambda task, _: (
+        200,
+        {"status": "RUNNING"} if not release.is_set() else {"status": "FAILED"} if task == "task-1" else DONE,
+    )
+    going = handover()
+    first = going.send_batch(11, 12, 13)
+    second = going.send_batch(14, 15, 16)
+    until(lambda: len(platform.pushed) == 2 and not first.events)
+    assert second.events
+    release.set()
+    with pytest.raises(TryAgain, match="could not ingest") as caught:
+        going.confirmed()
+    assert caught.value.ends_round
+    assert going.confirmed() == [14, 15, 16]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
-def test_without_a_task_api_acceptance_counts_and_one_warning_says_so(
+def test_without_a_task_api_one_warning_says_so_and_few_tasks_are_asked_for(
     platform: Platform, handover: Any, status: int
 ) -> None:
     platform.tells = lambda _task, _times: (status, {})
     going = handover()
-    going.send(1)
-    assert going.confirmed() == [1]
-    going.send(2, 3, 4, 5, 6)
-    assert going.confirmed() == [2, 3, 4, 5, 6]
+    batches = going.send(*range(10))
+    assert going.confirmed() == [*range(10)]
+    assert not any(batch.followed for batch in batches)
+    assert going.delivery.unanswered
     assert len(going.warnings) == 1
     assert "cannot be followed" in going.warnings[0]
-    assert set(platform.asked) == {"task-1"}
+    assert len(set(platform.asked)) == 3
+
+
+def test_one_task_that_cannot_be_asked_for_concerns_its_batch_alone(platform: Platform, handover: Any) -> None:
+    """It stopped the following of all: one that failed after it counted as delivered."""
+    answers = {"task-2": (404, {}), "task-4": (200, {"status": "FAILED"})}
+    platform.tells = lambda task, _: answers.get(task, (200, DONE))
+    going = handover()
+    batches = [going.send_batch(*(10 * n + m for m in range(3))) for n in range(4)]
+    assert sorted(going.confirmed()) == sorted(10 * n + m for n in range(4) for m in range(3))
+    assert [batch.followed for batch in batches] == [True, False, True, True]
+    assert len(platform.pushed) > 4, "the one that failed is sent again"
+    assert not going.delivery.unanswered
 
 
 @pytest.mark.parametrize("told", [{}, {"status": None}, [], "FINISHED"])
@@ -321,7 +427,7 @@ def test_the_time_for_tasks_begins_with_the_last_push(
 ) -> None:
     platform.tells = lambda task, _: (200, DONE if len(platform.pushed) == 5 else {"status": "RUNNING"})
     now = [0.0]
-    monkeypatch.setattr("shared.devices.delivery.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("shared.devices.tasks.time", SimpleNamespace(monotonic=lambda: now[0]))
     going = handover(poll_timeout=30)
     for n in range(5):
         going.send(n)

@@ -84,6 +84,7 @@ def test_calls_are_counted_by_status(status: int) -> None:
 def test_each_metric_is_documented(connector: Connector) -> None:
     connector.cursor = 1.0
     connector.rounds.ended(well=True, seconds=1.0)
+    connector.rounds.fleet = lambda: {"listed": 1}
     exposed = set(re.findall(r"^# TYPE (sekoia_connector_\w+)", generate_latest(connector.registry).decode(), re.M))
     listed = PAGE.read_text(encoding="utf-8").partition("Metrics for Prometheus")[2].partition("An alert worth")[0]
     named = set(re.findall(r"`(?:sekoia_connector)?(_\w+?)(?:\{[^}]*\})?`", listed))

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from shared.errors import TryAgain
 from shared.state import storage as state
-from shared.state.storage import JsonFile, append_bytes, is_local, read_bytes, write_bytes
+from shared.state.storage import JsonFile, is_local, keep_copy, read_bytes, read_head, remove, write_bytes
 
 
 class RemotePath(type(Path())):
@@ -63,22 +63,33 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert read_bytes(path) is None
     write_bytes(path, b"one")
     write_bytes(path, b"two")
-    append_bytes(path, b" three")
+    write_bytes(path, b"two", b" three")
     assert read_bytes(path) == b"two three"
+    assert read_head(path, 4) == b"two "
+
+
+def test_a_copy_from_before_stays_when_the_file_is_replaced_and_goes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_bytes(path, b"one")
+    keep_copy(path)
+    write_bytes(path, b"two")
+    assert (tmp_path / "file.bak").read_bytes() == b"one"
+    remove(path)
+    remove(path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_files_and_their_directory_are_their_owners_only(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         write_bytes(tmp_path / "new" / "written", b"x")
-        append_bytes(tmp_path / "new" / "appended", b"x")
         JsonFile(tmp_path / "new" / "json").write({"a": 1})
         JsonFile(tmp_path / "new" / "json").write({"a": 2})
     finally:
         os.umask(before)
     assert mode(tmp_path / "new") == 0o700
     assert {path.name: mode(path) for path in (tmp_path / "new").iterdir()} == dict.fromkeys(
-        ("written", "appended", "json", "json.bak"), 384
+        ("written", "json", "json.bak"), 384
     )
 
 
@@ -116,7 +127,7 @@ def test_a_failure_anywhere_leaves_the_old_content_and_nothing_else(
         def __exit__(self, *_: Any) -> None:
             os.close(self.handle)
 
-        write = fail
+        write = writelines = fail
 
     if where == "replace":
         monkeypatch.setattr(Path, "replace", fail)
@@ -168,7 +179,7 @@ def test_a_storage_failure_says_which_file_and_what_to_do(tmp_path: Path) -> Non
     with pytest.raises(TryAgain, match=r"cannot read its state in .*: Is a directory"):
         read_bytes(tmp_path)
     with pytest.raises(TryAgain, match="cannot write its state"):
-        append_bytes(tmp_path, b"x")
+        keep_copy(tmp_path)
 
 
 # --- a small object in a file
@@ -195,6 +206,16 @@ def test_a_damaged_file_is_told_and_the_copy_before_it_is_used(tmp_path: Path, d
     JsonFile(path).write({"n": 2})
     path.write_bytes(damage)
 
+    file = JsonFile(path)
+    assert file.read() == {"n": 1}
+    assert file.damaged
+
+
+def test_a_file_that_is_gone_while_its_copy_is_there_was_lost(tmp_path: Path) -> None:
+    path = tmp_path / "context.json"
+    JsonFile(path).write({"n": 1})
+    JsonFile(path).write({"n": 2})
+    path.unlink()
     file = JsonFile(path)
     assert file.read() == {"n": 1}
     assert file.damaged
