@@ -24,6 +24,7 @@ _AGES = (  # seconds since a device was last seen, below which it is of that age
     (7_776_000, "30 to 90 days"),
     (float("inf"), "over 90 days"),
 )
+_SILENT = 30  # days after which a device counts as silent for long
 _SEVERITIES = {"critical": 0, "high": 1, "warning": 2, "medium": 2, "low": 3, "information": 4, "informational": 4}
 
 
@@ -107,6 +108,83 @@ def names_in_common(run: Run) -> Section | None:
     return Section("hostnames", "Hostnames in common", note, parts)
 
 
+def coverage(run: Run) -> Section | None:
+    """Hosts that one vendor knows and another does not: there the other's agent is missing."""
+    known: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    shown: dict[str, str] = {}
+    for outcome, event in run.events(DEVICES):
+        name = _short(event["device"]["hostname"])
+        known[name][outcome.name] = None
+        shown.setdefault(name, event["device"]["hostname"])
+    modules = [outcome.name for outcome in run.outcomes if outcome.kind is DEVICES and not outcome.error]
+    missing = {name: [one for one in modules if one not in at] for name, at in known.items()}
+    rows: list[tuple[Cell, ...]] = [
+        (shown[name], len(known[name]), ", ".join(known[name]), ", ".join(missing[name]))
+        for name in sorted(known, key=lambda name: (-len(known[name]), name))
+        if missing[name]
+    ]
+    if len(modules) < 2 or not rows:
+        return None
+    counted = Counter(module for one in missing.values() for module in one)
+    parts: list[Part] = [
+        Bars.of("Hosts that a vendor does not know", counted),
+        Listing.of("host", ("hostname", "modules", "known to", "not known to"), rows),
+    ]
+    note = "By hostname, whatever its case and domain; those that most vendors know come first. A module that failed is left out."
+    return Section("coverage", "Coverage", note, parts)
+
+
+def finding(
+    id: str, title: str, note: str, column: str, found: Callable[[Event, float], Cell | None]
+) -> Callable[[Run], Section | None]:
+    """The section of the devices of which something is `found`, at the time of the report; left out without any."""
+
+    def section(run: Run) -> Section | None:
+        rows: list[tuple[Cell, ...]] = [
+            (
+                event["device"]["hostname"],
+                outcome.name,
+                device_text(event, "type"),
+                device_text(event, "os", "name"),
+                cell,
+            )
+            for outcome, event in run.events(DEVICES)
+            if (cell := found(event, run.made)) is not None
+        ]
+        bars = Bars.of(title, Counter(str(module) for _, module, *_ in rows))
+        columns = ("hostname", "module", "type", "system", column)
+        return Section(id, title, note, [bars, Listing.of("device", columns, rows)]) if rows else None
+
+    return section
+
+
+def unencrypted(event: Event, _now: float) -> str | None:
+    """The partitions of a server that are known not to be encrypted."""
+    if device_text(event, "type") != "Server":
+        return None
+    found = [
+        partition
+        for enrichment in event.get("enrichments") or ()
+        for partition, status in enrichment["data"].get("Storage_encryption", {}).get("partitions", {}).items()
+        if status == "Disabled"
+    ]
+    return ", ".join(found) or None
+
+
+def silent(event: Event, now: float) -> int | None:
+    """The days since a device was last seen, where they are many."""
+    seen = event["device"].get("last_seen_time")
+    days = None if seen is None else int((now - seen) / 86_400)
+    return days if days is not None and days >= _SILENT else None
+
+
+def unmanaged(event: Event, _now: float) -> str | None:
+    """The groups of a device that is known not to be managed."""
+    if event["device"].get("is_managed") is not False:
+        return None
+    return ", ".join(group["name"] for group in event["device"].get("groups") or ())
+
+
 def alerts(run: Run) -> Section | None:
     severity, vector = ALERTS.counts.values()
     events = [event for _, event in run.events(ALERTS)]
@@ -173,6 +251,28 @@ SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
     modules,
     devices,
     names_in_common,
+    coverage,
+    finding(
+        "unencrypted",
+        "Servers without disk encryption",
+        "Servers of which a partition is known not to be encrypted; where nothing is known, nothing is listed.",
+        "not encrypted",
+        unencrypted,
+    ),
+    finding(
+        "silent",
+        "Silent for long",
+        f"Devices that are still listed and were last seen {_SILENT} days ago or more.",
+        "days",
+        silent,
+    ),
+    finding(
+        "unmanaged",
+        "Not managed",
+        "Devices without a policy, waiting for their enrolment, decommissioned or uninstalled.",
+        "groups",
+        unmanaged,
+    ),
     alerts,
     playbooks,
     skipped,

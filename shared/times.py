@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import time
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,8 @@ _MONTH_FIRST = re.compile(r"\d{2}/\d{2}/\d{4} \d{2}:\d{2}:\d{2}")
 # A calendar date with a time of day; `fromisoformat` alone also reads week dates and bare dates.
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{0,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?")
 _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+PADDING = "".join(sign for sign in map(chr, range(0x3001)) if sign.isspace() or unicodedata.category(sign) == "Cc")
+"""White space and control characters: what a text may begin or end with that is no part of it (NUL, often)."""
 _WAITS = ("Retry-After", "RateLimit-Reset", "X-RateLimit-Reset", "X-Rate-Limit-Reset")
 _SURELY_EPOCH = 1e9  # 2001 as an epoch, 31 years as a wait
 _UNITS = {"s": 1.0, "ms": 1000.0}
@@ -28,7 +31,7 @@ def epoch(value: Any) -> float | None:
 
     Reads ISO 8601 with 0 to 9 fraction digits (what is finer than a microsecond is cut), `Z`, an offset or neither
     (then UTC), `YYYY/MM/DD HH:MM:SS` and `MM/DD/YYYY HH:MM:SS`. Anything else ("", "None", "No data", a number, a time
-    before 1970 or after 9999) is None: a time that is not told is absent.
+    before 1970 or after 9999) is None, and so is 1970-01-01T00:00:00Z: protobuf's zero, a time that is missing.
     """
     if not isinstance(value, str):
         return None
@@ -41,7 +44,7 @@ def epoch(value: Any) -> float | None:
         seconds = moment.timestamp()
     except (OverflowError, ValueError):
         return None
-    return seconds if 0 <= seconds <= _LAST else None
+    return seconds if 0 < seconds <= _LAST else None
 
 
 def epoch_number(value: Any, unit: Literal["s", "ms"]) -> float | None:
@@ -92,14 +95,15 @@ def retry_after(headers: Mapping[str, str], *, limited: bool) -> float | None:
 
 def _unusual(value: str) -> datetime:
     """Any other form, UTC where it tells no offset; ValueError when it is no time."""
-    text = value.strip()
-    if _MONTH_FIRST.fullmatch(text):
-        text = f"{text[6:10]}-{text[:2]}-{text[3:5]}{text[10:]}"
-    elif _YEAR_FIRST.fullmatch(text):
-        text = text.replace("/", "-")
-    else:
-        text = text.replace(",", ".").replace(" +", "+").replace(" Z", "Z").replace("z", "Z")
-        if not _ISO.fullmatch(text):
-            raise ValueError
+    text = value.strip(PADDING)
+    if not _ISO.fullmatch(text):
+        if _MONTH_FIRST.fullmatch(text):
+            text = f"{text[6:10]}-{text[:2]}-{text[3:5]}{text[10:]}"
+        elif _YEAR_FIRST.fullmatch(text):
+            text = text.replace("/", "-")
+        else:
+            text = text.replace(",", ".").replace(" +", "+").replace(" Z", "Z").replace("z", "Z")
+            if not _ISO.fullmatch(text):
+                raise ValueError
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

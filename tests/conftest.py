@@ -1,13 +1,26 @@
 """Shared test set-up."""
 
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from shared.runtime.logs import LogPoster
 
 pytest.register_assert_rewrite(
     *("tests.conformance_base", "tests.conformance", "tests.changes_conformance", "tests.event_conformance"),
     *("tests.golden", "tests.rig", "tests.faults.matrix"),
 )
+
+
+@pytest.fixture(autouse=True)
+def no_log_lines_are_posted_after_the_test() -> Iterator[None]:
+    """A connector whose loop was not run to its end would post them into the next test's mocked calls."""
+    yield
+    for thread in threading.enumerate():
+        if isinstance(thread, LogPoster):
+            thread.close(1.0)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

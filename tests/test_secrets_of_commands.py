@@ -26,6 +26,7 @@ TAKES_NO_CREDENTIAL = {
     "bench": "it measures simulated consoles and prints figures; it is given names and numbers",
     "export": "it copies a module's files, which hold none; it is given a name and a folder",
     "form": "it shows the boxes of a manifest, empty; it is given a name",
+    "release": "it raises the version in a module's files, which hold none; it is given a name and a step",
     "new-vendor": "it writes the beginning of a module; it is given a name",
 }
 CREDENTIALS = {"module_config", "connector_config"}  # the options through which one comes

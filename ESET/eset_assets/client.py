@@ -105,8 +105,8 @@ def named_group(group: Any) -> tuple[str, str] | None:
 
 
 def with_group(device: Any, groups: Mapping[str, str]) -> Any:
-    """The same device, with its parent group (`uuid`, `displayName`) under `PARENT_GROUP` if that group is known."""
+    """The same device, with its parent group (`id`, `name`) in a list under `PARENT_GROUP` if that group is known."""
     uuid = text(device.get("parentGroupUuid")) if isinstance(device, dict) else None
     if uuid and (name := groups.get(uuid)) is not None:
-        device[PARENT_GROUP] = {"uuid": uuid, "displayName": name}
+        device[PARENT_GROUP] = [{"id": uuid, "name": name}]
     return device

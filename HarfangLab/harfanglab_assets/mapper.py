@@ -5,47 +5,46 @@ Sources: the connector's specification (rows, enrichment) and the manager's API,
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from shared.interfaces import UNKNOWN, WIRED, classify, clean_ip, typed
-from shared.mapping.conversions import MOST_ENTRIES, Record, boolean, count, part, text
-from shared.mapping.ocsf import (
-    DEVICE_INVENTORY,
-    Coded,
-    coded,
-    device_type,
-    enabled,
-    enrichment,
-    event_time,
-    os_named,
-    os_type,
+from shared.interfaces import WIRED, clean_ip, clean_mask, typed
+from shared.mapping import ocsf
+from shared.mapping.conversions import (
+    MOST_ENTRIES,
+    Record,
+    boolean,
+    count,
+    described,
+    named_object,
+    named_objects,
+    part,
+    text,
 )
 from shared.mapping.table import Field, const, first, first_time, record
 from shared.times import epoch
 
 _SERVERS = ("server", "dc", "domain controller", "domain_controller", "domaincontroller")
 _FIREWALL = "windows_self_protection_feature_firewall"
+_DISKS = ("disk_count", "encrypted_disk_count")
 _POLICY = ("id", "name", _FIREWALL)  # of its 167 keys
 
 
-def machine(agent: Record) -> Coded:
-    """server or a domain controller → Server; all else is Desktop."""
-    return device_type("Server" if (text(agent.get("producttype")) or "").lower() in _SERVERS else "Desktop")
+def machine(agent: Record) -> ocsf.Coded:
+    """server or a domain controller → Server; without a type Server where the system's name says Server; else Desktop."""
+    kind = described(agent.get("producttype"))
+    if kind is None:
+        return ocsf.server_or_desktop(text(agent.get("osproducttype")))
+    return ocsf.device_type("Server" if kind.lower() in _SERVERS else "Desktop")
 
 
-def system(agent: Record) -> Coded:
-    """windows, linux or macos, in any case; else other; not told → unknown."""
-    kind = text(agent.get("ostype"))
-    return os_named(kind) or os_type("other" if kind else "unknown")
-
-
-def mask(value: Any) -> str | None:
-    """A subnet mask (255.255.255.0) or a network with its prefix; what is neither is not told."""
-    return text(value) if clean_ip(value) else None
+def system(agent: Record) -> ocsf.Coded:
+    """windows, linux or macos, in any case; any other → other; missing → by the system's name, else unknown."""
+    return ocsf.system_of(agent.get("ostype"), agent.get("osproducttype"))
 
 
 def managed(agent: Record) -> bool | None:
-    """Whether a policy is assigned: null is none; not told without the key, or by an object that tells nothing of it."""
+    """Whether a policy is assigned: null is none; absent without the key, or where the object has nothing of a policy."""
     policy = agent.get("policy", {})
     assigned = any(name in policy for name in _POLICY) if isinstance(policy, dict) else text(policy)
     return True if assigned else False if policy is None else None
@@ -56,57 +55,72 @@ def interfaces(agent: Record) -> list[dict[str, Any]] | None:
     subnet = part(agent, "subnet")
     parts = {"ip": clean_ip(agent.get("ipaddress")), "uid": text(subnet.get("id")), "name": text(subnet.get("name"))}
     found: dict[str, Any] = {key: value for key, value in parts.items() if value}
-    if not found:
-        return None
-    kind = classify(found.get("name"))
-    if hostname := text(agent.get("hostname")):
+    if found and (hostname := text(agent.get("hostname"))):
         found["hostname"] = hostname
-    return [typed(found, WIRED if kind is UNKNOWN else kind)]
+    return [typed(found, WIRED)] if found else None
 
 
-def enrichments(agent: Record) -> list[dict[str, Any]] | None:
-    """Compliance: the firewall's status by the policy, and which disks are encrypted; each only where it is told."""
-    data: dict[str, Any] = {}
-    firewall = boolean(part(agent, "policy").get(_FIREWALL))
-    if firewall is not None:
-        data["Firewall_status"] = enabled(firewall)
-    if disks := partitions(agent):
-        data["Storage_encryption"] = {"partitions": disks}
-    return [enrichment("compliance", "hygiene", **data)] if data else None
+def qualified_name(agent: Record) -> str | None:
+    """`hostname.dnsdomainname`; whichever of the two is qualified already is sent as it is; absent without both."""
+    hostname, domain = text(agent.get("hostname")), (described(agent.get("dnsdomainname")) or "").strip(".")
+    if not hostname or not domain:
+        return None
+    if "." in hostname:
+        return hostname.rstrip(".")
+    return domain if domain.lower().startswith(f"{hostname.lower()}.") else f"{hostname}.{domain}"
+
+
+def firewall(agent: Record) -> str | None:
+    """The switch of the policy, which is Windows's: absent for an agent of another system."""
+    found = ocsf.status(part(agent, "policy").get(_FIREWALL))
+    is_windows = agent.get("ostype") == "windows" or system(agent).caption in ("windows", "unknown")
+    return found if found and is_windows else None
 
 
 def partitions(agent: Record) -> dict[str, str]:
-    """`disk_0` … Enabled for as many as are encrypted, the rest Disabled; nothing unless both numbers are told."""
+    """`disk_0` … Enabled for as many as are encrypted, the rest Disabled; nothing unless both numbers are present."""
     disks, encrypted = count(agent.get("disk_count")), count(agent.get("encrypted_disk_count"))
-    if disks is None or encrypted is None or disks > MOST_ENTRIES:
-        return {}
-    return {f"disk_{number}": enabled(number < encrypted) for number in range(disks)}
+    return {} if disks is None or encrypted is None or disks > MOST_ENTRIES else _partitions(disks, encrypted)
+
+
+@lru_cache(maxsize=16)
+def _partitions(disks: int, encrypted: int) -> dict[str, str]:
+    return {f"disk_{number}": ocsf.enabled(number < encrypted) for number in range(disks)}
+
+
+def enrichments(agent: Record) -> list[dict[str, Any]] | None:
+    """Compliance: the firewall's status by the policy, which disks are encrypted, the qualified name; each where present."""
+    found = ocsf.hygiene(firewall(agent), partitions(agent), qualified_name=qualified_name(agent))
+    return [found] if found["data"] else None
 
 
 AGENT_TO_DEVICE = (
-    *DEVICE_INVENTORY,
-    event_time("firstseen", "lastseen"),
-    Field("metadata.version", const("1.6.0"), doc="OCSF version"),
-    Field("metadata.product.name", const("HarfangLab EDR")),
-    Field("metadata.product.vendor_name", const("HarfangLab")),
-    Field("metadata.product.version", "version", doc="Version of the agent"),
+    *ocsf.DEVICE_INVENTORY,
+    ocsf.event_time("firstseen", "lastseen"),
+    *ocsf.product("HarfangLab EDR", "version", vendor="HarfangLab", doc="Version of the agent"),
     Field("device.uid", "id", required=True, doc="Identifier of the agent; a new installation has another"),
     Field("device.hostname", first("hostname", "id"), required=True, doc="Else the identifier"),
-    *coded("device.type", record("producttype"), machine),
-    Field("device.os.name", "osproducttype", doc="Product name of the system"),
-    *coded("device.os.type", record("ostype"), system),
-    Field("device.domain", "domainname", doc="Domain or workgroup"),
+    *ocsf.coded("device.type", record("producttype", "osproducttype"), machine),
+    Field("device.os.name", "osproducttype", described, doc="Product name of the system"),
+    *ocsf.coded("device.os.type", record("ostype", "osproducttype"), system),
+    Field("device.domain", "domainname", described, doc="Domain or workgroup"),
     Field("device.ip", "ipaddress", clean_ip, doc="Primary address"),
-    Field("device.subnet", "ipmask", mask),
+    Field("device.subnet", "ipmask", clean_mask),
     Field("device.network_interfaces", record("ipaddress", "subnet.id", "subnet.name", "hostname"), interfaces),
-    Field("device.model", "producttype", doc="workstation, server …"),
+    Field("device.model", "producttype", described, doc="workstation, server …"),
     Field("device.vendor_name", const("HarfangLab")),
-    Field("device.desc", "description", doc="Description"),
+    Field("device.desc", "description", described, doc="Description"),
     Field("device.boot_time", first_time("machine_boottime", "boottime"), doc="Start of the system"),
     Field("device.created_time", "installdate", epoch, doc="Installation of the system"),
     Field("device.first_seen_time", "firstseen", epoch, doc="First contact of the agent"),
     Field("device.last_seen_time", "lastseen", epoch, doc="Last contact of the agent"),
     Field("device.is_managed", record(*(f"policy.{name}" for name in _POLICY)), managed),
     Field("device.is_trusted", "has_valid_password", boolean, doc="The agent's password is valid"),
-    Field("enrichments", record(f"policy.{_FIREWALL}", "encrypted_disk_count", "disk_count"), enrichments),
+    Field("device.groups", "groups", named_objects),
+    Field("device.org", "tenant", named_object, doc="The tenant; without a name it is named by its id"),
+    Field(
+        "enrichments",
+        record(f"policy.{_FIREWALL}", "ostype", "osproducttype", *_DISKS, "hostname", "dnsdomainname"),
+        enrichments,
+    ),
 )

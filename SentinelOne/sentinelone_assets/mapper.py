@@ -5,96 +5,87 @@ Sources: the connector's specification (rows, enrichments) and the Management AP
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from shared.interfaces import UNKNOWN, classify, clean_ip, clean_mac, typed
-from shared.mapping.conversions import Record, boolean, count, entries, listed, lowered, named, text
-from shared.mapping.ocsf import (
-    DEVICE_INVENTORY,
-    Coded,
-    coded,
-    device_type,
-    enabled,
-    enrichment,
-    event_time,
-    os_type,
-    risk_level,
-)
+from shared.interfaces import clean_ip, clean_ips, clean_mac, interfaces_of, is_link_local, typed
+from shared.mapping import ocsf
+from shared.mapping.conversions import Record, boolean, count, described, entries, lowered, named, text
 from shared.mapping.table import Field, const, first, record
 from shared.times import epoch
 
-_OTHER = device_type("Other")
+_OTHER = ocsf.device_type("Other")
 _MACHINE_TYPES = {
-    "desktop": device_type("Desktop"),
-    "laptop": device_type("Laptop", "Desktop"),
-    "server": device_type("Server"),
-    "kubernetes node": device_type("Server"),
-    "storage": device_type("Server"),
-    "kubernetes pod": device_type("Virtual"),
-    "ecs task": device_type("Virtual"),
-    "unknown": device_type("Unknown"),
-    "": device_type("Unknown"),
+    "desktop": ocsf.device_type("Desktop"),
+    "laptop": ocsf.device_type("Laptop", "Desktop"),
+    **dict.fromkeys(("server", "kubernetes node", "storage"), ocsf.device_type("Server")),
+    **dict.fromkeys(("kubernetes pod", "ecs task"), ocsf.device_type("Virtual")),
+    **dict.fromkeys(("unknown", ""), ocsf.device_type("Unknown")),
 }
-_OS_TYPES = {
-    "windows": os_type("windows"),
-    "windows_legacy": os_type("windows"),
-    "linux": os_type("linux"),
-    "macos": os_type("macos"),
-    "unknown": os_type("unknown"),
-    "": os_type("unknown"),
-}
+_NOWHERE = {"fallback", "not applicable", "not_applicable", "not supported", "not_supported"}
 
-_Enrichments = dict[bool | None, dict[str, Any]]  # the same for every agent of which the same is told
-_FIREWALL: _Enrichments = {on: enrichment("Firewall", enabled(on), Firewall_status=enabled(on)) for on in (True, False)}
+_Enrichments = dict[bool | None, dict[str, Any]]  # the same for every agent that reports the same
+_FIREWALL: _Enrichments = {
+    on: ocsf.enrichment("Firewall", ocsf.enabled(on), Firewall_status=ocsf.enabled(on)) for on in (True, False)
+}
 _UPDATE: _Enrichments = {
-    True: enrichment("Update Status", "Up to Date"),
-    False: enrichment("Update Status", "Update Required"),
+    True: ocsf.enrichment("Update Status", "Up to Date"),
+    False: ocsf.enrichment("Update Status", "Update Required"),
 }
 _INFECTION: _Enrichments = {
-    True: enrichment("Infection Status", "Infected"),
-    False: enrichment("Infection Status", "Clean"),
+    True: ocsf.enrichment("Infection Status", "Infected"),
+    False: ocsf.enrichment("Infection Status", "Clean"),
 }
 
 
-def told(value: Any) -> str | None:
-    """A text; None where the agent wrote "unknown" or "None" for what it does not know."""
-    value = text(value)
-    return None if value is None or value.lower() in ("unknown", "none", "n/a") else value
-
-
-def machine(agent: Record) -> Coded:
-    """kubernetes node and storage → Server, kubernetes pod and ecs task → Virtual, else Other; not told → Unknown."""
+def machine(agent: Record) -> ocsf.Coded:
+    """kubernetes node and storage → Server, kubernetes pod and ecs task → Virtual, else Other; missing → Unknown."""
     return _MACHINE_TYPES.get(lowered(agent.get("machineType")), _OTHER)
 
 
-def system(agent: Record) -> Coded:
-    """windows and windows_legacy → windows, linux, macos, else other; not told → unknown."""
-    return _OS_TYPES.get(lowered(agent.get("osType")), os_type("other"))
+def system(agent: Record) -> ocsf.Coded:
+    """windows and windows_legacy → windows, linux, macos, else other; missing → by the system's name, else unknown."""
+    kind = described(agent.get("osType"))
+    return ocsf.system_of(kind, None if kind else os_name(agent))
 
 
 def os_name(agent: Record) -> str | None:
     """Name and revision in one: `Windows 10 Pro 19044`, `Linux Ubuntu 22.04.4 LTS 5.15.0-101-generic`."""
-    return " ".join(part for part in (told(agent.get("osName")), told(agent.get("osRevision"))) if part) or None
+    name, revision = described(agent.get("osName")), described(agent.get("osRevision"))
+    return f"{name} {revision}" if name and revision else name or revision
 
 
-def interfaces(adapters: Any) -> list[dict[str, Any]] | None:
-    """Each adapter with something told: name, MAC, first usable address of `inet`, id, and the type its name tells."""
-    return [interface for entry in entries(adapters) if (interface := _interface(entry))] or None
+def address(agent: Record) -> str | None:
+    """`externalIp`, which the console sees, else `lastIpToMgmt`, by which the agent speaks to it."""
+    return clean_ip(agent.get("externalIp")) or clean_ip(agent.get("lastIpToMgmt"))
 
 
-def _interface(entry: Record) -> dict[str, Any]:
+def interfaces(agent: Record) -> list[dict[str, Any]] | None:
+    """Each adapter: name, MAC, id, the first address of `inet`, else of `inet6`, and the type its name tells.
+
+    Behind them each further address as one more interface of its adapter, and `lastIpToMgmt` where none has it.
+    """
+    adapters = [(_adapter(entry), _addresses(entry)) for entry in entries(agent.get("networkInterfaces"))]
+    return interfaces_of(adapters, clean_ips(agent.get("lastIpToMgmt")))
+
+
+def _adapter(entry: Record) -> dict[str, Any]:
     interface: dict[str, Any] = {}
     if name := text(entry.get("name")):
         interface["name"] = name
     if mac := clean_mac(entry.get("physical")):
         interface["mac"] = mac
-    if ip := next(filter(None, map(clean_ip, listed(entry.get("inet")))), None):
-        interface["ip"] = ip
     if uid := text(entry.get("id")):
         interface["uid"] = uid
-    if name and (kind := classify(name)) is not UNKNOWN:
-        typed(interface, kind)
-    return interface
+    return typed(interface)
+
+
+def _addresses(entry: Record) -> tuple[str, ...]:
+    found = clean_ips(entry.get("inet"))
+    for ip in clean_ips(entry.get("inet6")):
+        if not is_link_local(ip):
+            found += (ip,)
+    return found
 
 
 def second_id(agent: Record) -> str | None:
@@ -113,63 +104,82 @@ def organization(agent: Record) -> dict[str, str] | None:
     return named(agent.get("accountName"), agent.get("accountId"))
 
 
-def risk(agent: Record) -> Coded | None:
-    """infected → Critical; active threats → High; Info when both are told and neither holds."""
+def city(agent: Record) -> str | None:
+    """The first location: a network's name, given by the customer. Absent where it says that no location applies."""
+    places = agent.get("locations")
+    name = (
+        described(places[0].get("name"))
+        if places and isinstance(places, list) and isinstance(places[0], dict)
+        else None
+    )
+    nowhere = name is None or name.lower() in _NOWHERE or lowered(agent.get("locationType")) in _NOWHERE
+    return None if nowhere else name
+
+
+def managed(agent: Record) -> bool:
+    """It has an agent, unless that is decommissioned or uninstalled."""
+    return not (boolean(agent.get("isDecommissioned")) or boolean(agent.get("isUninstalled")))
+
+
+def risk(agent: Record) -> ocsf.Coded | None:
+    """infected → Critical; active threats → High; Info when both are present and neither holds."""
     infected, threats = boolean(agent.get("infected")), count(agent.get("activeThreats"))
     if infected:
-        return risk_level("Critical")
+        return ocsf.risk_level("Critical")
     if threats:
-        return risk_level("High")
-    return risk_level("Info") if infected is False and threats == 0 else None
+        return ocsf.risk_level("High")
+    return ocsf.risk_level("Info") if infected is False and threats == 0 else None
 
 
 def enrichments(agent: Record) -> list[dict[str, Any]] | None:
-    """Firewall, Users, Update Status, Active Threats, Infection Status; each only where the agent tells it."""
-    names = (told(agent.get("lastLoggedInUserName")), told(agent.get("osUsername")))
-    users = list(dict.fromkeys(filter(None, names)))
+    """Firewall, Users, Update Status, Active Threats, Infection Status; each only where it is present."""
+    names = (described(agent.get("lastLoggedInUserName")), described(agent.get("osUsername")))
+    users = [name for name in dict.fromkeys(names) if name]
     threats = count(agent.get("activeThreats"))
     found = (
         _FIREWALL.get(boolean(agent.get("firewallEnabled"))),
-        enrichment("Users", ", ".join(users), Users=users) if users else None,
+        ocsf.enrichment("Users", ", ".join(users), Users=users) if users else None,
         _UPDATE.get(boolean(agent.get("isUpToDate"))),
-        None if threats is None else enrichment("Active Threats", str(threats)),
+        None if threats is None else _active_threats(threats),
         _INFECTION.get(boolean(agent.get("infected"))),
     )
     return [one for one in found if one] or None
 
 
+@lru_cache(maxsize=64)
+def _active_threats(threats: int) -> dict[str, Any]:
+    return ocsf.enrichment("Active Threats", str(threats))
+
+
 AGENT_TO_DEVICE = (
-    *DEVICE_INVENTORY,
-    event_time("createdAt", "lastActiveDate", "registeredAt"),
-    Field("metadata.version", const("1.6.0"), doc="OCSF version"),
-    Field("metadata.product.name", const("SentinelOne")),
-    Field("metadata.product.vendor_name", const("SentinelOne")),
-    Field("metadata.product.version", "agentVersion", doc="Version of the agent"),
+    *ocsf.DEVICE_INVENTORY,
+    ocsf.event_time("createdAt", "lastActiveDate", "registeredAt"),
+    *ocsf.product("SentinelOne", "agentVersion", vendor="SentinelOne", doc="Version of the agent"),
     Field("device.uid", first("uuid", "id"), required=True, doc="Primary identifier"),
     Field("device.uid_alt", record("uuid", "id"), second_id),
     Field("device.hostname", first("computerName", "uuid", "id"), required=True, doc="Else the primary identifier"),
     Field("device.name", "computerName", doc="Computer name"),
     Field("device.eid", "externalId", doc="Identifier the customer gave the agent"),
-    *coded("device.type", record("machineType"), machine),
+    *ocsf.coded("device.type", record("machineType"), machine),
     Field("device.os.name", record("osName", "osRevision"), os_name),
-    *coded("device.os.type", record("osType"), system),
-    Field("device.domain", "domain", told, doc="Directory or network domain"),
-    Field("device.ip", "externalIp", clean_ip, doc="Address the console sees"),
-    Field("device.subnet", "groupIp", told, doc="Network of the external address, such as 31.155.5.x"),
-    Field("device.network_interfaces", "networkInterfaces", interfaces),
-    Field("device.model", "modelName", told, doc="Hardware model"),
+    *ocsf.coded("device.os.type", record("osType", "osName", "osRevision"), system),
+    Field("device.domain", "domain", described, doc="Directory or network domain"),
+    Field("device.ip", record("externalIp", "lastIpToMgmt"), address),
+    Field("device.subnet", "groupIp", described, doc="Network of the external address, such as 31.155.5.x"),
+    Field("device.network_interfaces", record("networkInterfaces[]", "lastIpToMgmt"), interfaces),
+    Field("device.model", "modelName", described, doc="Hardware model"),
     Field("device.vendor_name", const("SentinelOne")),
     Field("device.boot_time", "osStartTime", epoch, doc="Last start of the system"),
     Field("device.created_time", "createdAt", epoch, doc="Creation of the agent"),
     Field("device.first_seen_time", "registeredAt", epoch, doc="First registration"),
     Field("device.last_seen_time", "lastActiveDate", epoch, doc="Last activity"),
-    Field("device.is_managed", const(True), doc="It has an agent"),
+    Field("device.is_managed", record("isDecommissioned", "isUninstalled"), managed),
     Field("device.is_compliant", "isUpToDate", boolean, doc="The agent is up to date"),
-    Field("device.region", "siteName", doc="Name of the site"),
+    Field("device.region", "siteName", described, doc="Name of the site"),
     Field("device.groups", record("groupName", "groupId"), groups),
     Field("device.org", record("accountName", "accountId"), organization),
-    Field("device.location.city", "locations[0].name", doc="First location"),
-    *coded("device.risk_level", record("infected", "activeThreats"), risk),
+    Field("device.location.city", record("locations[0].name", "locationType"), city),
+    *ocsf.coded("device.risk_level", record("infected", "activeThreats"), risk),
     Field("device.risk_score", "activeThreats", count, doc="Number of active threats"),
     Field(
         "enrichments",

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.fleet.hosts import WITH_MOBILES, Host, host
 from lab.fleet.names import TEAMS
+from lab.fleet.real_hosts import as_real_hosts_are
 
 Device = dict[str, Any]
 
@@ -62,6 +63,7 @@ def eset_device(index: int, seed: int, now: datetime, *, odd: bool = True, broke
     }
     if odd:
         _make_odd(device, dice)
+        as_real_hosts_are(device, "eset", seed, index)
     if dice.random() < broken:
         del device["uuid"]
     return device

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.fleet.hosts import Host, host
+from lab.fleet.real_hosts import as_real_hosts_are
 
 Agent = dict[str, Any]
 
@@ -46,6 +47,7 @@ def harfanglab_agent(index: int, seed: int, now: datetime, *, odd: bool = True, 
         _make_old(agent, machine)
     if odd:
         _make_odd(agent, dice)
+        as_real_hosts_are(agent, "harfanglab", seed, index)
     if dice.random() < broken:
         agent["id"] = None
     return agent

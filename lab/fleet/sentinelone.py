@@ -9,6 +9,7 @@ from typing import Any
 
 from lab.fleet.hosts import Host, Interface, Platform, host
 from lab.fleet.names import ORGANIZATION
+from lab.fleet.real_hosts import as_real_hosts_are
 from lab.fleet.sentinelone_oddities import iso, make_odd, whole_seconds
 
 Agent = dict[str, Any]
@@ -43,6 +44,7 @@ def sentinelone_agent(index: int, seed: int, now: datetime, *, odd: bool = True,
     }
     if odd:
         make_odd(agent, machine, dice)
+        as_real_hosts_are(agent, "sentinelone", seed, index)
     if dice.random() < broken:
         agent["id"] = agent["uuid"] = None
     return agent

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.fleet.hosts import Host, host
+from lab.fleet.real_hosts import as_real_hosts_are
 
 Endpoint = dict[str, Any]
 
@@ -50,6 +51,7 @@ def sophos_endpoint(index: int, seed: int, now: datetime, tenant: str, *, odd: b
     }
     if odd:
         _make_odd(endpoint, dice)
+        as_real_hosts_are(endpoint, "sophos", seed, index)
     return endpoint
 
 

@@ -75,7 +75,7 @@ class FetchedToken(AuthBase):
                 try:
                     token = self._fetch()
                 except ConnectorError as error:
-                    error.ends_round = True  # every call needs it
+                    error.ends_round, error.may_be_size = True, False  # every call needs it
                     raise
                 self._cache["token"] = token
         return token

@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-MOST_ENTRIES = 10_000  # of a list inside a record
+from shared.times import PADDING
 
 Record = Mapping[str, Any]
 
+MOST_ENTRIES = 10_000  # of a list inside a record
+_PLACEHOLDERS = {
+    *("n/a", "unknown", "none", "null", "-", "not specified", "to be filled by o.e.m.", "o.e.m."),
+    *("system product name", "system manufacturer", "default string"),
+}
+_MAX_REMEMBERED = 100  # characters of a string whose conversion is kept
+
 
 def text(value: Any) -> str | None:
-    """A told text without the space around it; a number as its digits; None for "", null, lists, objects, booleans."""
+    """A string without white space and control characters at its ends (Windows pads names with NUL); a number as its digits.
+
+    None for "", null, lists, objects, booleans.
+    """
     if type(value) is str:
-        return value.strip() or None
+        return value.strip(PADDING) or None
     return str(value) if type(value) in (int, float) else None
 
 
+def described(value: Any) -> str | None:
+    """The string, as `text`; None for a placeholder ("N/A", "unknown", "-", "To Be Filled By O.E.M." … in any case).
+
+    For what describes a device (domain, model, maker, system, region, description), not for names and ids: a host may be
+    called "unknown".
+    """
+    if type(value) is not str:
+        return text(value)
+    return _described(value) if len(value) <= _MAX_REMEMBERED else _described.__wrapped__(value)
+
+
+@lru_cache(maxsize=4096)  # a fleet has few models, domains and systems
+def _described(value: str) -> str | None:
+    found = value.strip(PADDING)
+    return None if not found or found.lower() in _PLACEHOLDERS else found
+
+
 def lowered(value: Any) -> str:
-    """A told text in lower case, for comparing; "" where none is told."""
+    """The string in lower case, for comparing; "" when it is missing."""
     return (text(value) or "").lower()
 
 
@@ -42,25 +70,36 @@ def listed(value: Any) -> list[Any]:
 
 
 def part(record: Record, name: str) -> Record:
-    """An object inside a record; an empty one where there is none."""
+    """An object inside a record; an empty one when it is missing or not an object."""
     value = record.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def entries(value: Any) -> list[Record]:
-    """The objects of a list inside a record; what is no object in it is passed over. Read to 10,000 entries."""
+    """The objects of a list inside a record; entries that are not objects are ignored. Read to 10,000 entries."""
     return [entry for entry in value[:MOST_ENTRIES] if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-def texts(value: Any) -> list[str]:
-    """The told texts of a list inside a record (or of a single text in its place), in order, each once."""
-    listed = value[:MOST_ENTRIES] if isinstance(value, list) else [value]
-    return list(dict.fromkeys(told for item in listed if isinstance(item, str) and (told := text(item))))
 
 
 def named(name: Any, uid: Any) -> dict[str, str] | None:
     """OCSF's name and uid of a group or organization; without a name it is named by its uid; None without either."""
+    if type(name) is type(uid) is str and len(name) + len(uid) <= _MAX_REMEMBERED:
+        return _named(name, uid)
+    return _named.__wrapped__(name, uid)
+
+
+@lru_cache(maxsize=1024)  # a fleet has few groups
+def _named(name: Any, uid: Any) -> dict[str, str] | None:
     name, uid = text(name), text(uid)
     if uid:
         return {"name": name or uid, "uid": uid}
     return {"name": name} if name else None
+
+
+def named_object(value: Any) -> dict[str, str] | None:
+    """The same of an object with `name` and `id`; a string in its place is the name."""
+    return named(value.get("name"), value.get("id")) if isinstance(value, dict) else named(value, None)
+
+
+def named_objects(value: Any) -> list[dict[str, str]] | None:
+    """The groups a device is in: a list of objects with `name` and `id`; one without a name is named by its id."""
+    return [found for entry in entries(value) if (found := named_object(entry))] or None

@@ -24,13 +24,18 @@ from sekoia_automation_models.ocsf.device import (
 from sekoia_automation_models.ocsf.risk_level import RiskLevelId, RiskLevelStr
 
 from shared.errors import SkipRecord
-from shared.mapping.table import Field, Source, const, first_time, record
+from shared.mapping.conversions import Record, boolean, described, text
+from shared.mapping.table import Field, Source, const, first_time
 
-_SYSTEMS = re.compile(  # whole words; the first in the text counts
-    r"\b(?:(?P<windows>windows)|(?P<macos>mac ?os(?: ?x)?|os ?x)|(?P<ipados>ipad ?os)|(?P<ios>ios|iphone os)"
-    r"|(?P<android>android)|(?P<linux>linux|gnu|ubuntu|debian|red ?hat|rhel|centos|fedora|opensuse|suse|sles|sled"
-    r"|rocky|almalinux|raspbian|raspberry pi os|gentoo|nixos))(?![a-z])"
+# Whole words; the first in the text counts. A group is named as in the models' `OSTypeStr`, in lower case.
+_SYSTEMS = re.compile(
+    r"\b(?:(?P<windows_mobile>windows mobile)|(?P<windows>windows(?:server)?)|(?P<macos>mac ?os(?: ?x)?|os ?x)"
+    r"|(?P<ipados>ipad ?os)|(?P<ios>ios|iphone os)|(?P<android>android)|(?P<solaris>solaris|sunos)|(?P<aix>aix)"
+    r"|(?P<hpux>hp-?ux)|(?P<linux>linux|gnu|ubuntu|debian|red ?hat|rhel|centos|fedora|opensuse|suse|sles|sled|rocky"
+    r"|almalinux|raspbian|raspberry pi os|gentoo|nixos|zorin|kali|manjaro))(?![a-z])"
 )
+_SERVER = re.compile(r"\b(?:windows)?server(?![a-z])")  # "WindowsServer2016Standard" is seen in one word
+_MAX_NAME = 256  # characters of a system's name that are looked at
 
 
 class Coded(NamedTuple):
@@ -67,11 +72,27 @@ def os_type(caption: str) -> Coded:
     return Coded(caption, OSTypeId[OSTypeStr(caption).name].value)
 
 
-@lru_cache(maxsize=1024)
 def os_named(name: str | None) -> Coded | None:
     """The system that a text names as a word: `Ubuntu 22.04 LTS`, `Mac OS X`, `iPadOS 17.4`, `Windows 10 Pro` …"""
-    found = _SYSTEMS.search(name.lower()) if name else None
-    return os_type(str(found.lastgroup)) if found else None
+    return _os_named(name[:_MAX_NAME]) if name else None
+
+
+@lru_cache(maxsize=1024)
+def _os_named(name: str) -> Coded | None:
+    found = _SYSTEMS.search(name.lower())
+    return os_type(OSTypeStr[str(found.lastgroup).upper()].value) if found else None
+
+
+def system_of(kind: Any, name: Any, other: str = "other") -> Coded:
+    """The system by the vendor's word for it, in any case; missing → by the system's name, else unknown; no known one → other."""
+    word = described(kind)
+    return os_named(word or text(name)) or os_type(other if word else "unknown")
+
+
+def server_or_desktop(name: str | None) -> Coded:
+    """Server where the system's name has the word Server (`Windows Server 2019`, `WindowsServer2016Standard`), else Desktop."""
+    is_server = name is not None and _SERVER.search(name[:_MAX_NAME].lower())
+    return device_type("Server" if is_server else "Desktop")
 
 
 @cache
@@ -87,9 +108,22 @@ def coded(path: str, source: Source, convert: Callable[[Any], Coded | None]) -> 
 
 def event_time(*names: str) -> Field:
     """The row of `time`: the first of these fields that tells a time, else now."""
-    told = first_time(*names)
-    now = f"{', else '.join(names)}, else now"
-    return Field("time", record(*names), lambda whole: told.read(whole) or time.time(), doc=now)
+    found = first_time(*names)
+
+    def read(whole: Record) -> float:
+        return found.read(whole) or time.time()
+
+    source = Source(", ".join(names), names, read, lambda seconds: seconds, first_time=names[0])
+    return Field("time", source, doc=f"{', else '.join(names)}, else now")
+
+
+def product(
+    name: str, version: str | Source, vendor: str | None = None, schema: str = "1.6.0", doc: str = ""
+) -> list[Field]:
+    """The rows of `metadata`: the product, with its version and what to say of that, and OCSF's version."""
+    rows = [Field("metadata.version", const(schema), doc="OCSF version"), Field("metadata.product.name", const(name))]
+    rows += [Field("metadata.product.vendor_name", const(vendor))] if vendor else []
+    return [*rows, Field("metadata.product.version", version, doc=doc)]
 
 
 def enrichment(name: str, value: str, **data: Any) -> dict[str, Any]:
@@ -97,9 +131,31 @@ def enrichment(name: str, value: str, **data: Any) -> dict[str, Any]:
     return {"name": name, "value": value, "data": data}
 
 
+def hygiene(
+    firewall: str | None, partitions: dict[str, str], user: str | None = None, qualified_name: str | None = None
+) -> dict[str, Any]:
+    """The enrichment on a device's hygiene: the status of its firewall and of each partition's encryption, names."""
+    data: dict[str, Any] = {}
+    if firewall:
+        data["Firewall_status"] = firewall
+    if partitions:
+        data["Storage_encryption"] = {"partitions": partitions}
+    if user:
+        data["Users"] = [user]
+    if qualified_name:
+        data["Full_qualified_domain_name"] = qualified_name
+    return enrichment("compliance", "hygiene", **data)
+
+
 def enabled(value: bool) -> str:
-    """The two words the models take for a status."""
+    """The two words the models accept for a status."""
     return "Enabled" if value else "Disabled"
+
+
+def status(value: Any) -> str | None:
+    """The same of a boolean in a record; None when it is missing."""
+    found = boolean(value)
+    return None if found is None else enabled(found)
 
 
 def validate(event: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ _BATCH = 200  # lines a call
 EVERY = 5.0  # seconds between two calls, and after one that failed
 
 
-class LogPoster:
+class LogPoster(Thread):
     """Posts log lines from a thread of its own, so that logging never waits for the platform.
 
     `lines` are those not posted yet. `post` sends some in one call, with one try, and raises a ConnectorError unless they
@@ -25,15 +25,15 @@ class LogPoster:
     """
 
     def __init__(self, post: Callable[[Sequence[Line]], None]) -> None:
+        super().__init__(name="logs", daemon=True)
         self.lines: deque[Line] = deque(maxlen=MAX_LINES)
         self._post = post
         self._due, self._closing = Event(), Event()
-        self._thread = Thread(target=self._run, name="logs", daemon=True)
 
     def start(self) -> None:
         """Post every few seconds from now on."""
         with suppress(RuntimeError):  # it runs already
-            self._thread.start()
+            super().start()
 
     def wake(self) -> None:
         """Post now."""
@@ -47,9 +47,10 @@ class LogPoster:
         """Post what is left, for so many seconds at most."""
         self._closing.set()
         self.wake()
-        self._thread.join(seconds)
+        self.join(seconds)
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Post until it is closed."""
         while not self._closing.is_set():
             self._due.wait(EVERY)
             self._due.clear()
@@ -68,8 +69,8 @@ class LogPoster:
 
         try:
             self._isolate(post, left)
-        except ConnectorError as error:
-            if may_be_content(error):
+        except Exception as error:  # noqa: BLE001 - not even a bug may end this thread: later lines are needed all the more
+            if isinstance(error, ConnectorError) and may_be_content(error):
                 self.lines.extend(left.values())  # behind the others: one of those may show that the platform works
             else:
                 room = MAX_LINES - len(self.lines)

@@ -40,23 +40,34 @@ def adapters(*profiles: list[tuple[Any, Any]], **fields: Any) -> list[dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("family", "expected"),
+    ("family", "without", "behind_a_name"),
     [
-        (1, ("windows", 100)),
-        (2, ("macos", 300)),
-        (3, ("linux", 200)),
-        (4, ("android", 201)),
-        (5, ("ios", 301)),
-        (6, ("other", 99)),
-        (7, ("other", 99)),
-        ("3", ("linux", 200)),
-        (0, ("unknown", 0)),
-        ("", ("unknown", 0)),
-        (None, ("unknown", 0)),
+        (1, "windows", "windows"),
+        (2, "macos", "linux"),
+        (3, "linux", "macos"),
+        (4, "android", "android"),
+        (5, "ios", "windows mobile"),
+        (6, "other", "other"),
+        (7, "other", "other"),
+        ("3", "linux", "macos"),
+        (0, "unknown", "unknown"),
+        ("", "unknown", "unknown"),
+        (None, "unknown", "unknown"),
     ],
 )
-def test_without_a_telling_name_the_family_decides_by_the_specifications_table(family: Any, expected: Any) -> None:
-    assert system(family) == system(family, "Example System 7") == expected
+def test_without_a_telling_name_the_family_decides_by_one_of_two_tables(
+    family: Any, without: str, behind_a_name: str
+) -> None:
+    """The specification's table holds without a name, the vendor's own behind one that names no known system."""
+    for name in (None, "", "unknown", "N/A", "10.0.19045", "14", "22H2", " 7 "):
+        assert system(family, name)[0] == without, name
+    for name in ("Example System 7", "Elementary 7.1", "統信 20"):
+        assert system(family, name)[0] == behind_a_name, name
+
+
+def test_an_apple_device_that_is_mobile_is_no_mac() -> None:
+    told = device(operatingSystem={"familyId": 3, "displayName": "Example System"}, isMobile=True)["os"]
+    assert told["type"] == "ios"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +87,11 @@ def test_without_a_telling_name_the_family_decides_by_the_specifications_table(f
         (4, "Android 14", "android"),
         (1, "Microsoft Windows 11 Pro", "windows"),
         (7, "WINDOWS 7", "windows"),
-        (3, "Kiosk 9", "linux"),  # holds "ios" as letters, not as a word
+        (2, "Zorin OS 17", "linux"),
+        (7, "Oracle Solaris 11.4", "solaris"),
+        (7, "IBM AIX 7.3", "aix"),
+        (7, "FreeBSD 14.0", "other"),
+        (2, "Kiosk 9", "linux"),  # holds "ios" as letters, not as a word
     ],
 )
 def test_a_name_that_names_a_system_decides(family: int, name: str, expected: str) -> None:
@@ -97,16 +112,51 @@ def test_a_system_is_named_by_its_version_where_it_has_no_name() -> None:
         ("DEVICE_TYPE_VIRTUAL_MACHINE", None, ("Virtual", 6)),
         ("virtual_server", "false", ("Server", 1)),
         ("DEVICE_TYPE_NOTEBOOK", False, ("Desktop", 2)),
-        ("DEVICE_TYPE_SMARTPHONE", False, ("Desktop", 2)),
-        ("DEVICE_TYPE_ROUTER", False, ("Desktop", 2)),
+        ("DEVICE_TYPE_DESKTOP", None, ("Desktop", 2)),
+        ("DEVICE_TYPE_COMPUTER", None, ("Desktop", 2)),
+        ("DEVICE_TYPE_SMARTPHONE", False, ("Mobile", 5)),
+        ("DEVICE_TYPE_TABLET", None, ("Mobile", 5)),
+        ("DEVICE_TYPE_ROUTER", False, ("Other", 99)),
+        ("DEVICE_TYPE_PRINTER", False, ("Other", 99)),
+        ("DEVICE_TYPE_SECURITY_CAMERA", False, ("Other", 99)),
+        ("DEVICE_TYPE_HOLOGRAM", False, ("Other", 99)),
         ("DEVICE_TYPE_UNSPECIFIED", False, ("Desktop", 2)),
         (None, None, ("Desktop", 2)),
         (["SERVER"], None, ("Desktop", 2)),
     ],
 )
-def test_what_is_no_mobile_server_or_virtual_machine_is_a_desktop(kind: Any, mobile: Any, expected: Any) -> None:
+def test_a_type_that_is_told_is_believed_and_a_missing_one_is_a_desktop(kind: Any, mobile: Any, expected: Any) -> None:
     told = device(deviceType=kind, isMobile=mobile)
     assert (told["type"], told["type_id"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        (None, "Microsoft Windows Server 2019 Standard", "Server"),
+        ("DEVICE_TYPE_UNSPECIFIED", "Windows Server 2022 Datacenter", "Server"),
+        (None, "Windows 10 Pro", "Desktop"),
+        ("DEVICE_TYPE_DESKTOP", "Windows Server 2019 Standard", "Desktop"),
+    ],
+)
+def test_a_missing_type_is_a_server_by_the_systems_name(kind: Any, name: str, expected: str) -> None:
+    assert device(deviceType=kind, operatingSystem={"displayName": name})["type"] == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "managed"),
+    [
+        ("DEVICE_ENROLLMENT_STATUS_PENDING", False),
+        ("DEVICE_ENROLLMENT_STATUS_FAILED", False),
+        ("DEVICE_ENROLLMENT_STATUS_FINISHED", True),
+        ("DEVICE_ENROLLMENT_STATUS_ENROLLED", True),
+        ("DEVICE_ENROLLMENT_STATUS_UNSPECIFIED", True),
+        (None, True),
+        (["PENDING"], True),
+    ],
+)
+def test_a_device_is_managed_unless_its_enrolment_is_pending_or_failed(status: Any, managed: bool) -> None:
+    assert device(enrollmentStatus=status)["is_managed"] is managed
 
 
 def test_the_hostname_falls_back_and_the_name_does_not() -> None:
@@ -142,6 +192,44 @@ def test_without_a_local_address_adapters_are_interfaces_all_the_same() -> None:
     assert found == [
         {"mac": "02:00:5E:00:00:01", "name": "Ethernet", "type": "Wired", "type_id": 1},
         {"ip": "203.0.113.1", "type": "Unknown", "type_id": 0},
+    ]
+
+
+def test_the_first_interface_is_typed_by_its_caption_else_wired() -> None:
+    for caption, kind in (
+        ("Intel(R) Wi-Fi 6 AX201", "Wireless"),
+        ("wlan0", "Wireless"),
+        ("Neptune", "Wired"),
+        (None, "Wired"),
+    ):
+        found = adapters([(caption, "02:00:5e:00:00:01")], primaryLocalIpAddress="10.0.0.1")
+        assert [one["type"] for one in found] == [kind], caption
+
+
+def test_without_a_mac_the_first_adapter_with_a_caption_is_the_local_addresss() -> None:
+    """02:00:00:00:00:00 is what mobile systems show in place of the MAC."""
+    found = adapters([(None, None), ("wlan0", "02:00:00:00:00:00"), ("rmnet0", None)], primaryLocalIpAddress="10.0.0.1")
+    assert [(one.get("ip"), one.get("mac"), one["name"], one["type"]) for one in found] == [
+        ("10.0.0.1", None, "wlan0", "Wireless"),
+        (None, None, "rmnet0", "Mobile"),
+    ]
+
+
+def test_an_adapter_is_not_taken_for_another_whose_type_has_its_name() -> None:
+    found = adapters([("wlan0", "02:00:5e:00:00:01"), ("Wireless", None)], primaryLocalIpAddress="10.0.0.1")
+    assert [one["name"] for one in found] == ["wlan0", "Wireless"]
+
+
+def test_several_local_and_public_addresses_in_one_text_are_each_an_interface() -> None:
+    found = adapters(
+        [("Ethernet", "02:00:5e:00:00:01")],
+        primaryLocalIpAddress="192.0.2.7, 192.0.2.8",
+        publicIpAddress="192.0.2.8; ::ffff:203.0.113.9",
+    )
+    assert [(one["ip"], one.get("mac"), one.get("hostname")) for one in found] == [
+        ("192.0.2.7", "02:00:5E:00:00:01", "1"),
+        ("192.0.2.8", "02:00:5E:00:00:01", None),
+        ("203.0.113.9", None, None),
     ]
 
 
@@ -226,7 +314,7 @@ records = objects(
         max_size=3,
     ),
     parentGroupUuid=st.sampled_from(["g1", "g2"]),
-    **{PARENT_GROUP: objects(uuid=words, displayName=words)},
+    **{PARENT_GROUP: st.lists(objects(id=words, name=words), max_size=2)},
 )
 
 

@@ -202,6 +202,8 @@ def test_there_is_no_interface_where_there_is_neither(subnet: Any) -> None:
     [
         ("255.255.255.0", "255.255.255.0"),
         ("10.1.0.0/16", "10.1.0.0/16"),
+        ("255.255.255.255", "255.255.255.255"),  # a host alone in its subnet; as an address it would be nobody's
+        ("0.0.0.0", None),
         ("<REDACTED>", None),
         ("", None),
         (None, None),
@@ -209,6 +211,95 @@ def test_there_is_no_interface_where_there_is_neither(subnet: Any) -> None:
 )
 def test_a_mask_is_sent_as_told_and_only_when_it_is_one(told: Any, sent: str | None) -> None:
     assert device(ipmask=told).get("subnet") == sent
+
+
+@pytest.mark.parametrize(
+    ("fields", "caption"),
+    [
+        ({"producttype": None, "osproducttype": "Windows Server 2019 Datacenter"}, "Server"),
+        ({"producttype": "unknown", "osproducttype": "WindowsServer2016Standard"}, "Server"),
+        ({"osproducttype": "Windows 10 Pro"}, "Desktop"),
+        ({"producttype": "workstation", "osproducttype": "Windows Server 2019 Datacenter"}, "Desktop"),
+    ],
+)
+def test_a_missing_product_type_is_a_server_by_the_systems_name(fields: dict[str, Any], caption: str) -> None:
+    """Ten Windows servers were desktops."""
+    assert device(ostype="windows", **fields)["type"] == caption
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "caption"),
+    [
+        (None, "Windows 10 Pro", "windows"),
+        ("unknown", "WindowsServer2016Standard", "windows"),
+        (ABSENT, "Ubuntu 22.04.4 LTS", "linux"),
+        ("haiku", "Windows 10 Pro", "other"),
+    ],
+)
+def test_a_missing_system_is_known_by_its_name(kind: Any, name: str, caption: str) -> None:
+    assert device(ostype=kind, osproducttype=name)["os"]["type"] == caption
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "status"),
+    [
+        ("windows", None, "Enabled"),
+        (None, None, "Enabled"),
+        (None, "Ubuntu 22.04", None),
+        ("linux", None, None),
+        ("macos", None, None),
+        ("haiku", None, None),
+    ],
+)
+def test_the_switch_of_windows_firewall_is_sent_for_windows_alone(system: Any, name: Any, status: str | None) -> None:
+    found = data(policy={"windows_self_protection_feature_firewall": True}, ostype=system, osproducttype=name)
+    assert found.get("Firewall_status") == status
+
+
+@pytest.mark.parametrize(
+    ("hostname", "domain", "qualified"),
+    [
+        ("pc", "corp.example.com", "pc.corp.example.com"),
+        ("pc", ".corp.example.com.", "pc.corp.example.com"),
+        ("pc", "PC.corp.example.com", "PC.corp.example.com"),
+        ("pc.corp.example.com", "corp.example.com", "pc.corp.example.com"),
+        ("pc.other.example.com.", "corp.example.com", "pc.other.example.com"),
+        ("pc", "pcs.example.com", "pc.pcs.example.com"),
+        ("pc", None, None),
+        ("pc", "N/A", None),
+        ("pc", ".", None),
+        (None, "corp.example.com", None),
+    ],
+)
+def test_hostname_and_domain_are_joined_and_never_doubled(hostname: Any, domain: Any, qualified: str | None) -> None:
+    assert data(hostname=hostname, dnsdomainname=domain).get("Full_qualified_domain_name") == qualified
+
+
+@pytest.mark.parametrize(
+    ("tenant", "org"),
+    [
+        ({"id": "t1", "name": "Example Corp"}, {"name": "Example Corp", "uid": "t1"}),
+        ({"id": "t1", "name": None}, {"name": "t1", "uid": "t1"}),
+        ("Example Corp", {"name": "Example Corp"}),
+        (None, None),
+        ({}, None),
+    ],
+)
+def test_a_tenant_is_the_organization(tenant: Any, org: Any) -> None:
+    assert device(tenant=tenant).get("org") == org
+
+
+def test_groups_are_sent_and_one_without_a_name_is_named_by_its_id() -> None:
+    groups = [{"id": "g1", "name": "Finance"}, {"id": "g2", "name": ""}, {}, None]
+    assert device(groups=groups)["groups"] == [{"name": "Finance", "uid": "g1"}, {"name": "g2", "uid": "g2"}]
+    assert "groups" not in device(groups=[])
+    assert "groups" not in device(groups=None)
+
+
+def test_the_first_of_several_addresses_is_the_one_interfaces() -> None:
+    found = device(ipaddress="127.0.0.1, 192.0.2.7;192.0.2.8", ipmask="255.255.255.0, 255.255.0.0")
+    assert (found["ip"], found["subnet"]) == ("192.0.2.7", "255.255.255.0")
+    assert [one["ip"] for one in found["network_interfaces"]] == ["192.0.2.7"]
 
 
 def test_an_agent_without_a_name_goes_under_its_id_and_one_without_an_id_is_skipped() -> None:

@@ -7,10 +7,21 @@ import time
 from datetime import UTC, datetime
 
 import orjson
+import pytest
 
 from lab.fleet import WITH_MOBILES, hosts
+from lab.fleet.eset import eset_devices
+from lab.fleet.harfanglab import harfanglab_agents
+from lab.fleet.real_hosts import ODDITIES, as_real_hosts_are
 from lab.fleet.sentinelone import sentinelone_agent, sentinelone_agents
+from lab.fleet.sophos import sophos_endpoints
 
+FLEETS = {
+    "harfanglab": harfanglab_agents,
+    "sentinelone": sentinelone_agents,
+    "eset": eset_devices,
+    "sophos": sophos_endpoints,
+}
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 PUBLIC = [ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 PRIVATE = [ipaddress.ip_network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")]
@@ -74,7 +85,7 @@ def test_the_odd_values_of_live_tenants_are_met():
     assert any((a["proxyStates"] or {}).get("proxyMethod") == "Auto" for a in fleet)
     assert any(a["cloudProviders"] == {"ESXI": {}} for a in fleet)
     assert {"kubernetes node", "storage", "ecs task"} <= {a.get("machineType") for a in fleet}
-    assert {a["osType"] for a in fleet} == {"windows", "windows_legacy", "linux", "macos"}
+    assert {a["osType"] for a in fleet} == {"windows", "windows_legacy", "linux", "macos", None}
     assert all(a["groupIp"].endswith(".x") for a in fleet)
 
 
@@ -120,3 +131,16 @@ def test_a_large_fleet_is_made_in_seconds():
     started = time.process_time()
     agents(10_000)
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize("vendor", ODDITIES)
+def test_one_host_in_twenty_is_odd_as_real_hosts_are(vendor: str) -> None:
+    """Each kind is met in a fleet of 5,000, and none is met where nothing is odd."""
+    records = list(FLEETS[vendor](5_000, now=NOW))
+    met = [sum(record.items() >= oddity.items() for record in records) for oddity in ODDITIES[vendor]]
+    assert all(met), [oddity for oddity, count in zip(ODDITIES[vendor], met, strict=True) if not count]
+    assert not any("UNKNOWN-7" in str(record) for record in FLEETS[vendor](1_000, now=NOW, odd=False))
+    empty: list[dict] = [{} for _ in range(5_000)]
+    for index, record in enumerate(empty):
+        as_real_hosts_are(record, vendor, 7, index)
+    assert 200 < sum(map(bool, empty)) < 300

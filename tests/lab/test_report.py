@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,6 +146,80 @@ def test_hostnames_in_common_are_found_whatever_their_case_and_domain() -> None:
     assert listing_of(section).columns == ("hostname", "modules", "SentinelOne", "Sophos", "ESET")
     assert listing_of(section).rows == [("Web.corp.example.com", 3, 1, 2, 1)]
     assert bars_of(section, "Known to") == [("3 modules", 1), ("1 module", 3)]
+
+
+def section_of(run: Run, id: str) -> Section | None:
+    return next((found for told in report.SECTIONS if (found := told(run)) and found.id == id), None)
+
+
+def test_hosts_that_one_vendor_knows_and_another_does_not_are_listed() -> None:
+    run = Run(
+        [
+            outcome("SentinelOne", [device("Web.corp.example.com"), device("db"), device("both")]),
+            outcome("Sophos", [device("WEB"), device("both.example.com")]),
+            outcome("ESET", [device("both"), device("phone")]),
+            outcome("HarfangLab", [], error="HarfangLab refused the credentials."),
+        ],
+        NOW,
+    )
+    section = section_of(run, "coverage")
+    assert bars_of(section, "Hosts that a vendor does not know") == [("ESET", 2), ("Sophos", 2), ("SentinelOne", 1)]
+    assert listing_of(section).rows == [
+        ("Web.corp.example.com", 2, "SentinelOne, Sophos", "ESET"),
+        ("db", 1, "SentinelOne", "Sophos, ESET"),
+        ("phone", 1, "ESET", "SentinelOne, Sophos"),
+    ]
+
+
+def test_coverage_needs_two_vendors_and_a_host_that_one_of_them_does_not_know() -> None:
+    assert section_of(Run([outcome("Sophos", [device("web")])], NOW), "coverage") is None
+    same = [outcome(name, [device("web")]) for name in ("Sophos", "ESET")]
+    assert section_of(Run(same, NOW), "coverage") is None
+
+
+def encryption(**partitions: str) -> list[dict[str, Any]]:
+    return [{"name": "compliance", "value": "hygiene", "data": {"Storage_encryption": {"partitions": partitions}}}]
+
+
+def test_servers_with_a_partition_that_is_not_encrypted_are_listed() -> None:
+    bare, safe, desktop = device("bare", type="Server"), device("safe", type="Server"), device("desktop")
+    bare["enrichments"] = encryption(C="Disabled", D="Enabled", E="Disabled")
+    safe["enrichments"] = encryption(C="Enabled")
+    desktop["enrichments"] = encryption(C="Disabled")
+    unknown = {**device("unknown", type="Server"), "enrichments": [{"name": "Users", "value": "a", "data": {}}]}
+    section = section_of(
+        Run([outcome("Sophos", [safe, bare, desktop, unknown, device("none", type="Server")])], NOW), "unencrypted"
+    )
+    assert listing_of(section).rows == [("bare", "Sophos", "Server", "windows 11", "C, E")]
+
+
+def test_devices_that_are_silent_for_long_are_listed_with_their_days() -> None:
+    events = [
+        device("old", age=45 * DAY),
+        device("edge", age=30 * DAY),
+        device("new", age=29 * DAY),
+        device("ahead", age=-DAY),
+    ]
+    never = device("never")
+    del never["device"]["last_seen_time"]
+    section = section_of(Run([outcome("ESET", [*events, never])], NOW), "silent")
+    assert [(row[0], row[-1]) for row in listing_of(section).rows] == [("old", 45), ("edge", 30)]
+
+
+def test_devices_that_are_not_managed_are_listed_with_their_groups() -> None:
+    events = [
+        device("pending", is_managed=False, groups=[{"name": "Lost & found"}, {"name": "All"}]),
+        device("managed", is_managed=True),
+        device("alone", is_managed=False),
+        device("unknown"),
+    ]
+    section = section_of(Run([outcome("ESET", events)], NOW), "unmanaged")
+    assert [(row[0], row[-1]) for row in listing_of(section).rows] == [("pending", "Lost & found, All"), ("alone", "")]
+
+
+def test_a_finding_without_any_device_is_left_out() -> None:
+    run = Run([outcome("Sophos", [device("web")])], NOW)
+    assert [section_of(run, id) for id in ("unencrypted", "silent", "unmanaged")] == [None] * 3
 
 
 def test_skipped_records_are_counted_even_where_the_log_names_no_more_of_them() -> None:

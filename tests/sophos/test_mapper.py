@@ -91,20 +91,90 @@ def test_the_first_ipv4_address_is_preferred_and_the_first_ipv6_address_stands_i
     assert "ip" not in device(ipv4Addresses=[], macAddresses=["00:00:5e:00:53:01"])
 
 
-def test_ipv6_interfaces_follow_the_ipv4_ones_and_go_on_with_the_macs() -> None:
-    macs = [f"02:00:5E:00:53:0{number}" for number in range(4)]
+@pytest.mark.parametrize(
+    ("ipv4", "ipv6", "address"),
+    [
+        (["169.254.10.20", "192.168.1.5"], ["2001:db8::1"], "192.168.1.5"),
+        (["169.254.10.20"], ["fe80::1", "2001:db8::1"], "2001:db8::1"),
+        (["127.0.0.1", "169.254.10.20"], ["fe80::1"], "169.254.10.20"),
+        ([], ["fe80::1"], "fe80::1"),
+        (["0.0.0.0"], ["::", "::1"], None),
+        ("192.0.2.7, 192.0.2.8", None, "192.0.2.7"),
+    ],
+)
+def test_the_address_is_the_first_that_is_not_link_local_else_the_first_there_is(
+    ipv4: Any, ipv6: Any, address: Any
+) -> None:
+    assert device(ipv4Addresses=ipv4, ipv6Addresses=ipv6).get("ip") == address
+
+
+def test_ipv6_interfaces_follow_without_a_mac_and_further_macs_stand_alone() -> None:
+    """The n-th MAC belongs to the n-th IPv4 address; the second MAC was sent with an IPv6 address that is not its own."""
+    macs = [f"02:00:5E:00:53:0{number}" for number in range(3)]
     told = device(ipv4Addresses=["192.0.2.1"], ipv6Addresses=["2001:db8::1", "2001:db8::2"], macAddresses=macs)
     assert told["network_interfaces"] == [
         {"name": "eth0", "ip": "192.0.2.1", "mac": macs[0], "hostname": "h"},
-        {"name": "eth1", "ip": "2001:db8::1", "mac": macs[1]},
-        {"name": "eth2", "ip": "2001:db8::2", "mac": macs[2]},
-        {"name": "eth3", "mac": macs[3]},
+        {"name": "eth1", "ip": "2001:db8::1"},
+        {"name": "eth2", "ip": "2001:db8::2"},
+        {"name": "eth3", "mac": macs[1]},
+        {"name": "eth4", "mac": macs[2]},
     ]
 
 
-def test_the_associated_persons_name_is_sent_as_it_is_and_the_login_in_its_place_is_not() -> None:
-    assert device(associatedPerson={"name": "HOST\\\\user"})["desc"] == "HOST\\\\user"
-    assert "desc" not in device(associatedPerson={"viaLogin": "HOST\\user"})
+def test_an_entry_that_is_left_out_keeps_its_place_in_the_pairing() -> None:
+    told = device(
+        ipv4Addresses=["127.0.0.1", "192.0.2.7", "192.0.2.8"],
+        macAddresses=["02:00:00:00:00:00", "02:11:22:33:44:55"],
+        ipv6Addresses=["::1", "2001:db8::7"],
+    )
+    assert [(one.get("ip"), one.get("mac")) for one in told["network_interfaces"]] == [
+        ("192.0.2.7", "02:11:22:33:44:55"),
+        ("192.0.2.8", None),
+        ("2001:db8::7", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("person", "desc"),
+    [
+        ({"name": "HOST\\\\user"}, "HOST\\\\user"),
+        ({"name": "Ann", "viaLogin": "HOST\\ann"}, "Ann"),
+        ({"viaLogin": "HOST\\ann"}, "HOST\\ann"),
+        ({"name": "N/A", "viaLogin": "HOST\\ann"}, "HOST\\ann"),
+        ({"name": "unknown", "viaLogin": "-"}, None),
+        ({}, None),
+    ],
+)
+def test_the_description_is_the_associated_persons_name_unchanged_else_the_login(person: Any, desc: str | None) -> None:
+    assert device(associatedPerson=person).get("desc") == desc
+
+
+@pytest.mark.parametrize(
+    ("volumes", "partitions"),
+    [
+        (
+            [{"volumeId": "C", "status": "encrypted"}, {"volumeId": "D", "status": "notEncrypted"}],
+            {"C": "Enabled", "D": "Disabled"},
+        ),
+        ([{"volumeId": "C", "status": "Encrypted"}, {"volumeId": "D", "status": "encrypting"}], {"C": "Enabled"}),
+        ([{"volumeId": "C", "status": "suspended"}, {"status": "encrypted"}, None, "C"], None),
+        ([], None),
+        ("C", None),
+    ],
+)
+def test_a_volume_is_encrypted_or_not_or_left_out(volumes: Any, partitions: Any) -> None:
+    [enrichment] = MAPPER({"id": "1", "encryption": {"volumes": volumes}})["enrichments"]
+    assert enrichment["data"] == ({"Storage_encryption": {"partitions": partitions}} if partitions else {})
+
+
+def test_the_login_of_the_associated_person_is_a_user() -> None:
+    [enrichment] = MAPPER({"id": "1", "associatedPerson": {"viaLogin": "HOST\\ann"}})["enrichments"]
+    assert enrichment["data"] == {"Users": ["HOST\\ann"]}
+
+
+def test_a_missing_platform_is_known_by_the_systems_name() -> None:
+    assert device(os={"platform": None, "name": "Windows 10 Pro"})["os"]["type"] == "windows"
+    assert device(os={"platform": "beos", "name": "Windows 10 Pro"})["os"]["type"] == "unknown"
 
 
 @pytest.mark.parametrize("group", [None, [], {}, "Sales", {"id": "g"}, {"id": "g", "name": " "}, [{"id": "g"}, None]])
@@ -160,7 +230,8 @@ endpoints = objects(
     type=words,
     tenant=group,
     group=group | st.lists(group, max_size=3),
-    associatedPerson=group,
+    associatedPerson=objects(name=st.text(), viaLogin=words),
+    encryption=objects(volumes=st.lists(objects(volumeId=st.text(), status=words))),
     health=objects(overall=words),
     isolation=objects(status=words),
     os=objects(platform=words, name=st.text()),

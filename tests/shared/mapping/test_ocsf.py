@@ -27,10 +27,14 @@ from shared.mapping.ocsf import (
     enabled,
     enrichment,
     event_time,
+    hygiene,
     os_named,
     os_type,
+    product,
     quick_check,
     risk_level,
+    server_or_desktop,
+    system_of,
     validate,
 )
 from shared.mapping.table import Field, Mapper, const, document
@@ -161,7 +165,16 @@ def test_the_time_of_an_event_is_the_first_that_is_told_else_now() -> None:
         ("iOS 17.4", "ios"),
         ("iPadOS 17", "ipados"),
         ("Android 14", "android"),
+        ("WindowsServer2016Standard", "windows"),
+        ("Windows Mobile 6.5", "windows mobile"),
+        ("Zorin OS 17", "linux"),
+        ("Oracle Solaris 11.4", "solaris"),
+        ("SunOS 5.11", "solaris"),
+        ("AIX 7.3", "aix"),
+        ("HP-UX B.11.31", "hp-ux"),
         ("FreeBSD 14", None),
+        ("Aixelsyd", None),
+        ("x" * 300 + " Windows", None),  # only the beginning is looked at
         ("Kiosk 9", None),
         ("MacroSoft", None),
         ("", None),
@@ -172,6 +185,64 @@ def test_a_system_is_named_by_a_word_of_its_name(name: str | None, caption: str 
     """Words, not letters: "Kiosk" holds "ios"."""
     found = os_named(name)
     assert (found and found.caption) == caption
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "caption"),
+    [
+        ("Windows", "Ubuntu 22.04", "windows"),
+        ("macos", None, "macos"),
+        ("haiku", "Windows 10", "other"),
+        (None, "Windows 10 Pro", "windows"),
+        ("unknown", "Ubuntu 22.04", "linux"),
+        ("N/A", "Kiosk 9", "unknown"),
+        ("", "", "unknown"),
+        (["linux"], 7, "unknown"),
+    ],
+)
+def test_a_missing_system_is_known_by_its_name(kind: Any, name: Any, caption: str) -> None:
+    assert system_of(kind, name).caption == caption
+    assert system_of("haiku", name, other="unknown").caption == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("name", "caption"),
+    [
+        ("Microsoft Windows Server 2019 Standard", "Server"),
+        ("WindowsServer2016Standard", "Server"),
+        ("Red Hat Enterprise Linux Server 7.9", "Server"),
+        ("Windows 10 Pro", "Desktop"),
+        ("Windows 11 Enterprise multi-session", "Desktop"),
+        ("Serverless Linux", "Desktop"),
+        ("Observer 3", "Desktop"),
+        (None, "Desktop"),
+    ],
+)
+def test_a_server_is_known_by_the_word_in_its_systems_name(name: str | None, caption: str) -> None:
+    assert server_or_desktop(name) == device_type(caption)
+
+
+def test_a_hygiene_enrichment_has_what_is_present_and_nothing_else() -> None:
+    assert hygiene(None, {}) == {"name": "compliance", "value": "hygiene", "data": {}}
+    full = hygiene("Enabled", {"C": "Disabled"}, "CORP\\ann", "pc.corp.example.com")
+    assert full["data"] == {
+        "Firewall_status": "Enabled",
+        "Storage_encryption": {"partitions": {"C": "Disabled"}},
+        "Users": ["CORP\\ann"],
+        "Full_qualified_domain_name": "pc.corp.example.com",
+    }
+    made = event()
+    made["enrichments"] = [full]
+    validate(made)
+    assert DeviceOCSFModel.model_validate(made).model_dump(exclude_none=True)["enrichments"] == [full]
+
+
+def test_the_rows_of_a_product_are_those_of_its_metadata() -> None:
+    mapper = Mapper(product("Product", "agent", vendor="Maker", doc="Version"))
+    assert mapper({"agent": "7"}) == {
+        "metadata": {"version": "1.6.0", "product": {"name": "Product", "vendor_name": "Maker", "version": "7"}}
+    }
+    assert "vendor_name" not in Mapper(product("Product", const("N/A"), schema="1.5.0"))({})["metadata"]["product"]
 
 
 BROKEN: st.SearchStrategy[Any] = st.one_of(

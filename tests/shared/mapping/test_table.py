@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.errors import SkipRecord
 from shared.http.body import BrokenObject
-from shared.mapping.conversions import MOST_ENTRIES, boolean, count, entries, named, part, text, texts
+from shared.mapping.conversions import boolean, described
 from shared.mapping.table import Field, Mapper, const, document, first, first_time, mapped_fields, record
 
 anything = st.recursive(
@@ -53,6 +52,17 @@ def test_a_record_becomes_the_event_its_table_says() -> None:
         "class_uid": 5001,
         "device": {"uid": "u1", "name": "PC", "owner": "A B", "city": "Rennes", "on": True},
     }
+
+
+def test_a_source_of_several_fields_passes_over_a_placeholder_in_the_first() -> None:
+    mapper = Mapper((Field("device.os.name", first("os.name", "os.version", convert=described)),))
+    assert mapper({"os": {"name": "Unknown", "version": "10.0.19045"}}) == {"device": {"os": {"name": "10.0.19045"}}}
+    assert mapper({"os": {"name": "N/A", "version": "-"}}) == {}
+
+
+def test_a_string_of_white_space_and_control_characters_is_absent() -> None:
+    assert Mapper(TABLE[:2])({"uuid": "\0\0", "id": "PC-7\0\0"})["device"] == {"uid": "PC-7"}
+    assert Mapper((Field("name", "name"),))({"name": "\0 \t\x1f"}) == {}
 
 
 def test_what_is_not_told_is_absent_and_not_empty() -> None:
@@ -130,83 +140,6 @@ def test_two_events_share_nothing_that_can_change() -> None:
     assert mapper({"id": 1})["device"]["uid"] == "1"
 
 
-# --- conversions
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [("a", "a"), (" a ", "a"), ("", None), (" ", None), (5, "5"), (0, "0"), (1.5, "1.5")]
-    + [(value, None) for value in (None, True, False, [], ["a"], {}, b"a")],
-)
-def test_a_text_is_told_or_absent(value: object, told: str | None) -> None:
-    assert text(value) == told
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [(True, True), (False, False), ("true", True), (" False ", False), ("TRUE", True)]
-    + [(value, None) for value in (None, "", "yes", "1", 1, 0, 1.0, [], {}, [True])],
-)
-def test_a_boolean_is_told_or_absent(value: object, told: bool | None) -> None:
-    assert boolean(value) is told
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [(0, 0), (7, 7), ("7", 7), (" 7 ", 7), (2**31 - 1, 2**31 - 1)]
-    + [
-        (value, None) for value in (None, True, -1, "-1", 1.0, "1.0", "", "x", "²", 2**31, "9" * 5000, "9" * 19, [], {})
-    ],
-)
-def test_a_count_is_told_or_absent(value: object, told: int | None) -> None:
-    assert count(value) == told
-
-
-def test_entries_are_the_objects_of_a_list_up_to_the_bound() -> None:
-    assert entries([{"a": 1}, None, "x", [], {}]) == [{"a": 1}, {}]
-    assert entries({"a": 1}) == entries("x") == entries(None) == []
-    assert len(entries([{}] * (MOST_ENTRIES + 5))) == MOST_ENTRIES
-
-
-def test_texts_are_those_told_each_once_and_in_order() -> None:
-    assert texts([" b ", "a", "b", "", None, 5, ["c"]]) == ["b", "a"]
-    assert texts("a") == ["a"]
-    assert texts(None) == texts({"a": 1}) == []
-    assert len(texts([str(n) for n in range(MOST_ENTRIES + 5)])) == MOST_ENTRIES
-
-
-@pytest.mark.parametrize(
-    ("name", "uid", "told"),
-    [
-        ("Staff", 5, {"name": "Staff", "uid": "5"}),
-        (None, 5, {"name": "5", "uid": "5"}),
-        (" ", "g1", {"name": "g1", "uid": "g1"}),
-        ("Staff", None, {"name": "Staff"}),
-        (None, None, None),
-        ([], {}, None),
-    ],
-)
-def test_a_group_without_a_name_is_named_by_its_id(name: object, uid: object, told: object) -> None:
-    assert named(name, uid) == told
-
-
-@given(anything)
-def test_no_value_whatever_makes_a_conversion_fail(value: Any) -> None:
-    told = text(value)
-    assert told is None or (told and told == told.strip())
-    assert boolean(value) in (True, False, None)
-    number = count(value)
-    assert number is None or (type(number) is int and 0 <= number < 2**31)
-    assert all(isinstance(entry, dict) for entry in entries(value))
-    assert all(texts(value))
-    named(value, value)
-
-
-def test_no_infinite_number_becomes_a_text() -> None:
-    assert "inf" not in {text(value) for value in (1e308, -1e308)}
-    assert math.isinf(float("1e999"))  # why the body's parser marks such a record
-
-
 # --- what a table says of itself
 
 
@@ -228,21 +161,13 @@ def test_a_table_is_printed_with_a_line_for_each_row() -> None:
     assert printed[6] == "| `sites[0].city` | `device.city` |  | First \\| site |"
 
 
-@pytest.mark.parametrize("value", [None, "", "x", 7, True, [], [{"a": 1}]])
-def test_a_part_that_is_no_object_is_an_empty_one(value: Any) -> None:
-    assert part({"os": value}, "os") == part({}, "os") == {}
-
-
-def test_a_part_is_an_object_of_the_record() -> None:
-    assert part({"os": {"name": "x"}}, "os") == {"name": "x"}
-
-
 @pytest.mark.parametrize(
     ("record", "seconds"),
     [
         ({"a": "1970-01-01T00:00:07Z", "b": "1970-01-01T00:00:09Z"}, 7.0),
         ({"a": "soon", "b": "1970-01-01T00:00:09Z"}, 9.0),
-        ({"a": None, "b": "1970-01-01T00:00:00Z"}, 0.0),
+        ({"a": "1970-01-01T00:00:00Z", "b": "1970-01-01T00:00:09Z"}, 9.0),  # protobuf's zero: missing
+        ({"a": None, "b": "1970-01-01T00:00:00Z"}, None),
         ({"a": 7, "b": ["1970"]}, None),
         ({}, None),
     ],
