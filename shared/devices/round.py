@@ -143,6 +143,8 @@ class Round:
             self._begun = True
             self._cursor.begin(page.date)
         elif page.anew:
+            self._send()
+            self._confirm(all_of_them=True)  # so that each device met so far is remembered with this reading's stamp
             self._begin_reading()
         if page.total is not None:
             self._total = page.total
