@@ -104,10 +104,10 @@ class DeviceConformance(ConnectorConformance):
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
         """A console that names the same page again and again was read for hours; its devices counted as complete."""
         rig.console.fault(WrongShape(self.page_without_end), match=self.list_route, times=None)
-        with pytest.raises(UnexpectedReply, match="twice"):
+        with pytest.raises(UnexpectedReply, match="pages in a row"):
             rig.cycle()
         assert rig.cursor is None
-        assert len(rig.console.calls_to(self.list_route)) <= 3
+        assert len(rig.console.calls_to(self.list_route)) <= 7  # five, and one that is prefetched
 
     def test_a_page_without_its_list_is_not_the_end_of_the_fleet(self, rig: Rig) -> None:
         """`data: null` was read as "no devices" and the cursor moved on."""

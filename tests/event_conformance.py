@@ -134,7 +134,7 @@ class EventConnectorConformance(ConnectionTestConformance):
 
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
         rig.console.fault(WrongShape(self.page_without_end), match=self.list_route, times=None)
-        with pytest.raises(UnexpectedReply, match=r"twice|5 pages in a row without a new row"):
+        with pytest.raises(UnexpectedReply, match="5 pages in a row without a new row"):
             rig.cycle()
         assert len(rig.console.calls_to(self.list_route)) <= 7
         self.assert_cursor_not_ahead(rig)

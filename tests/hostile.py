@@ -199,10 +199,8 @@ def attacks(whole: bool) -> list[Attack]:
         pages_of("heavy pages in a row", lambda d, n: filling(within(f"{n}", *"abcde"), most), 4),
         pages_of("a light page, then a heavy one", lambda d, n: light_then_heavy(n, most), 2),
         pages_of("long texts on each page", lambda d, n: [d.record(f"{n}", f'"{"x" * 8 * MIB}"')], 60),
-        pages_of("empty pages without end", lambda d, n: [], None, "without anything new"),
-        pages_of(
-            "the same page without end", lambda d, n: [d.record("a")], None, "without anything new|page after page"
-        ),
+        pages_of("empty pages without end", lambda d, n: [], None, "pages in a row"),
+        pages_of("the same page without end", lambda d, n: [d.record("a")], None, "pages in a row"),
     ]
 
 

@@ -56,7 +56,7 @@ class Round:
         self._cursor = Cursor(terms.cursor, around.move_cursor)
         self._idle = 0  # pages in a row that brought nothing new
         self._total: int | None = None  # devices as the vendor last reported it
-        self._begun = self._pending = self.read_to_end = False
+        self._begun = self._pending = self._sorted = self.read_to_end = False
         self._cursor_of: Callable[[Record], float | None] | None = None
 
     def run(self) -> bool:
@@ -82,10 +82,8 @@ class Round:
     def _read_list(self) -> bool:
         walk = self._open()
         self._cursor_of = walk.cursor_of
-        self._cursor.begin_reading(in_order=walk.sorted_by_cursor)
-        if self._begun:
-            self._account.stamp = max(self._began + 1, int(time.time()))
-        self._total, self._idle = None, 0
+        self._sorted = walk.sorted_by_cursor
+        self._begin_reading()
         with closing(walk.pages) as pages:
             for page in pages:
                 self._read(page)
@@ -95,6 +93,13 @@ class Round:
         self._send()
         self._confirm(all_of_them=True)
         return self._around.moving()
+
+    def _begin_reading(self) -> None:
+        """From the first page: a list read a second time, or in smaller pages, brings the same devices again."""
+        self._cursor.begin_reading(in_order=self._sorted)
+        if self._begun:
+            self._account.stamp = max(self._account.stamp + 1, int(time.time()))
+        self._total, self._idle = None, 0
 
     def _missing(self) -> int:
         return 0 if self._total is None else self._total - self._account.rows
@@ -137,6 +142,8 @@ class Round:
         if not self._begun:
             self._begun = True
             self._cursor.begin(page.date)
+        elif page.anew:
+            self._begin_reading()
         if page.total is not None:
             self._total = page.total
         self._counts.pages += 1

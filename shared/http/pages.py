@@ -145,7 +145,7 @@ def follow(
         return {**asked, listing.size: size.now}
 
     size.begin_walk()
-    asked, first, given, guard = sized(query), True, False, _Guard()
+    asked, first, given = sized(query), True, False
     with _Caller(partial(call or session.call, "GET", listing.path, parse=parse), session.patience.ahead) as caller:
         while True:
             try:
@@ -162,46 +162,13 @@ def follow(
                     raise
                 asked, first = sized(again), first or not listing.any_size
                 continue
-            endless = guard.endless(session.who, page, following)
-            if following is not None and not endless:
+            if following is not None:
                 caller.prefetch(asked := sized(following))
             yield page
             del page  # before the next one is parsed
             if following is None:
                 return
-            if endless:
-                raise endless
             first, given = False, True
-
-
-class _Guard:
-    """Finds a walk without an end: a page token met twice, or a hundred pages in a row that begin with the same record."""
-
-    def __init__(self) -> None:
-        self._seen: set[int] = set()
-        self._idle = 0
-        self._head: Any = None
-
-    def endless(self, who: str, page: Page, following: Query | None) -> UnexpectedReply | None:
-        if page.anew:
-            self._seen.clear()
-        head = page.records[0] if page.records else None
-        head = (
-            {key: value for key, value in head.items() if not isinstance(value, dict | list)}
-            if isinstance(head, dict)
-            else head
-        )
-        self._idle = self._idle + 1 if not page.records or head == self._head else 0
-        self._head = head if page.records else self._head
-        token = hash(repr(following))
-        if following is not None and token in self._seen:
-            return UnexpectedReply(f"{who} gave the same page position twice; the list cannot be read to its end.")
-        self._seen.add(token)
-        if self._idle >= 100:
-            return UnexpectedReply(
-                f"{who} gave {self._idle} pages in a row without anything new and still names a next one."
-            )
-        return None
 
 
 def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | None]) -> dict[str, Entry]:

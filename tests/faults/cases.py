@@ -58,6 +58,7 @@ HTTP_FAULTS = (
     HttpFault("redirect to another host", lambda: Redirect("https://elsewhere.invalid/"), "another host|redirects"),
 )
 ERRORS_IN_A_200, TOO_HEAVY = "errors and no records in a 200", "page too heavy"
+SAME_TOKEN, NEW_TOKENS = "repeated page token", "circle under ever new page tokens"
 CONTENT_FAULTS = {f"one refused with {status}": status for status in (403, 409, 500, 502, 504)}
 CONSOLE_FAULTS = ("late alert", "short list", "clock behind", "clock ahead")
 DISK_FAULTS = {"disk full": errno.ENOSPC, "read-only disk": errno.EROFS, "storage error": errno.EIO}
@@ -89,7 +90,8 @@ def cases(suite: type[ConnectorConformance]) -> Iterator[Case]:
                 continue
             yield from (Case(place, fault.name, lasting) for lasting in (False, True))
         if "page" in place:
-            yield Case(place, "repeated page token", True)
+            yield Case(place, SAME_TOKEN, True)
+            yield Case(place, NEW_TOKENS, True)
             yield Case(place, ERRORS_IN_A_200, True)
             yield Case(place, TOO_HEAVY, True)
     if suite.delivered_by == "intake":

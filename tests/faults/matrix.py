@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.faults import Status, WrongShape, long_pages
+from lab.faults import Made, Status, WrongShape, long_pages
 from lab.kinds import DEVICES
 from shared.errors import ConnectorError
 from shared.state.storage import JsonFile
@@ -32,6 +33,8 @@ from tests.faults.cases import (
     DISK_FAULTS,
     ERRORS_IN_A_200,
     HTTP_FAULTS,
+    NEW_TOKENS,
+    SAME_TOKEN,
     TOO_HEAVY,
     Case,
 )
@@ -39,6 +42,7 @@ from tests.rig import Rig, impatient
 
 ROUNDS = 6  # in which the fault must have used itself up and everything have arrived
 PAGES = 4  # 35 records, 10 a page; of alerts two in each of two windows
+IDLE_PAGES = 5  # in a row, after which a list is found endless
 INTAKE_LIMIT = 4_000  # bytes a request: several batches a window
 
 
@@ -129,15 +133,24 @@ def _armed(case: Case, suite: ConnectorConformance, rig: Rig) -> Iterator[Callab
     elif case.fault == TOO_HEAVY:
         rig.page_size = 20  # two pages
         server.fault(Status(504), match=long_pages(route, 10), skip=min(skip, 1), times=None)
-    elif case.fault == "repeated page token":
-        times = 3 if alerts else 2  # a round of alerts begins with a call for the vendor's clock
-        server.fault(WrongShape(suite.page_without_end), match=route, skip=skip, times=times)
+    elif case.fault in (SAME_TOKEN, NEW_TOKENS):
+        numbers = count()
+        page = partial(_numbered, suite.page_without_end, numbers if case.fault == NEW_TOKENS else repeat(0))
+        times = IDLE_PAGES + alerts  # a round of alerts begins with a call for the vendor's clock
+        server.fault(Made(page), match=route, skip=skip, times=times)
     else:
         fault = next(fault for fault in HTTP_FAULTS if fault.name == case.fault)
         lasting = 6 if alerts and case.place == "push" else 3  # three tries, and three events sent alone
         server.fault(fault.make(), match=route, skip=skip, times=lasting if case.lasting else 1)
     # Once a task cannot be followed none is until the next round: what is left of the fault there strikes nobody.
     yield lambda: bool(server.waiting_faults) and case.place != "task poll" and case.fault != TOO_HEAVY
+
+
+def _numbered(page: Any, numbers: Iterator[int]) -> Any:
+    """A page that names a next one by its only string, which gets the next of the numbers."""
+    if isinstance(page, dict):
+        return {key: _numbered(value, numbers) for key, value in page.items()}
+    return f"{page}{'&page=' if '?' in page else '-'}{next(numbers)}" if isinstance(page, str) else page
 
 
 def _of_alerts(case: Case, suite: Any, rig: Rig) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -202,8 +215,8 @@ def _assert_said(case: Case, errors: list[ConnectorError], suite: ConnectorConfo
         return
     if case.fault in DISK_FAULTS:
         expected, ends_a_round = r"cannot write its state in .*Check the storage", True
-    elif case.fault == "repeated page token":
-        expected, ends_a_round = "twice", True
+    elif case.fault in (SAME_TOKEN, NEW_TOKENS):
+        expected, ends_a_round = "pages in a row", True
     elif case.fault == ERRORS_IN_A_200:
         expected, ends_a_round = r"reported an error.*shard 3 is down", True
     elif case.fault == TOO_HEAVY:

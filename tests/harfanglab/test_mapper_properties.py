@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from harfanglab_assets.client import Tally
 from harfanglab_assets.mapper import AGENT_TO_DEVICE
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -126,13 +125,3 @@ def test_mapping_an_agent_twice_gives_the_same_and_leaves_the_agent_as_it_is(age
     if first and second:
         assert fingerprint(first) == fingerprint(second)
     assert orjson.dumps(agent) == before
-
-
-@slow
-@given(st.lists(st.lists(agents | anything, max_size=5), max_size=5), anything)
-def test_any_rows_can_be_counted(pages: list[list[Any]], count: Any) -> None:
-    tally = Tally()
-    for page in pages:
-        tally.add(page, count)
-    assert 0 <= tally.different <= sum(map(len, pages))
-    assert isinstance(tally.drifted, bool)

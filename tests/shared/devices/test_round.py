@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ class Bench:
                 if isinstance(page, Exception):
                     raise page
                 records = [*page.records] if isinstance(page, Page) else [*page]
-                yield Page(records, page.date, page.total) if isinstance(page, Page) else Page(records, date)
+                yield replace(page, records=records) if isinstance(page, Page) else Page(records, date)
 
         cursor_of = (lambda record: None if "untimed" in record else record.get("at")) if self.filtered else None
         self.round = Round(
@@ -706,3 +706,12 @@ def test_a_batch_is_sent_before_its_events_fill_the_memory(bench: Callable[..., 
     text = "x" * (MAX_WEIGHT // 4)
     going.run([device(f"a{n}" + text, n) for n in range(6)])
     assert [batch.size for batch, _ in going.deliveries.batches] == [2, 2, 2]
+
+
+def test_a_walk_that_begins_again_in_smaller_pages_is_not_taken_for_endless(bench: Any) -> None:
+    """Pages were too heavy from the seventh on; a console whose page tokens hold for one size only is read anew then."""
+    going, fleet = bench(batch_size=100), [device(str(n), n) for n in range(8)]
+    again = [Page([one], NOW, anew=n == 0) for n, one in enumerate(fleet)]
+    assert going.run(*([one] for one in fleet[:7]), *again)
+    assert going.cursors == [7]
+    assert going.counts.listed == len(fleet), "each device is counted once"
