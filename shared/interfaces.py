@@ -166,13 +166,13 @@ def clean_ips(value: Any) -> tuple[str, ...]:
     What is nobody's address is left out: unspecified, broadcast, loopback. A list is read to 10,000 entries.
     """
     if type(value) is str:
-        return () if len(value) > _MAX_ADDRESSES else _ipv6(value) if ":" in value else _ipv4(value)
+        return () if len(value) > _MAX_ADDRESSES else _ips(value)
     if not isinstance(value, list):
         return ()
     found: tuple[str, ...] = ()
     for one in value if len(value) < _MAX_ENTRIES else value[:_MAX_ENTRIES]:
-        if type(one) is str:
-            found += clean_ips(one)
+        if type(one) is str and len(one) <= _MAX_ADDRESSES:
+            found += _ips(one)
     return found
 
 
@@ -183,18 +183,13 @@ def routable_ips(value: Any) -> tuple[str, ...]:
     return tuple([ip for ip in clean_ips(value) if not is_link_local(ip)])
 
 
-# The C library reads the usual forms ten times as fast as `ipaddress`, and where both read one they agree, but for IPv4
-# inside of IPv6.
-@lru_cache(maxsize=1024)  # a host's address is read for `device.ip`, and again for its interface
-def _ipv4(value: str) -> tuple[str, ...]:
+def _ips(value: str) -> tuple[str, ...]:
+    """The C library reads the usual forms ten times as fast as `ipaddress`, and where both read one they agree, but for
+    IPv4 inside of IPv6.
+    """
     try:
-        return (value,) if inet_pton(AF_INET, value)[0] not in _NOBODYS_OCTETS else _unusual_ips(value)
-    except (OSError, ValueError):
-        return _unusual_ips(value)
-
-
-def _ipv6(value: str) -> tuple[str, ...]:
-    try:
+        if ":" not in value:
+            return (value,) if inet_pton(AF_INET, value)[0] not in _NOBODYS_OCTETS else _unusual_ips(value)
         found = inet_ntop(AF_INET6, inet_pton(AF_INET6, value))
     except (OSError, ValueError):
         return _unusual_ips(value)

@@ -23,7 +23,8 @@ class Source:
     """Where a value comes from: `read(record)` gives it, None when not told; `label` says so in documents.
 
     `paths`: all that it reads of a record; what is on no path is not parsed. `convert` is the conversion of a row that
-    names none. `constant`: the same for all records. `first_time`: the key that `read` takes a time of before all others.
+    names none. `constant`: the same for all records. `first_time`, `first_text`: the key that `read`
+    takes a time or a string of before all others.
     """
 
     label: str
@@ -32,6 +33,7 @@ class Source:
     convert: Convert | None = None
     constant: bool = False
     first_time: str = ""
+    first_text: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def first(*names: str, convert: Callable[[Any], str | None] | None = None) -> So
                 return found
         return None
 
-    return Source(" or ".join(names), names, read)
+    return Source(" or ".join(names), names, read, first_text=names[0] if convert is None else "")
 
 
 def first_time(*names: str) -> Source:
@@ -151,8 +153,11 @@ def _compiled(fields: Sequence[Field]) -> Callable[[Record], dict[str, Any]]:
             is_own = isinstance(row.source, str)
             lines.append(f" if {time}: {key} = {time}" if is_own else f" {key} = {time} or {read}")
         elif convert is text:
-            lines.append(f" value = {read}")
+            key_first = row.source.first_text if isinstance(row.source, Source) else ""
+            is_key = key_first.isidentifier()
+            lines.append(f" value = get({key_first!r})" if is_key else f" value = {read}")
             lines.append(" value = value.strip(PADDING) if type(value) is str else text(value)")
+            lines += [f" value = value or {read}"] if is_key else []
             lines.append(f" if value: {key} = value")
         else:
             lines.append(
