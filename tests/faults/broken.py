@@ -42,10 +42,22 @@ class BrokenDelivery:
 
 
 class MovesTheCursorFirst(BrokenDelivery):
+    ahead: float | None = None
+
     def send(self, batch: Batch) -> None:
-        if batch.cursor is not None:
-            self.around.move_cursor(batch.cursor)
+        self.ahead = batch.cursor
+        self._move()
         self.delivery.send(batch)
+
+    def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]:
+        try:
+            yield from self.delivery.confirmed(all_of_them=all_of_them)
+        finally:
+            self._move()  # the round moved it to where the last confirmed batch ended
+
+    def _move(self) -> None:
+        if self.ahead is not None:
+            self.around.move_cursor(self.ahead)
 
 
 class RemembersFirst(BrokenDelivery):

@@ -36,7 +36,7 @@ LONG = "very-long-" * 20 + "end"
 HOSTILE = {
     "markup": "[red]not red[/red]",
     "closing": "[/bold] :warning:",
-    "escape": "\x1b[31mred\x1b]0;title\x07",
+    "escape": "a \x1b[31mred\x1b]0;title\x07 z",
     "control": "one\rtwo\x08\x00\x9b31m",
     "direction": "\u202egnp.exe",
     "lines": "first\nsecond\u2028third",
@@ -45,7 +45,7 @@ HOSTILE = {
 }
 WRITTEN = {
     **HOSTILE,
-    "escape": r"\x1b[31mred\x1b]0;title\x07",
+    "escape": r"a \x1b[31mred\x1b]0;title\x07 z",
     "control": r"one\rtwo\x08\x00\x9b31m",
     "direction": r"\u202egnp.exe",
     "lines": r"first\nsecond\u2028third",
@@ -182,7 +182,7 @@ def test_a_preview_fits_the_terminal_and_cuts_nothing(config: tuple[str, str, Pa
     devices = [line for line in lines if "nothing was sent" not in line]
     assert max(map(cell_len, devices)) <= columns
     assert "…" not in "".join(lines)
-    assert joined([r"\x1b[31mred\x1b]0;title\x07"]) in joined(lines)
+    assert joined([r"a \x1b[31mred\x1b]0;title\x07 z"]) in joined(lines)
     assert "[red]notred[/red]" in joined(lines)
 
 
