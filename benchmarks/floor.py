@@ -80,6 +80,11 @@ def _cursor(name: str, told: str | None) -> Query | None:
     return {name: unquote(told) if "%" in told else told} if told else None
 
 
+def _later(query: Query | None) -> Query | None:
+    """The total is asked for with the first page alone."""
+    return query and {**query, "pageTotal": None}
+
+
 VENDORS = {
     "SentinelOne": Vendor(
         _sentinelone,
@@ -112,9 +117,9 @@ VENDORS = {
     "Sophos": Vendor(
         _sophos,
         "/endpoint/v1/endpoints",
-        {"pageSize": 100, "view": "full"},
+        {"pageSize": 100, "view": "full", "pageTotal": "true"},
         "items",
-        lambda body: _cursor("pageFromKey", body["pages"].get("nextKey")),
+        lambda body: _later(_cursor("pageFromKey", body["pages"].get("nextKey"))),
         "id",
         "hostname",
     ),

@@ -22,7 +22,7 @@ from lab.modules import LabModule
 from lab.platform import LocalPlatform
 
 _START_S = 30.0
-_STOP_S = 10.0
+_STOP_S = 30.0
 PLACEHOLDER = "(handed out at start)"
 
 

@@ -107,8 +107,8 @@ A, B, BOTH = frozenset("a"), frozenset("b"), frozenset("ab")  # the uids that co
 
 
 def refused(name: str, body: Callable[[Dialect], Iterator[bytes]], says: str, encoding: str = "") -> Attack:
-    """Three replies, each refused for its size or form."""
-    return Attack(name, lambda d: (body(d) for _ in count()), REFUSED_MIB, says, calls=3, encoding=encoding)
+    """Six replies, each refused for its size or form: a page in three tries, and one of ten records in three."""
+    return Attack(name, lambda d: (body(d) for _ in count()), REFUSED_MIB, says, calls=6, encoding=encoding)
 
 
 def page_of(
