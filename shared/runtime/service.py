@@ -12,10 +12,11 @@ import os
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ from shared.state.storage import opened_data_path
 
 HUNG = 7_200.0  # seconds: a rate limit counted by the hour may make a call wait for most of one
 _ROUND_ENDS = 1.0  # seconds from a stop in which the round may store what is delivered
+_HEARS = 0.2  # seconds between two looks for a signal
 _FLUSH = 0.5  # seconds after them for the last log lines: a stop may take 2 s
 
 
@@ -157,11 +159,19 @@ class Service(Trigger):
         """Work in a thread until a stop; a signal also ends the process, for calls in flight cannot be interrupted."""
         worker = Thread(target=self._work, name="rounds", daemon=True)
         worker.start()
-        self._ending.get()
+        while not self._ended():
+            pass
         worker.join(_ROUND_ENDS)
         self._poster.close(_FLUSH)
         if self._signalled:
             os._exit(0)
+
+    def _ended(self) -> bool:
+        """Wait a moment for the end. Handlers run in this thread only, and a signal that another one receives wakes nobody."""
+        with suppress(Empty):
+            self._ending.get(timeout=_HEARS)
+            return True
+        return False
 
     def stop(self, *args: Any, **kwargs: Any) -> None:
         """End the loop; also the signals' handler."""

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer, get_ident
 from types import SimpleNamespace
 from typing import Any
 from urllib.request import urlopen
@@ -319,6 +319,24 @@ def test_a_stop_ends_the_wait_for_a_start(make: Callable[..., SomeService], plat
         until(lambda: service.last_error)
         running.end()
     assert service.at == []
+
+
+def test_a_signal_that_another_thread_receives_is_heard(
+    make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The main thread waited without an end, and nothing woke it: about one stop in ten hung under load."""
+    exits: list[int] = []
+    monkeypatch.setattr("shared.runtime.service.os._exit", exits.append)
+    service = make()
+    service.rounds = [lambda: signal.pthread_kill(get_ident(), signal.SIGTERM)]
+    rescue = Timer(HANGS, service.stop)
+    rescue.start()
+    service.execute()
+    heard = rescue.is_alive()
+    rescue.cancel()
+    rescue.join()
+    assert heard, f"the signal was not heard for {HANGS:.0f} s"
+    assert exits == [0]
 
 
 def test_a_port_that_is_taken_is_what_is_said(
