@@ -14,15 +14,16 @@ from lab.library import LibraryError, validate
 from lab.library_folder import LOCK, written
 from tests.lab.exports import Exported
 
-HASHED = """\
+INDEX = "https://index.example/simple"
+HASHED = f"""\
 [[package]]
 name = "orjson"
-source = { registry = "https://index.example/simple" }
-wheels = [{ url = "https://index.example/orjson.whl", hash = "sha256:0a" }]
+source = {{ registry = "{INDEX}" }}
+wheels = [{{ url = "https://index.example/orjson.whl", hash = "sha256:0a" }}]
 
 [[package]]
 name = "checkpoint-harmony-mobile"
-source = { virtual = "." }
+source = {{ virtual = "." }}
 """
 
 
