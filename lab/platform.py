@@ -134,7 +134,10 @@ class LocalPlatform(LocalServer):
     def refuse_alerts(self, holding: str, status: int = 400, body: str = "") -> None:
         """The intake, or a filter before it, refuses each batch that has this text in it, until `clear_faults`."""
         text = holding.encode()
-        held = lambda call: call.endpoint == "intake" and text in call.get_data()  # noqa: E731
+
+        def held(call: Request) -> bool:
+            return call.endpoint == "intake" and text in call.get_data()
+
         self.fault(Status(status, body), match=held, times=None)
 
     def fail_tasks(self, count: int = 1, error: str | None = "The assets could not be ingested") -> None:

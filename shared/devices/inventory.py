@@ -39,8 +39,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
 
     def _recall(self) -> None:
         super()._recall()
-        # The SDK's own store is not written atomically.
-        self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment]
+        self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment] # atomic
         self._check_schema_and_reset_if_needed()
 
     def delivery(self, part: dict[str, Any]) -> AssetDelivery:

@@ -268,11 +268,11 @@ class Service(Trigger):
         """Open both ports, as the SDK does."""
         REGISTRY.register(self.metrics)
         HealthHandler.trigger = self
-        self._liveness_server = self._port(self.LIVENESS_PORT_FILE_NAME, 8000, HealthHandler)  # type: ignore[assignment]
-        Thread(target=self._liveness_server.serve_forever, name="health", daemon=True).start()  # type: ignore[attr-defined]
+        self._liveness_server = self._port(self.LIVENESS_PORT_FILE_NAME, 8000, HealthHandler)  # type: ignore[assignment] # ours
+        Thread(target=self._liveness_server.serve_forever, name="health", daemon=True).start()  # type: ignore[attr-defined] # ours
         metrics = self._port(self.METRICS_PORT_FILE_NAME, 8020, MetricsHandler.factory(REGISTRY))
-        self._exporter = PrometheusExporterThread(metrics, name="metrics", daemon=True)  # type: ignore[assignment]
-        self._exporter.start()  # type: ignore[attr-defined]
+        self._exporter = PrometheusExporterThread(metrics, name="metrics", daemon=True)  # type: ignore[assignment] # ours
+        self._exporter.start()  # type: ignore[attr-defined] # ours
 
     def _port(self, name: str, usual: int, handler: Any) -> Port:
         return Port(("", int(self.module.load_config(name, non_exist_ok=True) or usual)), handler)

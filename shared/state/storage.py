@@ -192,8 +192,8 @@ def _sync_directory(directory: Path) -> None:
 
 def _storage_errors(*further: type[Exception]) -> tuple[type[Exception], ...]:
     """What a failed read or write raises. Called only then: a client that names a file should not import boto3 for it."""
-    from boto3.exceptions import Boto3Error  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from boto3.exceptions import Boto3Error  # noqa: PLC0415 - slow
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow
 
     return OSError, BotoCoreError, ClientError, Boto3Error, *further
 

@@ -324,7 +324,7 @@ def test_a_stop_ends_the_wait_for_a_start(make: Callable[..., SomeService], plat
 def test_a_signal_that_another_thread_receives_is_heard(
     make: Callable[..., SomeService], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The main thread waited without an end, and nothing woke it: about one stop in ten hung under load."""
+    """The main thread waited without an end, and nothing woke it: 4 of some 60 stops hung under load."""
     exits: list[int] = []
     monkeypatch.setattr("shared.runtime.service.os._exit", exits.append)
     service = make()
