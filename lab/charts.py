@@ -14,11 +14,11 @@ from typing import ClassVar
 
 from lab.terminal import plain
 
-_MOST_BARS = 12  # a vendor may name a thousand types: the smallest are one bar together
-_MOST_STEPS = 36  # columns that are still seen on a phone
+_MAX_BARS = 12  # a vendor may name a thousand types: the smallest are one bar together
+_MAX_STEPS = 36  # columns that are still seen on a phone
 _STEPS = (300, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400, 604_800)  # seconds a column
-_MOST_DAYS = 90  # a clock that is wrong by years must not make all others one column
-_MOST_ROWS = 100_000  # of a list in the page; a browser searches them without a pause
+_MAX_DAYS = 90  # a clock that is wrong by years must not make all others one column
+_MAX_ROWS = 100_000  # of a list in the page; a browser searches them without a pause
 
 Cell = str | int | float
 
@@ -51,9 +51,9 @@ class Bars(Part):
     def of(cls, title: str, counts: Mapping[str, int], order: Sequence[str] = ()) -> Bars:
         ranked = [(label, counts[label]) for label in order if counts.get(label)]
         ranked += [pair for pair in Counter(counts).most_common() if pair[0] not in order]
-        if len(ranked) > _MOST_BARS:
-            rest = ranked[_MOST_BARS - 1 :]
-            ranked[_MOST_BARS - 1 :] = [(f"{len(rest):,} others", sum(count for _, count in rest))]
+        if len(ranked) > _MAX_BARS:
+            rest = ranked[_MAX_BARS - 1 :]
+            ranked[_MAX_BARS - 1 :] = [(f"{len(rest):,} others", sum(count for _, count in rest))]
         total, most = sum(counts.values()), max((count for _, count in ranked), default=0)
         return cls(title, [Bar(plain(label), n, 100 * n / total, 100 * n / most) for label, n in ranked])
 
@@ -86,9 +86,9 @@ class Timeline(Part):
     ) -> Timeline:
         """`moments`: label and epoch seconds of each; `ranks`: what comes first, by the label in lower case."""
         counted = Counter(moments)
-        times = [at for _, at in counted if at is not None and now - _MOST_DAYS * 86_400 <= at <= now + 86_400]
+        times = [at for _, at in counted if at is not None and now - _MAX_DAYS * 86_400 <= at <= now + 86_400]
         first, last = (min(times), max(times)) if times else (now, now)
-        step = next((step for step in _STEPS if last // step - first // step < _MOST_STEPS), _STEPS[-1])
+        step = next((step for step in _STEPS if last // step - first // step < _MAX_STEPS), _STEPS[-1])
         origin = int(first // step)
         columns = int(last // step) - origin + 1
         by_label: dict[str, list[int]] = {label: [0] * columns for label, _ in counted}
@@ -119,7 +119,7 @@ class Listing(Part):
 
     @classmethod
     def of(cls, noun: str, columns: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> Listing:
-        shown = [tuple(plain(cell) if isinstance(cell, str) else cell for cell in row) for row in rows[:_MOST_ROWS]]
+        shown = [tuple(plain(cell) if isinstance(cell, str) else cell for cell in row) for row in rows[:_MAX_ROWS]]
         numeric = frozenset(
             n for n in range(len(columns)) if shown and not any(isinstance(row[n], str) for row in shown)
         )
@@ -127,11 +127,11 @@ class Listing(Part):
 
 
 def _few(rows: list[tuple[str, list[int]]]) -> list[tuple[str, list[int]]]:
-    if len(rows) <= _MOST_BARS:
+    if len(rows) <= _MAX_BARS:
         return rows
-    rest = rows[_MOST_BARS - 1 :]
+    rest = rows[_MAX_BARS - 1 :]
     return [
-        *rows[: _MOST_BARS - 1],
+        *rows[: _MAX_BARS - 1],
         (f"{len(rest):,} others", [sum(counts) for counts in zip(*(row for _, row in rest), strict=True)]),
     ]
 

@@ -31,9 +31,9 @@ class ConnectorError(Exception):
 
     def adding(self, more: str) -> Self:
         """The same error, and what follows from it."""
-        told = copy(self)
-        told.args = (f"{self} {more}",)
-        return told
+        error = copy(self)
+        error.args = (f"{self} {more}",)
+        return error
 
 
 class ActionNeeded(ConnectorError):

@@ -15,7 +15,7 @@ from shared.http.pages import Listing, Pages, PageSize, follow
 from shared.http.paging import by_link
 from shared.http.session import ApiSession, Reply
 from shared.http.tokens import FetchedToken, Token
-from shared.mapping.conversions import count, part
+from shared.mapping.conversions import nested_object, non_negative_int
 
 LIFETIME = 1800.0  # seconds of a token whose answer does not tell: half an hour is what was seen
 _RENEWALS = 2  # of one call
@@ -57,9 +57,9 @@ def fetch_token(login: ApiSession, client_id: str, secret: str) -> Token:
         raise ActionNeeded(f"{login.who} refused the credentials (HTTP 400). {_KEY}", status=400) from None
     if isinstance(body, dict) and body.get("success") is False:
         raise ActionNeeded(f"{login.who} refused the credentials (HTTP 200, success: false). {_KEY}", status=401)
-    data = part(body, "data") if isinstance(body, dict) else {}
-    told = {"access_token": data.get("token"), "expires_in": count(data.get("expiresIn")) or None}
-    token = token_of(login.who, told, LIFETIME)
+    data = nested_object(body, "data") if isinstance(body, dict) else {}
+    fields = {"access_token": data.get("token"), "expires_in": non_negative_int(data.get("expiresIn")) or None}
+    token = token_of(login.who, fields, LIFETIME)
     return Token(token.value, token.lifetime - (time.monotonic() - began))  # it lives since it was asked for
 
 

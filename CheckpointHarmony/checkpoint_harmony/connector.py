@@ -60,8 +60,8 @@ class HarmonyMobileConnector(EventConnector):
     @classmethod
     def version(cls, record: Record) -> Any:
         """Its id and the moment of its last update, in either of the two forms of dates."""
-        told, stamp = record.get("id"), record.get("backend_last_updated")
-        return [told, epoch(stamp) or stamp] if isinstance(told, str | int) else None
+        identity, stamp = record.get("id"), record.get("backend_last_updated")
+        return [identity, epoch(stamp) or stamp] if isinstance(identity, str | int) else None
 
     def event_of(self, record: dict[str, Any]) -> dict[str, Any]:
         return self.table(record) if self.configuration.event_format == "ecs" else as_given(record)

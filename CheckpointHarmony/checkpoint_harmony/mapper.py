@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.alerts.intake import to_json
-from shared.mapping.conversions import Record, text
-from shared.mapping.table import Field, const, first_time, record
+from shared.mapping.conversions import Record, to_string
+from shared.mapping.table import Field, const, first_time, from_fields
 from shared.times import epoch
 
 DATES = ("event_timestamp", "backend_last_updated")
 
 
 def verbatim(value: Any) -> str | None:
-    """A told text as it is; a number as its digits; None for what is empty or no text."""
+    """The string as it is; a number as its digits; None when empty or neither."""
     if isinstance(value, str):
         return value if value.strip() else None
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -25,8 +25,8 @@ def verbatim(value: Any) -> str | None:
 
 def address(value: Any) -> str | None:
     """An e-mail address; None for what stands in its place ("Blocked")."""
-    told = text(value)
-    return told if told and "@" in told else None
+    email = to_string(value)
+    return email if email and "@" in email else None
 
 
 def moment(seconds: float) -> str:
@@ -45,7 +45,9 @@ def _iso(seconds: float) -> str:
 
 
 ALERT_TO_ECS = (
-    Field("message", record("the whole alert"), to_json, doc="The alert as compact JSON, in its own order of keys"),
+    Field(
+        "message", from_fields("the whole alert"), to_json, doc="The alert as compact JSON, in its own order of keys"
+    ),
     Field("event.kind", const("alert")),
     Field("event.category", const("network")),
     Field("event.type", const(["info"])),

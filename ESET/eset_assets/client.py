@@ -22,7 +22,7 @@ from shared.http.paging import by_field
 from shared.http.selection import selection
 from shared.http.session import ApiSession
 from shared.http.tokens import FetchedToken
-from shared.mapping.conversions import text
+from shared.mapping.conversions import to_string
 from shared.state.storage import JsonFile
 
 PARENT_GROUP = "parentGroupUuid → deviceGroups"  # put into the devices; no key of ESET's looks like this
@@ -100,13 +100,13 @@ class EsetClient:
 def named_group(group: Any) -> tuple[str, str] | None:
     """A group as the API lists it → its uuid and name, "" for one without a name; None without a uuid."""
     fields = group if isinstance(group, dict) else {}
-    uuid = text(fields.get("uuid"))
-    return (uuid, text(fields.get("displayName")) or "") if uuid else None
+    uuid = to_string(fields.get("uuid"))
+    return (uuid, to_string(fields.get("displayName")) or "") if uuid else None
 
 
 def with_group(device: Any, groups: Mapping[str, str]) -> Any:
     """The same device, with its parent group (`id`, `name`) in a list under `PARENT_GROUP` if that group is known."""
-    uuid = text(device.get("parentGroupUuid")) if isinstance(device, dict) else None
+    uuid = to_string(device.get("parentGroupUuid")) if isinstance(device, dict) else None
     if uuid and (name := groups.get(uuid)) is not None:
         device[PARENT_GROUP] = [{"id": uuid, "name": name}]
     return device

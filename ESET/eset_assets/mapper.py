@@ -12,8 +12,16 @@ from typing import Any
 
 from shared.interfaces import UNKNOWN, WIRED, clean_ip, clean_ips, clean_mac, interfaces_of, typed
 from shared.mapping import ocsf
-from shared.mapping.conversions import Record, boolean, described, entries, named_objects, part, text
-from shared.mapping.table import Field, const, first, record
+from shared.mapping.conversions import (
+    Record,
+    boolean,
+    groups_of,
+    nested_object,
+    objects_in,
+    to_string,
+    unless_placeholder,
+)
+from shared.mapping.table import Field, const, first_string, from_fields
 from shared.times import epoch
 
 from .client import PARENT_GROUP
@@ -25,13 +33,13 @@ _TYPES = {  # a word of `deviceType` → OCSF's captions, of which the first tha
 }
 _FAMILIES = dict(zip("012345", ("unknown", "windows", "macos", "linux", "android", "ios"), strict=True))
 _ADDRESSES = ("primaryLocalIpAddress", "publicIpAddress")
-_HOSTNAME = first("displayName", "originalDisplayName", "uuid")
-_OS_NAME = first("operatingSystem.displayName", "operatingSystem.version.name", convert=described)
+_HOSTNAME = first_string("displayName", "originalDisplayName", "uuid")
+_OS_NAME = first_string("operatingSystem.displayName", "operatingSystem.version.name", convert=unless_placeholder)
 
 
 def machine(device: Record) -> ocsf.Coded:
     """isMobile → Mobile; else by deviceType, an unknown one → Other; missing → Server by the system's name, else Desktop."""
-    kind = (text(device.get("deviceType")) or "").upper().removeprefix("DEVICE_TYPE_")
+    kind = (to_string(device.get("deviceType")) or "").upper().removeprefix("DEVICE_TYPE_")
     if boolean(device.get("isMobile")):
         return ocsf.device_type("Mobile")
     if kind in ("", "UNSPECIFIED", "UNKNOWN"):
@@ -44,12 +52,12 @@ def system(device: Record) -> ocsf.Coded:
     """By the system's name, else by familyId: ESET's own table behind a name that says nothing, else the specification's."""
     if by_name := ocsf.os_named(_OS_NAME.read(device)):
         return by_name
-    told = part(device, "operatingSystem")
-    families = _FAMILIES
-    if re.search(r"[^\W\d_]{2}", (described(told.get("displayName")) or "")[:100]):  # more than a version: "14", "22H2"
+    system_fields = nested_object(device, "operatingSystem")
+    families, name = _FAMILIES, unless_placeholder(system_fields.get("displayName")) or ""
+    if re.search(r"[^\W\d_]{2}", name[:100]):  # more than a version: "14", "22H2"
         apple = "ios" if boolean(device.get("isMobile")) else "macos"
         families = {**_FAMILIES, "2": "linux", "3": apple, "5": "windows mobile"}
-    return ocsf.os_type(families.get(text(told.get("familyId")) or "0", "other"))
+    return ocsf.os_type(families.get(to_string(system_fields.get("familyId")) or "0", "other"))
 
 
 def interfaces(device: Record) -> list[dict[str, Any]] | None:
@@ -59,7 +67,7 @@ def interfaces(device: Record) -> list[dict[str, Any]] | None:
     """
     local, public = clean_ips(device.get(_ADDRESSES[0])), clean_ips(device.get(_ADDRESSES[1]))
     profiles = [
-        [*map(_adapter, entries(one.get("networkAdapters")))] for one in entries(device.get("hardwareProfiles"))
+        [*map(_adapter, objects_in(one.get("networkAdapters")))] for one in objects_in(device.get("hardwareProfiles"))
     ]
     profile = profiles[0] if profiles else []
     main = next((one for one in profile if "mac" in one), None) or next(filter(None, profile), {})
@@ -75,14 +83,14 @@ def interfaces(device: Record) -> list[dict[str, Any]] | None:
     return found
 
 
-def _adapter(told: Record) -> dict[str, Any]:
-    mac, name = clean_mac(told.get("macAddress")), text(told.get("caption"))
+def _adapter(adapter: Record) -> dict[str, Any]:
+    mac, name = clean_mac(adapter.get("macAddress")), to_string(adapter.get("caption"))
     return ({"mac": mac} if mac else {}) | ({"name": name} if name else {})
 
 
 def managed(device: Record) -> bool:
     """True, as ESET lists what it manages; false where the enrolment is pending or failed."""
-    return not (text(device.get("enrollmentStatus")) or "").upper().endswith(("PENDING", "FAILED"))
+    return not (to_string(device.get("enrollmentStatus")) or "").upper().endswith(("PENDING", "FAILED"))
 
 
 ESET_TO_DEVICE = (
@@ -92,16 +100,16 @@ ESET_TO_DEVICE = (
     Field("device.uid", "uuid", required=True, doc="ESET's identifier of the device"),
     Field("device.hostname", _HOSTNAME, required=True, doc="Display name, else the system's name, else the identifier"),
     Field("device.name", "displayName", doc="Display name"),
-    Field("device.desc", "description", described, doc="Description"),
-    *ocsf.coded("device.type", record("deviceType", "isMobile", *_OS_NAME.paths), machine),
+    Field("device.desc", "description", unless_placeholder, doc="Description"),
+    *ocsf.coded("device.type", from_fields("deviceType", "isMobile", *_OS_NAME.paths), machine),
     Field("device.os.name", _OS_NAME, doc="Name of the operating system, else of its version"),
-    *ocsf.coded("device.os.type", record(*_OS_NAME.paths, "operatingSystem.familyId", "isMobile"), system),
+    *ocsf.coded("device.os.type", from_fields(*_OS_NAME.paths, "operatingSystem.familyId", "isMobile"), system),
     Field("device.ip", "primaryLocalIpAddress", clean_ip, doc="Primary local address"),
-    Field("device.network_interfaces", record(*_ADDRESSES, "hardwareProfiles[].networkAdapters"), interfaces),
-    Field("device.domain", "managementDomain", described, doc="Management domain"),
-    Field("device.vendor_name", "hardwareProfiles[0].manufacturer", described, doc="Maker of the hardware"),
-    Field("device.model", "hardwareProfiles[0].model", described, doc="Hardware model"),
+    Field("device.network_interfaces", from_fields(*_ADDRESSES, "hardwareProfiles[].networkAdapters"), interfaces),
+    Field("device.domain", "managementDomain", unless_placeholder, doc="Management domain"),
+    Field("device.vendor_name", "hardwareProfiles[0].manufacturer", unless_placeholder, doc="Maker of the hardware"),
+    Field("device.model", "hardwareProfiles[0].model", unless_placeholder, doc="Hardware model"),
     Field("device.last_seen_time", "lastSyncTime", epoch, doc="Last synchronisation"),
-    Field("device.is_managed", record("enrollmentStatus"), managed),
-    Field("device.groups", PARENT_GROUP, named_objects, doc="The static group, looked up by parentGroupUuid"),
+    Field("device.is_managed", from_fields("enrollmentStatus"), managed),
+    Field("device.groups", PARENT_GROUP, groups_of, doc="The static group, looked up by parentGroupUuid"),
 )

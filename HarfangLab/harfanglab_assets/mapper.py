@@ -11,17 +11,17 @@ from typing import Any
 from shared.interfaces import WIRED, clean_ip, clean_mask, typed
 from shared.mapping import ocsf
 from shared.mapping.conversions import (
-    MOST_ENTRIES,
+    MAX_ENTRIES,
     Record,
     boolean,
-    count,
-    described,
-    named_object,
-    named_objects,
-    part,
-    text,
+    groups_of,
+    name_and_uid_of,
+    nested_object,
+    non_negative_int,
+    to_string,
+    unless_placeholder,
 )
-from shared.mapping.table import Field, const, first, first_time, record
+from shared.mapping.table import Field, const, first_string, first_time, from_fields
 from shared.times import epoch
 
 _SERVERS = ("server", "dc", "domain controller", "domain_controller", "domaincontroller")
@@ -32,9 +32,9 @@ _POLICY = ("id", "name", _FIREWALL)  # of its 167 keys
 
 def machine(agent: Record) -> ocsf.Coded:
     """server or a domain controller → Server; without a type Server where the system's name says Server; else Desktop."""
-    kind = described(agent.get("producttype"))
+    kind = unless_placeholder(agent.get("producttype"))
     if kind is None:
-        return ocsf.server_or_desktop(text(agent.get("osproducttype")))
+        return ocsf.server_or_desktop(to_string(agent.get("osproducttype")))
     return ocsf.device_type("Server" if kind.lower() in _SERVERS else "Desktop")
 
 
@@ -46,23 +46,30 @@ def system(agent: Record) -> ocsf.Coded:
 def managed(agent: Record) -> bool | None:
     """Whether a policy is assigned: null is none; absent without the key, or where the object has nothing of a policy."""
     policy = agent.get("policy", {})
-    assigned = any(name in policy for name in _POLICY) if isinstance(policy, dict) else text(policy)
+    assigned = any(name in policy for name in _POLICY) if isinstance(policy, dict) else to_string(policy)
     return True if assigned else False if policy is None else None
 
 
 def interfaces(agent: Record) -> list[dict[str, Any]] | None:
     """One, where there is an address or a subnet: with the subnet's id and name, and the type its name tells, else Wired."""
-    subnet = part(agent, "subnet")
-    parts = {"ip": clean_ip(agent.get("ipaddress")), "uid": text(subnet.get("id")), "name": text(subnet.get("name"))}
+    subnet = nested_object(agent, "subnet")
+    parts = {
+        "ip": clean_ip(agent.get("ipaddress")),
+        "uid": to_string(subnet.get("id")),
+        "name": to_string(subnet.get("name")),
+    }
     found: dict[str, Any] = {key: value for key, value in parts.items() if value}
-    if found and (hostname := text(agent.get("hostname"))):
+    if found and (hostname := to_string(agent.get("hostname"))):
         found["hostname"] = hostname
     return [typed(found, WIRED)] if found else None
 
 
 def qualified_name(agent: Record) -> str | None:
     """`hostname.dnsdomainname`; whichever of the two is qualified already is sent as it is; absent without both."""
-    hostname, domain = text(agent.get("hostname")), (described(agent.get("dnsdomainname")) or "").strip(".")
+    hostname, domain = (
+        to_string(agent.get("hostname")),
+        (unless_placeholder(agent.get("dnsdomainname")) or "").strip("."),
+    )
     if not hostname or not domain:
         return None
     if "." in hostname:
@@ -72,15 +79,15 @@ def qualified_name(agent: Record) -> str | None:
 
 def firewall(agent: Record) -> str | None:
     """The switch of the policy, which is Windows's: absent for an agent of another system."""
-    found = ocsf.status(part(agent, "policy").get(_FIREWALL))
+    found = ocsf.status(nested_object(agent, "policy").get(_FIREWALL))
     is_windows = agent.get("ostype") == "windows" or system(agent).caption in ("windows", "unknown")
     return found if found and is_windows else None
 
 
 def partitions(agent: Record) -> dict[str, str]:
     """`disk_0` … Enabled for as many as are encrypted, the rest Disabled; nothing unless both numbers are present."""
-    disks, encrypted = count(agent.get("disk_count")), count(agent.get("encrypted_disk_count"))
-    return {} if disks is None or encrypted is None or disks > MOST_ENTRIES else _partitions(disks, encrypted)
+    disks, encrypted = non_negative_int(agent.get("disk_count")), non_negative_int(agent.get("encrypted_disk_count"))
+    return {} if disks is None or encrypted is None or disks > MAX_ENTRIES else _partitions(disks, encrypted)
 
 
 @lru_cache(maxsize=16)
@@ -99,28 +106,28 @@ AGENT_TO_DEVICE = (
     ocsf.event_time("firstseen", "lastseen"),
     *ocsf.product("HarfangLab EDR", "version", vendor="HarfangLab", doc="Version of the agent"),
     Field("device.uid", "id", required=True, doc="Identifier of the agent; a new installation has another"),
-    Field("device.hostname", first("hostname", "id"), required=True, doc="Else the identifier"),
-    *ocsf.coded("device.type", record("producttype", "osproducttype"), machine),
-    Field("device.os.name", "osproducttype", described, doc="Product name of the system"),
-    *ocsf.coded("device.os.type", record("ostype", "osproducttype"), system),
-    Field("device.domain", "domainname", described, doc="Domain or workgroup"),
+    Field("device.hostname", first_string("hostname", "id"), required=True, doc="Else the identifier"),
+    *ocsf.coded("device.type", from_fields("producttype", "osproducttype"), machine),
+    Field("device.os.name", "osproducttype", unless_placeholder, doc="Product name of the system"),
+    *ocsf.coded("device.os.type", from_fields("ostype", "osproducttype"), system),
+    Field("device.domain", "domainname", unless_placeholder, doc="Domain or workgroup"),
     Field("device.ip", "ipaddress", clean_ip, doc="Primary address"),
     Field("device.subnet", "ipmask", clean_mask),
-    Field("device.network_interfaces", record("ipaddress", "subnet.id", "subnet.name", "hostname"), interfaces),
-    Field("device.model", "producttype", described, doc="workstation, server …"),
+    Field("device.network_interfaces", from_fields("ipaddress", "subnet.id", "subnet.name", "hostname"), interfaces),
+    Field("device.model", "producttype", unless_placeholder, doc="workstation, server …"),
     Field("device.vendor_name", const("HarfangLab")),
-    Field("device.desc", "description", described, doc="Description"),
+    Field("device.desc", "description", unless_placeholder, doc="Description"),
     Field("device.boot_time", first_time("machine_boottime", "boottime"), doc="Start of the system"),
     Field("device.created_time", "installdate", epoch, doc="Installation of the system"),
     Field("device.first_seen_time", "firstseen", epoch, doc="First contact of the agent"),
     Field("device.last_seen_time", "lastseen", epoch, doc="Last contact of the agent"),
-    Field("device.is_managed", record(*(f"policy.{name}" for name in _POLICY)), managed),
+    Field("device.is_managed", from_fields(*(f"policy.{name}" for name in _POLICY)), managed),
     Field("device.is_trusted", "has_valid_password", boolean, doc="The agent's password is valid"),
-    Field("device.groups", "groups", named_objects),
-    Field("device.org", "tenant", named_object, doc="The tenant; without a name it is named by its id"),
+    Field("device.groups", "groups", groups_of),
+    Field("device.org", "tenant", name_and_uid_of, doc="The tenant; without a name it is named by its id"),
     Field(
         "enrichments",
-        record(f"policy.{_FIREWALL}", "ostype", "osproducttype", *_DISKS, "hostname", "dnsdomainname"),
+        from_fields(f"policy.{_FIREWALL}", "ostype", "osproducttype", *_DISKS, "hostname", "dnsdomainname"),
         enrichments,
     ),
 )

@@ -10,8 +10,17 @@ from typing import Any
 
 from shared.interfaces import clean_ip, clean_ips, clean_mac, interfaces_of, routable_ips, typed
 from shared.mapping import ocsf
-from shared.mapping.conversions import Record, boolean, count, described, entries, lowered, named, text
-from shared.mapping.table import Field, const, first, record
+from shared.mapping.conversions import (
+    Record,
+    boolean,
+    lower_case,
+    name_and_uid,
+    non_negative_int,
+    objects_in,
+    to_string,
+    unless_placeholder,
+)
+from shared.mapping.table import Field, const, first_string, from_fields
 from shared.times import epoch
 
 _OTHER = ocsf.device_type("Other")
@@ -40,18 +49,18 @@ _INFECTION: _Enrichments = {
 
 def machine(agent: Record) -> ocsf.Coded:
     """kubernetes node and storage → Server, kubernetes pod and ecs task → Virtual, else Other; missing → Unknown."""
-    return _MACHINE_TYPES.get(lowered(agent.get("machineType")), _OTHER)
+    return _MACHINE_TYPES.get(lower_case(agent.get("machineType")), _OTHER)
 
 
 def system(agent: Record) -> ocsf.Coded:
     """windows and windows_legacy → windows, linux, macos, else other; missing → by the system's name, else unknown."""
-    kind = described(agent.get("osType"))
+    kind = unless_placeholder(agent.get("osType"))
     return ocsf.system_of(kind, None if kind else os_name(agent))
 
 
 def os_name(agent: Record) -> str | None:
     """Name and revision in one: `Windows 10 Pro 19044`, `Linux Ubuntu 22.04.4 LTS 5.15.0-101-generic`."""
-    name, revision = described(agent.get("osName")), described(agent.get("osRevision"))
+    name, revision = unless_placeholder(agent.get("osName")), unless_placeholder(agent.get("osRevision"))
     return f"{name} {revision}" if name and revision else name or revision
 
 
@@ -67,47 +76,47 @@ def interfaces(agent: Record) -> list[dict[str, Any]] | None:
     """
     adapters = [
         (_adapter(entry), clean_ips(entry.get("inet")) + routable_ips(entry.get("inet6")))
-        for entry in entries(agent.get("networkInterfaces"))
+        for entry in objects_in(agent.get("networkInterfaces"))
     ]
     return interfaces_of(adapters, clean_ips(agent.get("lastIpToMgmt")))
 
 
 def _adapter(entry: Record) -> dict[str, Any]:
     interface: dict[str, Any] = {}
-    if name := text(entry.get("name")):
+    if name := to_string(entry.get("name")):
         interface["name"] = name
     if mac := clean_mac(entry.get("physical")):
         interface["mac"] = mac
-    if uid := text(entry.get("id")):
+    if uid := to_string(entry.get("id")):
         interface["uid"] = uid
     return typed(interface)
 
 
 def second_id(agent: Record) -> str | None:
     """The agent's id, where `uuid` is the primary identifier."""
-    return text(agent.get("id")) if text(agent.get("uuid")) else None
+    return to_string(agent.get("id")) if to_string(agent.get("uuid")) else None
 
 
 def groups(agent: Record) -> list[dict[str, str]] | None:
     """The one group an agent is in; one without a name is named by its id."""
-    group = named(agent.get("groupName"), agent.get("groupId"))
+    group = name_and_uid(agent.get("groupName"), agent.get("groupId"))
     return [group] if group else None
 
 
 def organization(agent: Record) -> dict[str, str] | None:
     """The account; one without a name is named by its id."""
-    return named(agent.get("accountName"), agent.get("accountId"))
+    return name_and_uid(agent.get("accountName"), agent.get("accountId"))
 
 
 def city(agent: Record) -> str | None:
     """The first location: a network's name, given by the customer. Absent where it says that no location applies."""
     places = agent.get("locations")
     name = (
-        described(places[0].get("name"))
+        unless_placeholder(places[0].get("name"))
         if places and isinstance(places, list) and isinstance(places[0], dict)
         else None
     )
-    nowhere = name is None or name.lower() in _NOWHERE or lowered(agent.get("locationType")) in _NOWHERE
+    nowhere = name is None or name.lower() in _NOWHERE or lower_case(agent.get("locationType")) in _NOWHERE
     return None if nowhere else name
 
 
@@ -118,7 +127,7 @@ def managed(agent: Record) -> bool:
 
 def risk(agent: Record) -> ocsf.Coded | None:
     """infected → Critical; active threats → High; Info when both are present and neither holds."""
-    infected, threats = boolean(agent.get("infected")), count(agent.get("activeThreats"))
+    infected, threats = boolean(agent.get("infected")), non_negative_int(agent.get("activeThreats"))
     if infected:
         return ocsf.risk_level("Critical")
     if threats:
@@ -128,9 +137,9 @@ def risk(agent: Record) -> ocsf.Coded | None:
 
 def enrichments(agent: Record) -> list[dict[str, Any]] | None:
     """Firewall, Users, Update Status, Active Threats, Infection Status; each only where it is present."""
-    names = (described(agent.get("lastLoggedInUserName")), described(agent.get("osUsername")))
+    names = (unless_placeholder(agent.get("lastLoggedInUserName")), unless_placeholder(agent.get("osUsername")))
     users = [name for name in dict.fromkeys(names) if name]
-    threats = count(agent.get("activeThreats"))
+    threats = non_negative_int(agent.get("activeThreats"))
     found = (
         _FIREWALL.get(boolean(agent.get("firewallEnabled"))),
         ocsf.enrichment("Users", ", ".join(users), Users=users) if users else None,
@@ -150,35 +159,37 @@ AGENT_TO_DEVICE = (
     *ocsf.DEVICE_INVENTORY,
     ocsf.event_time("createdAt", "lastActiveDate", "registeredAt"),
     *ocsf.product("SentinelOne", "agentVersion", vendor="SentinelOne", doc="Version of the agent"),
-    Field("device.uid", first("uuid", "id"), required=True, doc="Primary identifier"),
-    Field("device.uid_alt", record("uuid", "id"), second_id),
-    Field("device.hostname", first("computerName", "uuid", "id"), required=True, doc="Else the primary identifier"),
+    Field("device.uid", first_string("uuid", "id"), required=True, doc="Primary identifier"),
+    Field("device.uid_alt", from_fields("uuid", "id"), second_id),
+    Field(
+        "device.hostname", first_string("computerName", "uuid", "id"), required=True, doc="Else the primary identifier"
+    ),
     Field("device.name", "computerName", doc="Computer name"),
     Field("device.eid", "externalId", doc="Identifier the customer gave the agent"),
-    *ocsf.coded("device.type", record("machineType"), machine),
-    Field("device.os.name", record("osName", "osRevision"), os_name),
-    *ocsf.coded("device.os.type", record("osType", "osName", "osRevision"), system),
-    Field("device.domain", "domain", described, doc="Directory or network domain"),
-    Field("device.ip", record("externalIp", "lastIpToMgmt"), address),
-    Field("device.subnet", "groupIp", described, doc="Network of the external address, such as 31.155.5.x"),
-    Field("device.network_interfaces", record("networkInterfaces[]", "lastIpToMgmt"), interfaces),
-    Field("device.model", "modelName", described, doc="Hardware model"),
+    *ocsf.coded("device.type", from_fields("machineType"), machine),
+    Field("device.os.name", from_fields("osName", "osRevision"), os_name),
+    *ocsf.coded("device.os.type", from_fields("osType", "osName", "osRevision"), system),
+    Field("device.domain", "domain", unless_placeholder, doc="Directory or network domain"),
+    Field("device.ip", from_fields("externalIp", "lastIpToMgmt"), address),
+    Field("device.subnet", "groupIp", unless_placeholder, doc="Network of the external address, such as 31.155.5.x"),
+    Field("device.network_interfaces", from_fields("networkInterfaces[]", "lastIpToMgmt"), interfaces),
+    Field("device.model", "modelName", unless_placeholder, doc="Hardware model"),
     Field("device.vendor_name", const("SentinelOne")),
     Field("device.boot_time", "osStartTime", epoch, doc="Last start of the system"),
     Field("device.created_time", "createdAt", epoch, doc="Creation of the agent"),
     Field("device.first_seen_time", "registeredAt", epoch, doc="First registration"),
     Field("device.last_seen_time", "lastActiveDate", epoch, doc="Last activity"),
-    Field("device.is_managed", record("isDecommissioned", "isUninstalled"), managed),
+    Field("device.is_managed", from_fields("isDecommissioned", "isUninstalled"), managed),
     Field("device.is_compliant", "isUpToDate", boolean, doc="The agent is up to date"),
-    Field("device.region", "siteName", described, doc="Name of the site"),
-    Field("device.groups", record("groupName", "groupId"), groups),
-    Field("device.org", record("accountName", "accountId"), organization),
-    Field("device.location.city", record("locations[0].name", "locationType"), city),
-    *ocsf.coded("device.risk_level", record("infected", "activeThreats"), risk),
-    Field("device.risk_score", "activeThreats", count, doc="Number of active threats"),
+    Field("device.region", "siteName", unless_placeholder, doc="Name of the site"),
+    Field("device.groups", from_fields("groupName", "groupId"), groups),
+    Field("device.org", from_fields("accountName", "accountId"), organization),
+    Field("device.location.city", from_fields("locations[0].name", "locationType"), city),
+    *ocsf.coded("device.risk_level", from_fields("infected", "activeThreats"), risk),
+    Field("device.risk_score", "activeThreats", non_negative_int, doc="Number of active threats"),
     Field(
         "enrichments",
-        record("firewallEnabled", "lastLoggedInUserName", "osUsername", "isUpToDate", "activeThreats", "infected"),
+        from_fields("firewallEnabled", "lastLoggedInUserName", "osUsername", "isUpToDate", "activeThreats", "infected"),
         enrichments,
     ),
 )

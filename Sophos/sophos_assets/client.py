@@ -16,7 +16,7 @@ from shared.http.paging import by_field, by_number
 from shared.http.selection import selection
 from shared.http.session import ApiSession
 from shared.http.urls import sibling
-from shared.mapping.conversions import part, text
+from shared.mapping.conversions import nested_object, to_string
 from shared.times import iso
 
 TENANT_NAME = "tenantName"  # put into the endpoints of a named tenant; Sophos uses no such key
@@ -71,7 +71,7 @@ class SophosClient:
         body = reply if isinstance(reply, dict) else {}
         kind, own = body.get("idType"), _identifier(body.get("id"), who)
         if kind == "tenant":
-            found = [Tenant(own, text(part(body, "apiHosts").get("dataRegion")), own=True)]
+            found = [Tenant(own, to_string(nested_object(body, "apiHosts").get("dataRegion")), own=True)]
         elif kind in ("partner", "organization"):
             listing = replace(TENANTS, path=f"/{kind}/v1/tenants")
             call = partial(self._central.call, headers={f"X-{kind.title()}-ID": own})
@@ -98,21 +98,16 @@ class SophosClient:
         tenant = self._tenants[tenant_id]
         region = sibling(self._central.who, tenant.api_host or "", self._central.base_url)
         call = partial(self._central.elsewhere(region).call, headers={"X-Tenant-ID": tenant.id})
-        query = {"view": "full", "pageTotal": "true"}
-        if seen_since is not None:
-            query = {"view": "full", "lastSeenAfter": iso(seen_since)}
+        query = {"pageTotal": "true"} if seen_since is None else {"lastSeenAfter": iso(seen_since)}
+        query["view"] = "full"
         name = partial(_name_tenant, tenant.name) if tenant.name else None
         return follow(self._central, ENDPOINTS, query, self._size, call=call, parse=self._parse, complete=name)
 
 
 def _tenant(who: str, item: Any) -> tuple[str, Tenant]:
     fields = item if isinstance(item, dict) else {}
-    tenant = Tenant(
-        _identifier(fields.get("id"), who),
-        text(fields.get("apiHost")),
-        text(fields.get("name")) or text(fields.get("showAs")),
-    )
-    return tenant.id, tenant
+    uid, name = _identifier(fields.get("id"), who), to_string(fields.get("name")) or to_string(fields.get("showAs"))
+    return uid, Tenant(uid, to_string(fields.get("apiHost")), name)
 
 
 def _name_tenant(name: str, endpoint: Any) -> None:

@@ -9,25 +9,36 @@ from typing import Any
 
 from shared.interfaces import clean_ips, clean_mac, preferred_ip
 from shared.mapping import ocsf
-from shared.mapping.conversions import Record, boolean, described, entries, listed, lowered, named, part, text
-from shared.mapping.table import Field, const, first, record
+from shared.mapping.conversions import (
+    Record,
+    as_list,
+    boolean,
+    lower_case,
+    name_and_uid,
+    nested_object,
+    objects_in,
+    to_string,
+    unless_placeholder,
+)
+from shared.mapping.table import Field, const, first_string, from_fields
 from shared.times import epoch
 
 from .client import TENANT_NAME
 
 _ADDRESSES = ("ipv4Addresses", "ipv6Addresses")
+_TYPES = {"computer": "Desktop", "server": "Server"}
 _ENCRYPTION = {"encrypted": "Enabled", "notencrypted": "Disabled"}
-_PERSON = first("associatedPerson.name", "associatedPerson.viaLogin", convert=described)
+_PERSON = first_string("associatedPerson.name", "associatedPerson.viaLogin", convert=unless_placeholder)
 
 
 def machine(endpoint: Record) -> ocsf.Coded:
     """computer → Desktop, server → Server, else Unknown."""
-    return ocsf.device_type({"computer": "Desktop", "server": "Server"}.get(lowered(endpoint.get("type")), "Unknown"))
+    return ocsf.device_type(_TYPES.get(lower_case(endpoint.get("type")), "Unknown"))
 
 
 def system(endpoint: Record) -> ocsf.Coded:
     """windows, linux, macos or android, in any case; any other → unknown; missing → by the system's name, else unknown."""
-    return ocsf.system_of((told := part(endpoint, "os")).get("platform"), told.get("name"), other="unknown")
+    return ocsf.system_of((os := nested_object(endpoint, "os")).get("platform"), os.get("name"), other="unknown")
 
 
 def address(endpoint: Record) -> str | None:
@@ -37,8 +48,8 @@ def address(endpoint: Record) -> str | None:
 
 def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
     """eth0, eth1 …: the n-th IPv4 address with the n-th MAC (what is left out keeps its place), IPv6 addresses, further MACs."""
-    ipv4 = [ip for one in listed(endpoint.get("ipv4Addresses")) for ip in clean_ips(one) or (None,)]
-    macs = [*map(clean_mac, listed(endpoint.get("macAddresses"))), *([None] * len(ipv4))]
+    ipv4 = [ip for one in as_list(endpoint.get("ipv4Addresses")) for ip in clean_ips(one) or (None,)]
+    macs = [*map(clean_mac, as_list(endpoint.get("macAddresses"))), *([None] * len(ipv4))]
     pairs = [*zip(ipv4, macs, strict=False), *((ip, None) for ip in clean_ips(endpoint.get("ipv6Addresses")))]
     found: list[dict[str, Any]] = []
     for ip, mac in pairs + [(None, mac) for mac in macs[len(ipv4) :]]:
@@ -46,32 +57,32 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
             found.append({"name": f"eth{len(found)}", "ip": ip, "mac": mac})
         elif ip or mac:
             found.append({"name": f"eth{len(found)}", **({"ip": ip} if ip else {"mac": mac})})
-    if found and (hostname := text(endpoint.get("hostname"))):
+    if found and (hostname := to_string(endpoint.get("hostname"))):
         found[0]["hostname"] = hostname
     return found or None
 
 
-def groups(told: Any) -> list[dict[str, str]] | None:
+def groups(group: Any) -> list[dict[str, str]] | None:
     """The group, or each of a list of them; one without a name is left out."""
-    found = entries(told if isinstance(told, list) else [told])
-    return [pair for one in found if text(one.get("name")) and (pair := named(one["name"], one.get("id")))] or None
+    named = [one for one in objects_in(group if isinstance(group, list) else [group]) if to_string(one.get("name"))]
+    return [*filter(None, (name_and_uid(one["name"], one.get("id")) for one in named))] or None
 
 
 def organization(endpoint: Record) -> dict[str, str] | None:
     """The tenant; partners and organizations see its name, else it is named by its id."""
-    told = part(endpoint, "tenant").get
-    return named(text(endpoint.get(TENANT_NAME)) or told("name"), told("id"))
+    tenant = nested_object(endpoint, "tenant")
+    return name_and_uid(to_string(endpoint.get(TENANT_NAME)) or tenant.get("name"), tenant.get("id"))
 
 
 def compliant(overall: Any) -> bool | None:
     """good → true; bad and suspicious → false."""
-    return {"good": True, "bad": False, "suspicious": False}.get(lowered(overall))
+    return {"good": True, "bad": False, "suspicious": False}.get(lower_case(overall))
 
 
 def trusted(endpoint: Record) -> bool | None:
     """Isolated, bad or suspicious → false; good with tamper protection on → true; else absent."""
-    healthy = compliant(part(endpoint, "health").get("overall"))
-    if lowered(part(endpoint, "isolation").get("status")) == "isolated" or healthy is False:
+    healthy = compliant(nested_object(endpoint, "health").get("overall"))
+    if lower_case(nested_object(endpoint, "isolation").get("status")) == "isolated" or healthy is False:
         return False
     return True if healthy and boolean(endpoint.get("tamperProtectionEnabled")) else None
 
@@ -79,15 +90,15 @@ def trusted(endpoint: Record) -> bool | None:
 def partitions(endpoint: Record) -> dict[str, str]:
     """Each volume that is encrypted (Enabled) or not (Disabled); one in between, or of unknown status, is left out."""
     found: dict[str, str] = {}
-    for one in entries(part(endpoint, "encryption").get("volumes")):
-        if (volume := text(one.get("volumeId"))) and (status := _ENCRYPTION.get(lowered(one.get("status")))):
+    for one in objects_in(nested_object(endpoint, "encryption").get("volumes")):
+        if (volume := to_string(one.get("volumeId"))) and (status := _ENCRYPTION.get(lower_case(one.get("status")))):
             found[volume] = status
     return found
 
 
 def enrichments(endpoint: Record) -> list[dict[str, Any]]:
     """compliance, hygiene: tamper protection as `Firewall_status`, encrypted volumes, the login of the associated user."""
-    login = described(part(endpoint, "associatedPerson").get("viaLogin"))
+    login = unless_placeholder(nested_object(endpoint, "associatedPerson").get("viaLogin"))
     return [ocsf.hygiene(ocsf.status(endpoint.get("tamperProtectionEnabled")), partitions(endpoint), user=login)]
 
 
@@ -96,22 +107,22 @@ ENDPOINT_TO_DEVICE = (
     ocsf.event_time("lastSeenAt", "registeredAt"),
     *ocsf.product("Sophos EDR", const("N/A"), doc="The API does not report it"),
     Field("device.uid", "id", required=True, doc="The endpoint's id"),
-    Field("device.hostname", first("hostname", "id"), required=True, doc="Else the endpoint's id"),
+    Field("device.hostname", first_string("hostname", "id"), required=True, doc="Else the endpoint's id"),
     Field("device.name", "hostname", doc="Same as the hostname"),
     Field("device.desc", _PERSON, doc="Name of the associated user, else the login"),
-    *ocsf.coded("device.type", record("type"), machine),
-    Field("device.os.name", "os.name", described, doc="Name of the system, such as Windows 10 Pro"),
-    *ocsf.coded("device.os.type", record("os.platform", "os.name"), system),
-    Field("device.ip", record(*_ADDRESSES), address),
-    Field("device.network_interfaces", record(*_ADDRESSES, "macAddresses", "hostname"), interfaces),
+    *ocsf.coded("device.type", from_fields("type"), machine),
+    Field("device.os.name", "os.name", unless_placeholder, doc="Name of the system, such as Windows 10 Pro"),
+    *ocsf.coded("device.os.type", from_fields("os.platform", "os.name"), system),
+    Field("device.ip", from_fields(*_ADDRESSES), address),
+    Field("device.network_interfaces", from_fields(*_ADDRESSES, "macAddresses", "hostname"), interfaces),
     Field("device.groups", "group", groups),
-    Field("device.org", record(TENANT_NAME, "tenant.name", "tenant.id"), organization),
-    Field("device.region", "cloud.provider", described, doc="Cloud provider: aws, azure, gcp …"),
+    Field("device.org", from_fields(TENANT_NAME, "tenant.name", "tenant.id"), organization),
+    Field("device.region", "cloud.provider", unless_placeholder, doc="Cloud provider: aws, azure, gcp …"),
     Field("device.first_seen_time", "registeredAt", epoch, doc="Registration"),
     Field("device.created_time", "registeredAt", epoch, doc="Registration"),
     Field("device.last_seen_time", "lastSeenAt", epoch, doc="Last check-in"),
     Field("device.is_managed", const(True), doc="It is enrolled in Sophos Central"),
     Field("device.is_compliant", "health.overall", compliant),
-    Field("device.is_trusted", record("health.overall", "isolation.status", "tamperProtectionEnabled"), trusted),
-    Field("enrichments", record("tamperProtectionEnabled", "encryption.volumes", _PERSON.paths[1]), enrichments),
+    Field("device.is_trusted", from_fields("health.overall", "isolation.status", "tamperProtectionEnabled"), trusted),
+    Field("enrichments", from_fields("tamperProtectionEnabled", "encryption.volumes", _PERSON.paths[1]), enrichments),
 )

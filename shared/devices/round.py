@@ -51,7 +51,7 @@ class Round:
         self._terms = terms
         self._began = terms.began
         self._batch = Batch()
-        self._under_way: dict[int, int] = {}  # contents sent and not yet confirmed
+        self._in_flight: dict[int, int] = {}  # contents sent and not yet confirmed
         self._account = Account(around.counts, terms.began)
         self._cursor = Cursor(terms.cursor, around.move_cursor)
         self._idle = 0  # pages in a row that brought nothing new
@@ -175,7 +175,7 @@ class Round:
         written, uid = orjson.dumps(event), event["device"]["uid"]
         identity = self._identity(record)
         key, content = self._memory.key(identity or uid), self._memory.content(event, written)
-        before, sent = self._memory.meet(key, self._account.stamp), self._under_way.get(key)
+        before, sent = self._memory.meet(key, self._account.stamp), self._in_flight.get(key)
         first = sent is None and self._account.is_first(key, before)
         if first and identity and identity != uid:
             self._account.look_for_shared(uid)
@@ -192,7 +192,7 @@ class Round:
             counted = sent is None and self._account.send(key, before, first=first)
             sendable = self._delivery.serialize(event, written, known, content)
             self._batch.add(sendable, Entry(key, content, counted, suspect))
-            self._under_way[key] = content
+            self._in_flight[key] = content
 
     def _refused_by_the_model(self, event: dict[str, Any]) -> SkipRecord | None:
         try:
@@ -229,7 +229,7 @@ class Round:
             return
         key = self._memory.key(identity)
         before = self._memory.meet(key, self._account.stamp)
-        first = key not in self._under_way and self._account.is_first(key, before)
+        first = key not in self._in_flight and self._account.is_first(key, before)
         self._account.add("unmappable", key, first=first)
 
     # --- sending
@@ -262,8 +262,8 @@ class Round:
             self._refused.add(refusal.entry.key, refusal.entry.content, self._began)
             self._around.skip({"id": refusal.uid}, SkipRecord("refused by the platform", str(refusal.error)))
         for entry in batch.entries:
-            if self._under_way.get(entry.key) == entry.content:
-                del self._under_way[entry.key]
+            if self._in_flight.get(entry.key) == entry.content:
+                del self._in_flight[entry.key]
         self._counts.batches += 1
         self._counts.sent += len(entries) - batch.silent
         counted = sum(entry.counted for entry in entries)

@@ -9,7 +9,7 @@ from shared.errors import ConnectorError
 from shared.http.pages import Page
 from shared.runtime.connection_test import PATIENCE, ConnectionTest
 
-_MOST_SCOPES = 3
+_MAX_SCOPES = 3
 
 
 class DeviceAccountValidator(ConnectionTest):
@@ -21,7 +21,7 @@ class DeviceAccountValidator(ConnectionTest):
         """The first page, of one device; of several scopes, of the first that can be read."""
         settings: Any = self.module.configuration
         client = self.connector.connect(settings, stop=stop, patience=PATIENCE, page_size=1)
-        *others, last = [scope for scope in self.connector.scopes(client) if not scope.closed][:_MOST_SCOPES]
+        *others, last = [scope for scope in self.connector.scopes(client) if not scope.closed][:_MAX_SCOPES]
         for scope in others:
             with suppress(ConnectorError):
                 return next(self.connector.walk(client, None, scope).pages)

@@ -20,7 +20,7 @@ _CHUNK = 256 * 1024
 MAX_PER_BYTE = 120  # bytes that one of a body takes: of `{},{},` the most
 _OBJECT, _ENTRY = 256, 96  # bytes that one takes at most, measured: an object with its first keys; each further value
 _NO_PUNCTUATION = bytes(set(range(256)) - set(b"{[,"))
-_MOST_NAMED = 100  # letters of what is told of a place
+_MAX_NAMED = 100  # characters of a field that is named in a message
 
 
 class TooLarge(ValueError):
@@ -56,7 +56,7 @@ def read(response: requests.Response) -> bytearray:
 
 
 def memory_of(body: bytes | bytearray) -> int:
-    """Bytes that a body takes when parsed, at most, told by its punctuation: `{"":0}` takes 40 times its length."""
+    """Bytes that a body takes when parsed, at most, counted by its punctuation: `{"":0}` takes 40 times its length."""
     punctuation = body.translate(None, _NO_PUNCTUATION)  # a value each
     return len(body) + (_OBJECT - _ENTRY) * punctuation.count(b"{") + _ENTRY * len(punctuation)
 
@@ -138,4 +138,4 @@ def _why(value: Any) -> str:
 
 
 def _printable(key: str) -> str:
-    return key[:_MOST_NAMED] if key.isascii() else key[:_MOST_NAMED].encode("ascii", "replace").decode()
+    return key[:_MAX_NAMED] if key.isascii() else key[:_MAX_NAMED].encode("ascii", "replace").decode()

@@ -15,9 +15,9 @@ from shared.times import epoch_number
 
 
 def token_of(who: str, body: Any, lifetime: float) -> Token:
-    """The token in an OAuth2 answer; `lifetime` counts where `expires_in` does not tell it. UnexpectedReply without one."""
-    told = body if isinstance(body, dict) else {}
-    value, seconds = told.get("access_token"), epoch_number(told.get("expires_in"), "s")
+    """The token in an OAuth2 answer; `lifetime` counts where `expires_in` is missing. UnexpectedReply without one."""
+    fields = body if isinstance(body, dict) else {}
+    value, seconds = fields.get("access_token"), epoch_number(fields.get("expires_in"), "s")
     if not isinstance(value, str) or not value or not (value.isascii() and value.isprintable() and " " not in value):
         raise UnexpectedReply(
             f"{who} accepted the credentials but sent no usable token. Check the authentication URL; if this persists, "
@@ -40,7 +40,7 @@ def granted(session: ApiSession, form: Mapping[str, str], advice: str, call: Cal
 
 
 def client_credentials(session: ApiSession, client_id: str, secret: str, scope: str, advice: str) -> Token:
-    """A client id and its secret → a token (RFC 6749, 4.4), of an hour where its lifetime is not told.
+    """A client id and its secret → a token (RFC 6749, 4.4), of an hour where none is reported.
 
     `session` leads to the token endpoint and carries no credential of its own.
     """

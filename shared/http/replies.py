@@ -26,7 +26,7 @@ def failure(
     advice: Mapping[int, str],
     secrets: Sequence[str] = (),
 ) -> ConnectorError | None:
-    """The error a reply's status stands for; None for 2xx. What the body says is told without any of the secrets."""
+    """The error a reply's status stands for; None for 2xx. What the body says is quoted without any of the secrets."""
     status = response.status_code
     if 200 <= status < 300:
         return None

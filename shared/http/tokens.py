@@ -15,7 +15,7 @@ from requests.auth import AuthBase
 from shared.errors import ActionNeeded, ConnectorError
 
 _EARLY = 0.2  # of a token's life, at most two minutes: fetched anew before a walk's call meets the expiry
-_EARLY_MOST = 120.0
+_MAX_EARLY = 120.0
 
 
 def header_value(secret: SecretStr, what: str) -> str:
@@ -87,4 +87,4 @@ class FetchedToken(AuthBase):
 
 
 def _usable_until(_key: str, token: Token, now: float) -> float:
-    return now + token.lifetime - min(_EARLY_MOST, token.lifetime * _EARLY)
+    return now + token.lifetime - min(_MAX_EARLY, token.lifetime * _EARLY)

@@ -19,9 +19,9 @@ def authority(pem: str) -> ssl.SSLContext:
     stands for itself, so an issuing authority need not come with its root. ValueError, which repeats nothing of the
     text, when it holds no certificate that can be read. No file is written: the text stays in memory.
     """
-    told = pem.replace("\\r", "\n").replace("\\n", "\n")
+    text = pem.replace("\\r", "\n").replace("\\n", "\n")
     lines = []
-    for body in _CERTIFICATE.findall(told):
+    for body in _CERTIFICATE.findall(text):
         digits = "".join(body.split())
         wrapped = "\n".join(digits[at : at + 64] for at in range(0, len(digits), 64))
         lines += ["-----BEGIN CERTIFICATE-----", wrapped, "-----END CERTIFICATE-----", ""]

@@ -10,7 +10,7 @@ from shared.times import PADDING
 
 Record = Mapping[str, Any]
 
-MOST_ENTRIES = 10_000  # of a list inside a record
+MAX_ENTRIES = 10_000  # of a list inside a record
 _PLACEHOLDERS = {
     *("n/a", "unknown", "none", "null", "-", "not specified", "to be filled by o.e.m.", "o.e.m."),
     *("system product name", "system manufacturer", "default string"),
@@ -18,7 +18,7 @@ _PLACEHOLDERS = {
 _MAX_REMEMBERED = 100  # characters of a string whose conversion is kept
 
 
-def text(value: Any) -> str | None:
+def to_string(value: Any) -> str | None:
     """A string without white space and control characters at its ends (Windows pads names with NUL); a number as its digits.
 
     None for "", null, lists, objects, booleans.
@@ -28,26 +28,26 @@ def text(value: Any) -> str | None:
     return str(value) if type(value) in (int, float) else None
 
 
-def described(value: Any) -> str | None:
+def unless_placeholder(value: Any) -> str | None:
     """The string, as `text`; None for a placeholder ("N/A", "unknown", "-", "To Be Filled By O.E.M." … in any case).
 
     For what describes a device (domain, model, maker, system, region, description), not for names and ids: a host may be
     called "unknown".
     """
     if type(value) is not str:
-        return text(value)
-    return _described(value) if len(value) <= _MAX_REMEMBERED else _described.__wrapped__(value)
+        return to_string(value)
+    return _unless_placeholder(value) if len(value) <= _MAX_REMEMBERED else _unless_placeholder.__wrapped__(value)
 
 
 @lru_cache(maxsize=4096)  # a fleet has few models, domains and systems
-def _described(value: str) -> str | None:
+def _unless_placeholder(value: str) -> str | None:
     found = value.strip(PADDING)
     return None if not found or found.lower() in _PLACEHOLDERS else found
 
 
-def lowered(value: Any) -> str:
+def lower_case(value: Any) -> str:
     """The string in lower case, for comparing; "" when it is missing."""
-    return (text(value) or "").lower()
+    return (to_string(value) or "").lower()
 
 
 def boolean(value: Any) -> bool | None:
@@ -57,49 +57,49 @@ def boolean(value: Any) -> bool | None:
     return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
 
 
-def count(value: Any) -> int | None:
+def non_negative_int(value: Any) -> int | None:
     """A whole number from 0 to 2³¹-1, also as digits; else None."""
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
         value = int(value)
     return value if type(value) is int and 0 <= value < 2**31 else None
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """A list inside a record, read to 10,000 entries; a single text in its place is one; else nothing."""
-    return value[:MOST_ENTRIES] if isinstance(value, list) else [value] if isinstance(value, str) else []
+    return value[:MAX_ENTRIES] if isinstance(value, list) else [value] if isinstance(value, str) else []
 
 
-def part(record: Record, name: str) -> Record:
+def nested_object(record: Record, name: str) -> Record:
     """An object inside a record; an empty one when it is missing or not an object."""
     value = record.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def entries(value: Any) -> list[Record]:
+def objects_in(value: Any) -> list[Record]:
     """The objects of a list inside a record; entries that are not objects are ignored. Read to 10,000 entries."""
-    return [entry for entry in value[:MOST_ENTRIES] if isinstance(entry, dict)] if isinstance(value, list) else []
+    return [entry for entry in value[:MAX_ENTRIES] if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def named(name: Any, uid: Any) -> dict[str, str] | None:
+def name_and_uid(name: Any, uid: Any) -> dict[str, str] | None:
     """OCSF's name and uid of a group or organization; without a name it is named by its uid; None without either."""
     if type(name) is type(uid) is str and len(name) + len(uid) <= _MAX_REMEMBERED:
-        return _named(name, uid)
-    return _named.__wrapped__(name, uid)
+        return _name_and_uid(name, uid)
+    return _name_and_uid.__wrapped__(name, uid)
 
 
 @lru_cache(maxsize=1024)  # a fleet has few groups
-def _named(name: Any, uid: Any) -> dict[str, str] | None:
-    name, uid = text(name), text(uid)
+def _name_and_uid(name: Any, uid: Any) -> dict[str, str] | None:
+    name, uid = to_string(name), to_string(uid)
     if uid:
         return {"name": name or uid, "uid": uid}
     return {"name": name} if name else None
 
 
-def named_object(value: Any) -> dict[str, str] | None:
+def name_and_uid_of(value: Any) -> dict[str, str] | None:
     """The same of an object with `name` and `id`; a string in its place is the name."""
-    return named(value.get("name"), value.get("id")) if isinstance(value, dict) else named(value, None)
+    return name_and_uid(value.get("name"), value.get("id")) if isinstance(value, dict) else name_and_uid(value, None)
 
 
-def named_objects(value: Any) -> list[dict[str, str]] | None:
+def groups_of(value: Any) -> list[dict[str, str]] | None:
     """The groups a device is in: a list of objects with `name` and `id`; one without a name is named by its id."""
-    return [found for entry in entries(value) if (found := named_object(entry))] or None
+    return [found for entry in objects_in(value) if (found := name_and_uid_of(entry))] or None

@@ -24,7 +24,7 @@ from sekoia_automation_models.ocsf.device import (
 from sekoia_automation_models.ocsf.risk_level import RiskLevelId, RiskLevelStr
 
 from shared.errors import SkipRecord
-from shared.mapping.conversions import Record, boolean, described, text
+from shared.mapping.conversions import Record, boolean, to_string, unless_placeholder
 from shared.mapping.table import Field, Source, const, first_time
 
 # Whole words; the first in the text counts. A group is named as in the models' `OSTypeStr`, in lower case.
@@ -85,8 +85,8 @@ def _os_named(name: str) -> Coded | None:
 
 def system_of(kind: Any, name: Any, other: str = "other") -> Coded:
     """The system by the vendor's word for it, in any case; missing → by the system's name, else unknown; no known one → other."""
-    word = described(kind)
-    return os_named(word or text(name)) or os_type(other if word else "unknown")
+    word = unless_placeholder(kind)
+    return os_named(word or to_string(name)) or os_type(other if word else "unknown")
 
 
 def server_or_desktop(name: str | None) -> Coded:

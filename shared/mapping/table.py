@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.errors import SkipRecord
 from shared.http.body import BrokenObject
-from shared.mapping.conversions import Record, text
+from shared.mapping.conversions import Record, to_string
 from shared.times import PADDING, epoch
 
 Convert = Callable[[Any], Any]
@@ -20,7 +20,7 @@ Read = Callable[[Record], Any]
 
 @dataclass(frozen=True)
 class Source:
-    """Where a value comes from: `read(record)` gives it, None when not told; `label` says so in documents.
+    """Where a value comes from: `read(record)` gives it, None when missing; `label` says so in documents.
 
     `paths`: all that it reads of a record; what is on no path is not parsed. `convert` is the conversion of a row that
     names none. `constant`: the same for all records. `first_time`, `first_text`: the key that `read`
@@ -38,7 +38,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Field:
-    """One row: `path` of the event ← `source` of the record, through `convert` (default `text`).
+    """One row: `path` of the event ← `source` of the record, through `convert` (default `to_string`).
 
     A conversion that gives None makes the field absent: unknown is absent. `required` makes the record a SkipRecord
     then. `doc` is the row's description in the generated page. `part`: of a pair that the conversion gives, the first
@@ -62,7 +62,7 @@ class Field:
 
     @property
     def conversion(self) -> Convert:
-        convert = self.convert or (isinstance(self.source, Source) and self.source.convert) or text
+        convert = self.convert or (isinstance(self.source, Source) and self.source.convert) or to_string
         return convert if self.part is None else _part_of(convert, self.part)
 
 
@@ -71,13 +71,13 @@ def const(value: Any) -> Source:
     return Source(f"static: {value}", (), lambda _record: value, lambda fixed: fixed, constant=True)
 
 
-def first(*names: str, convert: Callable[[Any], str | None] | None = None) -> Source:
-    """The first of several fields that holds a string; with `convert=described`, one that is no placeholder."""
-    readers, to_string = [_reader(name) for name in names], convert or text
+def first_string(*names: str, convert: Callable[[Any], str | None] | None = None) -> Source:
+    """The first of several fields that holds a string; with `convert=unless_placeholder`, one that is no placeholder."""
+    readers, read_string = [_reader(name) for name in names], convert or to_string
 
     def read(record: Record) -> str | None:
         for reader in readers:
-            if found := to_string(reader(record)):
+            if found := read_string(reader(record)):
                 return found
         return None
 
@@ -87,16 +87,16 @@ def first(*names: str, convert: Callable[[Any], str | None] | None = None) -> So
 def first_time(*names: str) -> Source:
     """The first of several fields that tells a time, as epoch seconds."""
 
-    def read(told: Record) -> float | None:
+    def read(record: Record) -> float | None:
         for name in names:
-            if (moment := epoch(told.get(name))) is not None:
+            if (moment := epoch(record.get(name))) is not None:
                 return moment
         return None
 
     return Source(" or ".join(names), names, read, lambda seconds: seconds)
 
 
-def record(*names: str) -> Source:
+def from_fields(*names: str) -> Source:
     """The whole record, for a conversion that needs several fields; `names` are those it reads, and all it can read."""
     return Source(", ".join(names), names, _whole)
 
@@ -132,7 +132,7 @@ def _compiled(fields: Sequence[Field]) -> Callable[[Record], dict[str, Any]]:
     Of what a table holds only its keys and paths become code, each as a literal; values and conversions are looked up.
     """
     objects: dict[tuple[str, ...], tuple[dict[str, Any], list[str]]] = {(): ({}, [])}  # constants and lines, by path
-    names: dict[str, Any] = {"PADDING": PADDING, "text": text, "SkipRecord": SkipRecord, "epoch": epoch}
+    names: dict[str, Any] = {"PADDING": PADDING, "text": to_string, "SkipRecord": SkipRecord, "epoch": epoch}
     read_twice = Counter(key for row in fields if (key := _time_key(row)))
     times = {key: f"time{number}" for number, (key, count) in enumerate(read_twice.items()) if count > 1}
     for number, (before, row) in enumerate(zip((None, *fields), fields, strict=False)):
@@ -152,7 +152,7 @@ def _compiled(fields: Sequence[Field]) -> Callable[[Record], dict[str, Any]]:
         if time := times.get(_time_key(row)):
             is_own = isinstance(row.source, str)
             lines.append(f" if {time}: {key} = {time}" if is_own else f" {key} = {time} or {read}")
-        elif convert is text:
+        elif convert is to_string:
             key_first = row.source.first_text if isinstance(row.source, Source) else ""
             is_key = key_first.isidentifier()
             lines.append(f" value = get({key_first!r})" if is_key else f" value = {read}")

@@ -48,7 +48,7 @@ _FLUSH = 0.5  # seconds after them for the last log lines: a stop may take 2 s
 
 
 class ConnectorModule(Module):
-    """Base of the modules' own classes: what Sentry is told of a bug holds no local variables, which hold secrets."""
+    """Base of the modules' own classes: a report to Sentry holds no local variables, which hold secrets."""
 
     if TYPE_CHECKING:
         configuration: Any  # a subclass annotates it with its settings, and the SDK validates into that type

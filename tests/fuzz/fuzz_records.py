@@ -60,7 +60,7 @@ DEVICES = [
     )
 ]
 ALERTS = HarmonyMobileConnector.mapper()
-MOST_PAGES = 6
+MAX_PAGES = 6
 TOKEN = FetchedToken(lambda: Token("token", 3600.0))
 PAGES = ({"data": 0}, {"items": 0, "pages": {"nextKey": None}}, {"devices": 0, "nextPageToken": ""},
          {"results": 0, "next": None, "count": 1}, {"objects": 0, "meta": {"next": None, "total_count": 1}})  # fmt: skip
@@ -105,7 +105,7 @@ def refused(run: Callable[[], object]) -> None:
 
 
 def walk(pages: Iterator[Page]) -> None:
-    for page in islice(pages, MOST_PAGES):
+    for page in islice(pages, MAX_PAGES):
         assert isinstance(page.records, list)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from shared.errors import SkipRecord
-from shared.mapping.conversions import text
+from shared.mapping.conversions import to_string
 from shared.mapping.table import Mapper
 from shared.state.fingerprints import fingerprint, key_of
 from tests.json_values import numbers
@@ -105,7 +105,7 @@ def test_an_agent_with_any_type_in_any_field_is_mapped_or_skipped(agent: dict[st
 def test_an_agent_that_tells_its_id_is_never_skipped(agent: dict[str, Any], uid: Any) -> None:
     event = check({**agent, "id": f"a-{uid}"})
     assert event is not None
-    assert event["device"]["uid"] == text(f"a-{uid}")
+    assert event["device"]["uid"] == to_string(f"a-{uid}")
 
 
 @slow

@@ -21,12 +21,12 @@ FILLED_IN: dict[str, list[tuple[str, str]]] = {
     ],
     "mapper.py": [
         (
-            "from shared.mapping.ocsf import DEVICE_INVENTORY, event_time\nfrom shared.mapping.table import Field, const, first\n",
+            "from shared.mapping.ocsf import DEVICE_INVENTORY, event_time\nfrom shared.mapping.table import Field, const, first_string\n",
             """\
 from shared.interfaces import clean_ip
 from shared.mapping.conversions import Record
 from shared.mapping.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, event_time, os_named, os_type
-from shared.mapping.table import Field, const, first, record
+from shared.mapping.table import Field, const, first_string, from_fields
 """,
         ),
         (
@@ -52,9 +52,9 @@ ENDPOINT_TO_DEVICE = (
         (
             "    # TODO: device.type and device.type_id, which OCSF requires, and all else that the vendor tells\n",
             """\
-    *coded("device.type", record("kind"), machine),
+    *coded("device.type", from_fields("kind"), machine),
     Field("device.os.name", "os", doc="Name and version of the system"),
-    *coded("device.os.type", record("os"), system),
+    *coded("device.os.type", from_fields("os"), system),
     Field("device.domain", "domain", doc="Directory domain"),
     Field("device.ip", "ip", clean_ip, doc="Primary address"),
 """,

@@ -293,7 +293,7 @@ def test_what_a_vendor_sent_is_escaped_wherever_it_stands(text: str, tmp_path: P
 
 
 def test_what_a_page_cannot_hold_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charts, "_MOST_ROWS", 100)
+    monkeypatch.setattr(charts, "_MAX_ROWS", 100)
     page = page_of(plain_run(60), tmp_path)
     assert "The first 100 of 240 are in this page." in page
     assert f"First {Listing.PAGE} of 240 devices shown." in page

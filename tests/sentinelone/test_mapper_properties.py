@@ -14,7 +14,7 @@ from sentinelone_assets.connector import _updated_at
 from sentinelone_assets.mapper import AGENT_TO_DEVICE
 
 from shared.errors import SkipRecord
-from shared.mapping.conversions import text
+from shared.mapping.conversions import to_string
 from shared.mapping.table import Mapper
 from shared.state.fingerprints import fingerprint, key_of
 from tests.json_values import numbers
@@ -108,7 +108,7 @@ def test_an_agent_that_tells_its_uuid_is_never_skipped(agent: dict[str, Any], ui
     uuid = f"u-{uid}"
     event = check({**agent, "uuid": uuid})
     assert event is not None
-    assert event["device"]["uid"] == text(uuid)
+    assert event["device"]["uid"] == to_string(uuid)
 
 
 @slow

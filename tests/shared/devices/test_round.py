@@ -20,7 +20,7 @@ from shared.devices.round import Round
 from shared.devices.terms import Terms, Walk
 from shared.errors import SkipRecord, TryAgain, UnexpectedReply
 from shared.http.pages import Page
-from shared.mapping.conversions import count
+from shared.mapping.conversions import non_negative_int
 from shared.mapping.ocsf import DEVICE_INVENTORY
 from shared.mapping.table import Field, Mapper, const
 from shared.runtime.metrics import Counts
@@ -36,7 +36,7 @@ TABLE = (
     Field("device.hostname", "id", required=True),
     Field("device.type", "type", lambda told: told),
     Field("device.type_id", const(2)),
-    Field("device.risk_score", "risk", count),
+    Field("device.risk_score", "risk", non_negative_int),
     Field("device.last_seen_time", "at", lambda at: at),
 )
 NOW = 2_000_000_000.0  # the vendor's clock

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.mapping.conversions import (
-    MOST_ENTRIES,
+    MAX_ENTRIES,
     boolean,
-    count,
-    described,
-    entries,
-    named,
-    named_object,
-    named_objects,
-    part,
-    text,
+    groups_of,
+    name_and_uid,
+    name_and_uid_of,
+    nested_object,
+    non_negative_int,
+    objects_in,
+    to_string,
+    unless_placeholder,
 )
 
 anything = st.recursive(
@@ -46,7 +46,7 @@ def test_a_placeholder_is_missing_in_any_case_and_with_any_padding(placeholder: 
         f" {placeholder}\t",
         f"{placeholder}" + "\0" * 200,
     ):
-        assert described(written) is None, written
+        assert unless_placeholder(written) is None, written
 
 
 @pytest.mark.parametrize(
@@ -66,28 +66,28 @@ def test_a_placeholder_is_missing_in_any_case_and_with_any_padding(placeholder: 
     ],
 )
 def test_a_string_that_only_contains_a_placeholder_is_sent(value: str) -> None:
-    assert described(value) == value
+    assert unless_placeholder(value) == value
 
 
 def test_a_placeholder_is_a_name_like_any_other() -> None:
     """A group may be called "None" and a host "unknown": names and ids are what they are."""
-    assert text("unknown") == "unknown"
-    assert named("None", "-") == {"name": "None", "uid": "-"}
+    assert to_string("unknown") == "unknown"
+    assert name_and_uid("None", "-") == {"name": "None", "uid": "-"}
 
 
 @pytest.mark.parametrize("value", [None, "", " ", [], {}, True, ["N/A"]])
 def test_a_missing_description_is_none(value: object) -> None:
-    assert described(value) is None
+    assert unless_placeholder(value) is None
 
 
 def test_a_description_that_is_a_number_is_its_digits() -> None:
-    assert described(7) == "7"
+    assert unless_placeholder(7) == "7"
 
 
 def test_control_characters_and_white_space_at_the_ends_are_no_part_of_a_string() -> None:
     padding = [chr(n) for n in range(sys.maxunicode) if chr(n).isspace() or unicodedata.category(chr(n)) == "Cc"]
-    assert {text(f"{sign}PC\0 7{sign}") for sign in padding} == {"PC\0 7"}
-    assert {text(sign) for sign in padding} == {None}
+    assert {to_string(f"{sign}PC\0 7{sign}") for sign in padding} == {"PC\0 7"}
+    assert {to_string(sign) for sign in padding} == {None}
 
 
 @pytest.mark.parametrize(
@@ -103,16 +103,16 @@ def test_control_characters_and_white_space_at_the_ends_are_no_part_of_a_string(
     ],
 )
 def test_an_object_is_named_by_its_name_else_its_id_and_a_string_is_a_name(value: Any, expected: Any) -> None:
-    assert named_object(value) == expected
+    assert name_and_uid_of(value) == expected
 
 
-def test_named_objects_are_those_with_a_name_or_an_id() -> None:
-    assert named_objects([{"id": "g1", "name": "Finance"}, {"id": "g2"}, {}, None, "x"]) == [
+def test_groups_are_the_objects_with_a_name_or_an_id() -> None:
+    assert groups_of([{"id": "g1", "name": "Finance"}, {"id": "g2"}, {}, None, "x"]) == [
         {"name": "Finance", "uid": "g1"},
         {"name": "g2", "uid": "g2"},
     ]
-    assert named_objects([]) is named_objects(None) is named_objects({"id": "g1"}) is None
-    assert len(named_objects([{"id": n} for n in range(MOST_ENTRIES + 5)]) or []) == MOST_ENTRIES
+    assert groups_of([]) is groups_of(None) is groups_of({"id": "g1"}) is None
+    assert len(groups_of([{"id": n} for n in range(MAX_ENTRIES + 5)]) or []) == MAX_ENTRIES
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_named_objects_are_those_with_a_name_or_an_id() -> None:
     + [(value, None) for value in (None, True, False, [], ["a"], {}, b"a")],
 )
 def test_a_text_is_told_or_absent(value: object, told: str | None) -> None:
-    assert text(value) == told
+    assert to_string(value) == told
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,13 @@ def test_a_boolean_is_told_or_absent(value: object, told: bool | None) -> None:
     ],
 )
 def test_a_count_is_told_or_absent(value: object, told: int | None) -> None:
-    assert count(value) == told
+    assert non_negative_int(value) == told
 
 
 def test_entries_are_the_objects_of_a_list_up_to_the_bound() -> None:
-    assert entries([{"a": 1}, None, "x", [], {}]) == [{"a": 1}, {}]
-    assert entries({"a": 1}) == entries("x") == entries(None) == []
-    assert len(entries([{}] * (MOST_ENTRIES + 5))) == MOST_ENTRIES
+    assert objects_in([{"a": 1}, None, "x", [], {}]) == [{"a": 1}, {}]
+    assert objects_in({"a": 1}) == objects_in("x") == objects_in(None) == []
+    assert len(objects_in([{}] * (MAX_ENTRIES + 5))) == MAX_ENTRIES
 
 
 @pytest.mark.parametrize(
@@ -162,32 +162,32 @@ def test_entries_are_the_objects_of_a_list_up_to_the_bound() -> None:
     ],
 )
 def test_a_group_without_a_name_is_named_by_its_id(name: object, uid: object, told: object) -> None:
-    assert named(name, uid) == told
+    assert name_and_uid(name, uid) == told
 
 
 @given(anything)
 def test_no_value_whatever_makes_a_conversion_fail(value: Any) -> None:
-    told = text(value)
-    assert told is None or (told and text(told) == told)
+    told = to_string(value)
+    assert told is None or (told and to_string(told) == told)
     assert boolean(value) in (True, False, None)
-    number = count(value)
+    number = non_negative_int(value)
     assert number is None or (type(number) is int and 0 <= number < 2**31)
-    assert all(isinstance(entry, dict) for entry in entries(value))
-    named(value, value)
-    named_object(value)
-    named_objects(value)
-    described(value)
+    assert all(isinstance(entry, dict) for entry in objects_in(value))
+    name_and_uid(value, value)
+    name_and_uid_of(value)
+    groups_of(value)
+    unless_placeholder(value)
 
 
 def test_no_infinite_number_becomes_a_text() -> None:
-    assert "inf" not in {text(value) for value in (1e308, -1e308)}
+    assert "inf" not in {to_string(value) for value in (1e308, -1e308)}
     assert math.isinf(float("1e999"))  # why the body's parser marks such a record
 
 
 @pytest.mark.parametrize("value", [None, "", "x", 7, True, [], [{"a": 1}]])
 def test_a_part_that_is_no_object_is_an_empty_one(value: Any) -> None:
-    assert part({"os": value}, "os") == part({}, "os") == {}
+    assert nested_object({"os": value}, "os") == nested_object({}, "os") == {}
 
 
 def test_a_part_is_an_object_of_the_record() -> None:
-    assert part({"os": {"name": "x"}}, "os") == {"name": "x"}
+    assert nested_object({"os": {"name": "x"}}, "os") == {"name": "x"}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from shared.errors import SkipRecord
 from shared.http.body import BrokenObject
-from shared.mapping.conversions import boolean, described
-from shared.mapping.table import Field, Mapper, const, document, first, first_time, mapped_fields, record
+from shared.mapping.conversions import boolean, unless_placeholder
+from shared.mapping.table import Field, Mapper, const, document, first_string, first_time, from_fields, mapped_fields
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64) | st.floats(allow_nan=False) | st.text(),
@@ -30,9 +30,9 @@ def full_name(whole: Any) -> str:
 
 TABLE = (
     Field("class_uid", const(5001), doc="Device Inventory Info"),
-    Field("device.uid", first("uuid", "id"), required=True),
+    Field("device.uid", first_string("uuid", "id"), required=True),
     Field("device.name", "computer.name"),
-    Field("device.owner", record("first", "last"), full_name),
+    Field("device.owner", from_fields("first", "last"), full_name),
     Field("device.city", "sites[0].city", doc="First | site"),
     Field("device.on", "on", boolean),
 )
@@ -55,7 +55,7 @@ def test_a_record_becomes_the_event_its_table_says() -> None:
 
 
 def test_a_source_of_several_fields_passes_over_a_placeholder_in_the_first() -> None:
-    mapper = Mapper((Field("device.os.name", first("os.name", "os.version", convert=described)),))
+    mapper = Mapper((Field("device.os.name", first_string("os.name", "os.version", convert=unless_placeholder)),))
     assert mapper({"os": {"name": "Unknown", "version": "10.0.19045"}}) == {"device": {"os": {"name": "10.0.19045"}}}
     assert mapper({"os": {"name": "N/A", "version": "-"}}) == {}
 
