@@ -18,12 +18,12 @@ from jsonschema import Draft7Validator
 from packaging.requirements import Requirement
 from pydantic import SecretStr
 
-from lab.fields import page, path_of
-from lab.imports import names_imported
 from lab.kinds import DEVICES
-from lab.library import CAPABILITIES, CATEGORIES, KEEP_A_CHANGELOG
 from lab.modules import MODULES, ROOT, LabModule, device_modules
-from lab.results import trigger_file
+from lab.packaging.fields import page, path_of
+from lab.packaging.imports import names_imported
+from lab.packaging.library import CAPABILITIES, CATEGORIES, KEEP_A_CHANGELOG
+from lab.packaging.results import trigger_file
 from shared.devices.inventory import DeviceConnector
 from shared.runtime.settings import (
     DeviceChangesConfiguration,
