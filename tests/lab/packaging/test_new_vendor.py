@@ -172,5 +172,7 @@ def test_the_command_says_why_it_refuses() -> None:
 def test_a_pyproject_in_another_form_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     monkeypatch.setattr(new_vendor, "ROOT", tmp_path)
-    with pytest.raises(NewVendorError, match=r"pyproject\.toml has no list that begins like .*Mend lab/new_vendor\.py"):
+    with pytest.raises(
+        NewVendorError, match=r"pyproject\.toml has no list that begins like .*Mend lab/packaging/new_vendor\.py"
+    ):
         new_vendor._declared("Acme", "acme")
