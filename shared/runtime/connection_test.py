@@ -12,6 +12,7 @@ from sekoia_automation.account_validator import AccountValidator
 from shared.errors import ConnectorError
 from shared.http.pages import Page
 from shared.http.session import Patience
+from shared.masking import shown
 from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
 
 PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
@@ -45,6 +46,9 @@ class ConnectionTest(AccountValidator):
             self.error(str(error))
             return False
         return True
+
+    def error(self, message: str) -> None:
+        super().error(shown(message))
 
     def _answer(self, answer: Future[None], stop: Event) -> None:
         try:
