@@ -13,6 +13,7 @@ from typing_extensions import override
 from shared.errors import ConnectorError
 from shared.http.pages import Page
 from shared.http.session import Patience
+from shared.masking import shown
 from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
 
 PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
@@ -47,6 +48,9 @@ class ConnectionTest(AccountValidator):
             self.error(str(error))
             return False
         return True
+
+    def error(self, message: str) -> None:
+        super().error(shown(message))
 
     def _answer(self, answer: Future[None], stop: Event) -> None:
         try:

@@ -8,6 +8,7 @@ The main thread only waits: Python runs a signal's handler there, and not before
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from abc import abstractmethod
@@ -34,9 +35,10 @@ from typing_extensions import override
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import FixedToken
+from shared.masking import hide, shown
 from shared.runtime import sdk
 from shared.runtime.backoff import Backoff
-from shared.runtime.logs import Line, LogPoster
+from shared.runtime.logs import Line, LogPoster, safe_record, safe_report
 from shared.runtime.metrics import Counts, Rounds
 from shared.runtime.ports import HealthHandler, Port
 from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
@@ -49,7 +51,7 @@ _FLUSH = 0.5  # seconds after them for the last log lines: a stop may take 2 s
 
 
 class ConnectorModule(Module):
-    """Base of the modules' own classes: a report to Sentry holds no local variables, which hold secrets."""
+    """Base of the modules' own classes: its log and its reports to Sentry hold no secret, no call is traced."""
 
     if TYPE_CHECKING:
         configuration: Any  # a subclass annotates it with its settings, and the SDK validates into that type
@@ -62,8 +64,11 @@ class ConnectorModule(Module):
 
     @override
     def init_sentry(self) -> None:
+        logging.setLogRecordFactory(safe_record)
         super().init_sentry()
-        sentry_sdk.get_client().options["include_local_variables"] = False
+        sentry_sdk.get_client().options.update(
+            include_local_variables=False, before_send=safe_report, trace_propagation_targets=[]
+        )
 
 
 class Service(Trigger):
@@ -207,6 +212,7 @@ class Service(Trigger):
 
     def _check_configuration(self) -> None:
         """Raise a configuration error before anything else is done with it."""
+        hide(self.token)
         _ = self.module.configuration, self.configuration
 
     @override
@@ -241,9 +247,9 @@ class Service(Trigger):
 
     @override
     def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
-        """As the SDK does; its rate limit is not made for several threads."""
+        """As the SDK does, but fit to be shown; its rate limit is not made for several threads."""
         with self._log_lock:
-            super().log(message, level, *args, **kwargs)
+            super().log(shown(message), level, *args, **kwargs)
 
     @override
     def _send_logs_to_api(self) -> None:  # type: ignore[override] # no retrying here
