@@ -22,6 +22,7 @@ LOGS = {"log", "warn", "_warn", "error", "log_exception", "_warn_once", "_say"}
 ADDED = {"adding"}  # what an error says at its end
 SETTINGS = {"settings.py", "trust.py", "urls.py"}  # files whose ValueErrors a customer reads
 ANSWERS = {"configuration_error"}  # functions whose text is a message
+TABLES = {"_WRONG"}  # of words that a message is made of
 LEAST_LETTERS = 6  # of a literal part, to be a message at all: `f"{said} {what}"` says nothing itself
 
 
@@ -61,6 +62,13 @@ def texts_of(node: ast.expr, function: ast.AST) -> list[str]:
 def said_in(path: Path) -> Iterator[tuple[ast.expr, ast.AST]]:
     """Each expression that becomes a message, with the function it stands in."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Dict)
+            and getattr(node.targets[0], "id", "") in TABLES
+        ):
+            yield from ((value, tree) for value in node.value.values)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     for function in functions:
         for node in ast.walk(function):
@@ -79,7 +87,8 @@ def messages() -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sources():
         for expression, function in said_in(path):
-            for text in map(normal, texts_of(expression, function)):
+            for text in texts_of(expression, function):
+                text = normal(re.sub(r"\{\w+\}", "…", text))
                 if any(len(part.strip()) >= LEAST_LETTERS for part in text.split("…")):
                     found[text] = f"{path.relative_to(ROOT)}:{expression.lineno}"
     return found
@@ -94,7 +103,9 @@ def listed() -> str:
     return PAGE.read_text(encoding="utf-8").partition("\n## Every message\n")[2]
 
 
-@pytest.mark.parametrize("expected", ["… forbids … with this credential (HTTP 403). …", "is not a URL"])
+@pytest.mark.parametrize(
+    "expected", ["… forbids … with this credential (HTTP 403). …", "is not a web address; enter it as https://host"]
+)
 def test_the_reading_of_the_code_finds_messages(expected: str) -> None:
     assert expected in messages()
     assert len(messages()) > 60

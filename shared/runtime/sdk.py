@@ -12,8 +12,8 @@ from importlib.metadata import version
 _SDK = "sekoia_automation"
 INSIDE = {
     f"{_SDK}.module.Module": {
-        "configuration", "connector_configuration_uuid", "init_sentry", "load_config", "manifest", "manifest_secrets",
-        "register",
+        "configuration", "connector_configuration_uuid", "init_sentry", "load_config", "manifest", "manifest_required_properties",
+        "manifest_secrets", "register",
     },
     f"{_SDK}.module.ModuleItem": {
         "_data_path", "_ensure_data_path_set", "_headers", "_send_request", "callback_url", "data_path", "execute", "log", "module",

@@ -58,6 +58,10 @@ class ConnectorModule(Module):
             sdk.require(registered)
         super().register(item, name)
 
+    def manifest_required_properties(self) -> list[str]:
+        """None: the settings find what is missing, and name it by its label."""
+        return []
+
     def init_sentry(self) -> None:
         super().init_sentry()
         sentry_sdk.get_client().options["include_local_variables"] = False
