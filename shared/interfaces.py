@@ -58,8 +58,8 @@ _MAC_GROUPS = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}")
 _MAC_DOTTED = re.compile(r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}")
 _MAC_BARE = re.compile(r"[0-9a-f]{12}")
 _MAX_MAC = 100  # characters
-# What nearly all MACs are: one look instead of four.
-_is_usual_mac = re.compile(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}").fullmatch
+# What nearly all MACs are: one look instead of four. Written out: a repeated group takes twice as long.
+_is_usual_mac = re.compile("|".join(sep.join(["[0-9A-Fa-f][0-9A-Fa-f]"] * 6) for sep in ":-")).fullmatch
 _NOBODYS_MACS = {
     "00:00:00:00:00:00",
     "FF:FF:FF:FF:FF:FF",
@@ -167,7 +167,7 @@ def clean_ips(value: Any) -> tuple[str, ...]:
     """
     if type(value) is str:
         return () if len(value) > _MAX_ADDRESSES else _ips(value)
-    if not isinstance(value, list):
+    if not value or not isinstance(value, list):
         return ()
     found: tuple[str, ...] = ()
     for one in value if len(value) < _MAX_ENTRIES else value[:_MAX_ENTRIES]:
@@ -180,7 +180,8 @@ def routable_ips(value: Any) -> tuple[str, ...]:
     """As `clean_ips`, without link-local addresses; their usual form, of which each adapter has one, is not parsed."""
     if isinstance(value, list):
         value = [one for one in value if type(one) is str and not _is_usual_link_local(one)]
-    return tuple([ip for ip in clean_ips(value) if not is_link_local(ip)])
+    found = clean_ips(value)
+    return tuple([ip for ip in found if not is_link_local(ip)]) if found else ()
 
 
 def _ips(value: str) -> tuple[str, ...]:

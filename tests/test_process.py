@@ -16,8 +16,8 @@ import requests
 from typer.testing import CliRunner
 
 from lab.cli import app
-from lab.faults import Hang, Status
-from lab.platform import LocalPlatform
+from lab.platform.faults import Hang, Status
+from lab.platform.local import LocalPlatform
 from lab.process import ModuleProcess, claimed_port
 from tests.conformance_base import ConnectorConformance
 from tests.rig import Rig

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from lab.library import items, registered
 from lab.modules import MODULES
+from lab.packaging.library import items, registered
 
 BEGINNINGS = ["", "https://", " https://", "HTTPS://", "http://", "Http://", "ftp://", "//", "https:/"]
 HOSTS = [

@@ -19,7 +19,6 @@ from shared.http.urls import sibling
 from shared.mapping.conversions import nested_object, to_string
 from shared.times import iso
 
-TENANT_NAME = "tenantName"  # put into the endpoints of a named tenant; Sophos uses no such key
 ENDPOINTS = Listing(
     "/endpoint/v1/endpoints",
     records="items",
@@ -112,7 +111,7 @@ def _tenant(who: str, item: Any) -> tuple[str, Tenant]:
 
 def _name_tenant(name: str, endpoint: Any) -> None:
     if isinstance(endpoint, dict):
-        endpoint[TENANT_NAME] = name
+        endpoint["tenant"] = {**nested_object(endpoint, "tenant"), "name": name}
 
 
 def _identifier(value: Any, who: str) -> str:

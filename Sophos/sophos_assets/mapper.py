@@ -5,6 +5,7 @@ Sources: the connector's specification (rows, enrichment) and the vendor's endpo
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 from shared.interfaces import clean_ips, clean_mac, preferred_ip
@@ -14,7 +15,7 @@ from shared.mapping.conversions import (
     as_list,
     boolean,
     lower_case,
-    name_and_uid,
+    name_and_uid_of,
     nested_object,
     objects_in,
     to_string,
@@ -22,8 +23,6 @@ from shared.mapping.conversions import (
 )
 from shared.mapping.table import Field, const, first_string, from_fields
 from shared.times import epoch
-
-from .client import TENANT_NAME
 
 _ADDRESSES = ("ipv4Addresses", "ipv6Addresses")
 _TYPES = {"computer": "Desktop", "server": "Server"}
@@ -49,14 +48,16 @@ def address(endpoint: Record) -> str | None:
 def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
     """eth0, eth1 …: the n-th IPv4 address with the n-th MAC (what is left out keeps its place), IPv6 addresses, further MACs."""
     ipv4 = [ip for one in as_list(endpoint.get("ipv4Addresses")) for ip in clean_ips(one) or (None,)]
-    macs = [*map(clean_mac, as_list(endpoint.get("macAddresses"))), *([None] * len(ipv4))]
-    pairs = [*zip(ipv4, macs, strict=False), *((ip, None) for ip in clean_ips(endpoint.get("ipv6Addresses")))]
+    macs = [*map(clean_mac, as_list(endpoint.get("macAddresses")))]
+    pairs = [*zip_longest(ipv4, macs[: len(ipv4)]), *((ip, None) for ip in clean_ips(endpoint.get("ipv6Addresses")))]
     found: list[dict[str, Any]] = []
     for ip, mac in pairs + [(None, mac) for mac in macs[len(ipv4) :]]:
-        if ip and mac:
-            found.append({"name": f"eth{len(found)}", "ip": ip, "mac": mac})
-        elif ip or mac:
-            found.append({"name": f"eth{len(found)}", **({"ip": ip} if ip else {"mac": mac})})
+        if ip or mac:
+            found.append(interface := {"name": f"eth{len(found)}"})
+            if ip:
+                interface["ip"] = ip
+            if mac:
+                interface["mac"] = mac
     if found and (hostname := to_string(endpoint.get("hostname"))):
         found[0]["hostname"] = hostname
     return found or None
@@ -64,14 +65,8 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
 
 def groups(group: Any) -> list[dict[str, str]] | None:
     """The group, or each of a list of them; one without a name is left out."""
-    named = [one for one in objects_in(group if isinstance(group, list) else [group]) if to_string(one.get("name"))]
-    return [*filter(None, (name_and_uid(one["name"], one.get("id")) for one in named))] or None
-
-
-def organization(endpoint: Record) -> dict[str, str] | None:
-    """The tenant; partners and organizations see its name, else it is named by its id."""
-    tenant = nested_object(endpoint, "tenant")
-    return name_and_uid(to_string(endpoint.get(TENANT_NAME)) or tenant.get("name"), tenant.get("id"))
+    found = objects_in(group if isinstance(group, list) else [group])
+    return [pair for one in found if to_string(one.get("name")) and (pair := name_and_uid_of(one))] or None
 
 
 def compliant(overall: Any) -> bool | None:
@@ -116,7 +111,7 @@ ENDPOINT_TO_DEVICE = (
     Field("device.ip", from_fields(*_ADDRESSES), address),
     Field("device.network_interfaces", from_fields(*_ADDRESSES, "macAddresses", "hostname"), interfaces),
     Field("device.groups", "group", groups),
-    Field("device.org", from_fields(TENANT_NAME, "tenant.name", "tenant.id"), organization),
+    Field("device.org", "tenant", name_and_uid_of, doc="The tenant, by its id where its name is not known"),
     Field("device.region", "cloud.provider", unless_placeholder, doc="Cloud provider: aws, azure, gcp …"),
     Field("device.first_seen_time", "registeredAt", epoch, doc="Registration"),
     Field("device.created_time", "registeredAt", epoch, doc="Registration"),

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from requests_mock import Mocker
 
 from lab.consoles.eset import SimulatedEset
-from lab.faults import Html, Reset, Status, WrongShape
 from lab.modules import MODULES
+from lab.platform.faults import Html, Reset, Status, WrongShape
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from tests.rig import QUICK
 from tests.waiting import StopEvent

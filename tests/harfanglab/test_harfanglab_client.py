@@ -19,9 +19,9 @@ from harfanglab_assets.validator import HarfangLabAccountValidator
 from pydantic import ValidationError
 
 from lab.consoles.harfanglab import SimulatedHarfangLab
-from lab.faults import Status, long_pages
 from lab.modules import MODULES
-from lab.platform import LocalPlatform
+from lab.platform.faults import Status, long_pages
+from lab.platform.local import LocalPlatform
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http.session import Patience
 from tests.certificates import Authority

@@ -184,7 +184,7 @@ def test_a_group_without_a_name_is_left_out(group: Any) -> None:
 
 def test_the_organization_is_named_by_its_id_unless_its_name_is_told() -> None:
     assert device(tenant={"id": "t"})["org"] == {"name": "t", "uid": "t"}
-    assert device(tenant={"id": "t"}, tenantName="Example Corp")["org"] == {"name": "Example Corp", "uid": "t"}
+    assert device(tenant={"id": "t", "name": "Example Corp"})["org"] == {"name": "Example Corp", "uid": "t"}
 
 
 def test_an_enrichment_is_always_there_and_its_status_only_where_it_is_told() -> None:
@@ -224,7 +224,7 @@ words = st.sampled_from(["good", "bad", "suspicious", "isolated", "macOS", "wind
 lists = st.lists(st.ip_addresses().map(str) | st.just("00:11:22:aa:bb:cc") | anything, max_size=4)
 group = objects(id=st.text(), name=st.text())
 endpoints = objects(
-    **dict.fromkeys(["id", "hostname", "tenantName"], st.text(min_size=1)),
+    **dict.fromkeys(["id", "hostname"], st.text(min_size=1)),
     **dict.fromkeys(["lastSeenAt", "registeredAt"], st.just("2026-03-01T08:00:00.000Z")),
     **dict.fromkeys(["ipv4Addresses", "ipv6Addresses", "macAddresses"], lists),
     type=words,
