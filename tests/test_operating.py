@@ -32,8 +32,8 @@ def sources() -> list[Path]:
 
 
 def normal(text: str) -> str:
-    """White space as one space, variable parts in a row as one `…`."""
-    return re.sub(r"…(?:\s*…)+", "…", " ".join(text.split()))
+    """White space as one space, variable parts in a row, or written as `{name}`, as one `…`."""
+    return re.sub(r"…(?:\s*…)+", "…", " ".join(re.sub(r"\{\w+\}", "…", text).split()))
 
 
 def texts_of(node: ast.expr, function: ast.AST) -> list[str]:
@@ -87,8 +87,7 @@ def messages() -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sources():
         for expression, function in said_in(path):
-            for text in texts_of(expression, function):
-                text = normal(re.sub(r"\{\w+\}", "…", text))
+            for text in map(normal, texts_of(expression, function)):
                 if any(len(part.strip()) >= LEAST_LETTERS for part in text.split("…")):
                     found[text] = f"{path.relative_to(ROOT)}:{expression.lineno}"
     return found
