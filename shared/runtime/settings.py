@@ -29,6 +29,8 @@ from sekoia_automation.connector import DefaultConnectorConfiguration
 from sekoia_automation.exceptions import AutomationSDKError, ModuleConfigurationError, TriggerConfigurationError
 
 from shared.http.urls import https_url, origin_url, typed_url
+from shared.masking import hide
+
 
 _QUOTES = "<>\"'`“”„‟‘’‚‛«»‹›"
 _SCHEME = re.compile(r"(?i)(authorization\s*:\s*)?(api[-_ ]?token|api[-_ ]?key|bearer|token)(\s*[:=]\s*|\s+)(?=\S)")
@@ -72,14 +74,21 @@ def _pasted(value: Any) -> Any:
     return "" if value is None else value
 
 
+def _hidden(secret: SecretStr) -> SecretStr:
+    hide(secret.get_secret_value())
+    return secret
+
+
 HttpsUrl = Annotated[str, AfterValidator(typed_url), AfterValidator(https_url)]
 OriginUrl = Annotated[str, BeforeValidator(origin_url)]
 Name = Annotated[str, Field(min_length=1)]
 _MAX = 10**9  # 31 years of seconds; no event waits much longer
 Whole = Annotated[int, Field(ge=0, le=_MAX)]
 Positive = Annotated[int, Field(ge=1, le=_MAX)]
-Secret = Annotated[SecretStr, BeforeValidator(_pasted)]
-Password = Annotated[SecretStr, BeforeValidator(lambda value: "" if value is None else value), _EXACT]
+Secret = Annotated[SecretStr, BeforeValidator(_pasted), AfterValidator(_hidden)]
+Password = Annotated[
+    SecretStr, BeforeValidator(lambda value: "" if value is None else value), AfterValidator(_hidden), _EXACT
+]
 
 
 class _Entered(BaseModel):
