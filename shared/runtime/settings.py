@@ -31,7 +31,6 @@ from sekoia_automation.exceptions import AutomationSDKError, ModuleConfiguration
 from shared.http.urls import https_url, origin_url, typed_url
 from shared.masking import hide
 
-
 _QUOTES = "<>\"'`“”„‟‘’‚‛«»‹›"
 _SCHEME = re.compile(r"(?i)(authorization\s*:\s*)?(api[-_ ]?token|api[-_ ]?key|bearer|token)(\s*[:=]\s*|\s+)(?=\S)")
 _EXACT = "kept as entered"
