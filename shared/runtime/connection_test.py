@@ -8,6 +8,7 @@ from threading import Event, Thread
 from typing import ClassVar
 
 from sekoia_automation.account_validator import AccountValidator
+from typing_extensions import override
 
 from shared.errors import ConnectorError
 from shared.http.pages import Page
@@ -27,6 +28,7 @@ class ConnectionTest(AccountValidator):
     def read_one(self, stop: Event) -> Page:
         """A first page, of one row if need be."""
 
+    @override
     def validate(self) -> bool:
         """Whether a row (or an empty list of them) could be read. If not, `error` says why and what to do."""
         answer: Future[None] = Future()
@@ -58,6 +60,7 @@ class ConnectionTest(AccountValidator):
         else:
             answer.set_result(None)
 
+    @override
     def execute(self) -> None:
         """As the SDK does, but whatever fails on the way is reported as a failed test instead of no answer at all."""
         success = False

@@ -151,12 +151,12 @@ def test_check_says_yes_with_exit_code_0(config: Path) -> None:
     [
         ({"api_token": "wrong"}, r"refused the credentials"),
         ({"api_token": ""}, r"API Token is empty"),
-        ({"api_token": "two\nlines"}, r"holds characters"),
+        ({"api_token": "two\nlines"}, r"contains a space"),
         ({"hostname": "https://localhost:1"}, r"could not be reached"),
         ({"hostname": "http://console.example"}, r"must begin with https://"),
         ({"hostname": "https://no-such-host.invalid"}, r"could not be reached|proxy"),
-        ({"hostname": None}, r"hostname"),
-        ({"hostname": " "}, r"hostname"),
+        ({"hostname": None}, r"URL Domain is empty"),
+        ({"hostname": " "}, r"URL Domain is empty"),
     ],
 )
 def test_check_says_what_is_wrong_with_exit_code_1(config: Path, change: dict[str, Any], said: str) -> None:
