@@ -19,10 +19,9 @@ from lab.consoles.collection import Collection
 from lab.consoles.console import Console
 from lab.consoles.eset_query import FILTERS, MARKS, Refused, read
 from lab.fleet.eset import eset_devices, eset_groups
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 
 USERNAME = "api-user@example.com"
-PASSWORD = "local eset & pässword"  # noqa: S105 - good for a console that does not exist; has to be encoded in a form
 PACKED_FROM = 200_000
 
 Device = dict[str, Any]
@@ -52,7 +51,7 @@ class SimulatedEset(Console):
     def __init__(
         self,
         username: str = USERNAME,
-        password: str = PASSWORD,
+        password: str | None = None,
         *,
         integrations: bool = True,
         permitted: bool = True,
@@ -61,7 +60,8 @@ class SimulatedEset(Console):
         latency: float = 0.0,
     ) -> None:
         super().__init__(rate, latency)
-        self.username, self.password = username, password
+        self.username = username
+        self.password = password or new_secret("local eset & pässword")  # has to be encoded in a form
         self.integrations, self.permitted, self.lifetime = integrations, permitted, lifetime
         self.no_more: Any = ""
         self.leaves_empty_lists_out = False

@@ -14,10 +14,9 @@ from lab.consoles.collection import Collection
 from lab.consoles.console import Console
 from lab.consoles.sentinelone_query import MARKS, Query, Refused, read
 from lab.fleet.sentinelone import sentinelone_agents
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 
 API = "/web/api/v2.1"
-TOKEN = "local-sentinelone-token"  # noqa: S105 - good for a console that does not exist
 PACKED_FROM = 200_000
 """Fleets larger than this are kept compressed: 1,000,000 agents then take about 2 GB, and a page some 8 ms more."""
 
@@ -35,14 +34,14 @@ class SimulatedSentinelOne(Console):
 
     def __init__(
         self,
-        token: str = TOKEN,
+        token: str | None = None,
         *,
         viewer: bool = True,
         rate: float | None = None,
         latency: float = 0.0,
     ) -> None:
         super().__init__(rate, latency)
-        self.token = token
+        self.token = token or new_secret("local-sentinelone-token")
         self.viewer = viewer
         self._agents = Collection("id", MARKS)
         self._last_write = datetime.min.replace(tzinfo=UTC)
