@@ -29,7 +29,7 @@ def _simulated(alerts: int) -> SimulatedHarmonyMobile:
     from lab.consoles.checkpoint import SimulatedHarmonyMobile
 
     console = SimulatedHarmonyMobile()
-    console.has(alerts=alerts)
+    console.has(alerts)
     return console
 
 

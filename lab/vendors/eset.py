@@ -31,7 +31,7 @@ def _simulated(devices: int) -> SimulatedEset:
     from lab.consoles.eset import SimulatedEset
 
     console = SimulatedEset()
-    console.has(devices=devices)
+    console.has(devices)
     return console
 
 

@@ -29,7 +29,7 @@ def _simulated(devices: int) -> SimulatedHarfangLab:
     from lab.consoles.harfanglab import SimulatedHarfangLab
 
     console = SimulatedHarfangLab()
-    console.has(agents=devices)
+    console.has(devices)
     return console
 
 

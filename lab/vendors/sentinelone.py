@@ -29,7 +29,7 @@ def _simulated(devices: int) -> SimulatedSentinelOne:
     from lab.consoles.sentinelone import SimulatedSentinelOne
 
     console = SimulatedSentinelOne()
-    console.has(agents=devices)
+    console.has(devices)
     return console
 
 

@@ -29,7 +29,7 @@ def _simulated(devices: int) -> SimulatedSophos:
     from lab.consoles.sophos import SimulatedSophos
 
     console = SimulatedSophos()
-    console.has(endpoints=devices)
+    console.has(devices)
     return console
 
 

@@ -35,7 +35,7 @@ ONCE = Patience(connect=2.0, read=2.0, attempts=1)
 @pytest.fixture
 def console() -> Iterator[SimulatedHarfangLab]:
     with SimulatedHarfangLab() as console:
-        console.has(agents=35)
+        console.has(35)
         yield console
 
 

@@ -53,7 +53,7 @@ def assert_none_of(unneeded: Iterable[str], imported: set[str]) -> None:
 @pytest.fixture
 def config(tmp_path: Path) -> Iterator[Path]:
     with SimulatedSentinelOne("a-token") as console:
-        console.has(agents=2)
+        console.has(2)
         path = tmp_path / "module.json"
         path.write_text(json.dumps({"hostname": console.url, "api_token": "a-token"}))
         yield path

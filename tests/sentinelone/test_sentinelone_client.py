@@ -21,7 +21,7 @@ from tests.rig import QUICK
 @pytest.fixture
 def console() -> Iterator[SimulatedSentinelOne]:
     with SimulatedSentinelOne() as console:
-        console.has(agents=35)
+        console.has(35)
         yield console
 
 
