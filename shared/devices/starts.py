@@ -14,8 +14,10 @@ from shared.devices.batch import MAX_DOUBTS, MAX_WEIGHT, Batch, Standing, may_be
 from shared.devices.contents import Watch
 from shared.errors import ConnectorError
 from shared.http.halving import isolate_refused, may_be_content
+from shared.masking import shown
 
 _MAX_WAITING = 5_000  # events held in memory before some are sent, whatever is still to be read
+_MAX_NAME = 200  # characters of an event's name: an endpoint chooses its own
 _PROBES = 3  # events sent to learn whether the platform accepts any
 WORTH_SAYING = 100  # events waiting
 _SAY_EVERY = 60.0  # seconds between two lines about those that wait
@@ -177,4 +179,4 @@ def _one_by_one(batch: Batch) -> Iterator[Batch]:
 def _name(event: dict[str, Any]) -> str:
     hostname, change = event["device"]["hostname"], event["change"]
     what = "new device" if change["kind"] == "new" else f"changed {', '.join(change['fields'])}"
-    return f"{hostname}: {what}"
+    return shown(f"{hostname}: {what}", _MAX_NAME)

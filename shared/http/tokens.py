@@ -13,6 +13,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from shared.errors import ActionNeeded, ConnectorError
+from shared.masking import hide
 
 _EARLY = 0.2  # of a token's life, at most two minutes: fetched anew before a walk's call meets the expiry
 _MAX_EARLY = 120.0
@@ -25,7 +26,7 @@ def header_value(secret: SecretStr, what: str) -> str:
         raise ActionNeeded(f"The {what} is empty. Enter it in the configuration.")
     if not (value.isascii() and value.isprintable() and " " not in value):
         raise ActionNeeded(f"The {what} holds characters no such value has. Copy it again, whole and alone.")
-    return value
+    return hide(value)
 
 
 class FixedToken(AuthBase):
@@ -74,6 +75,7 @@ class FetchedToken(AuthBase):
             if token is None:
                 try:
                     token = self._fetch()
+                    hide(token.value, fetched=True)
                 except ConnectorError as error:
                     error.ends_round, error.may_be_size = True, False  # every call needs it
                     raise

@@ -21,11 +21,18 @@ from sekoia_automation.connector import DefaultConnectorConfiguration
 from sekoia_automation.exceptions import AutomationSDKError, ModuleConfigurationError, TriggerConfigurationError
 
 from shared.http.urls import https_url, origin_url
+from shared.masking import hide
+
+
+def _hidden(secret: SecretStr) -> SecretStr:
+    hide(secret.get_secret_value())
+    return secret
+
 
 HttpsUrl = Annotated[str, AfterValidator(https_url)]
 OriginUrl = Annotated[str, BeforeValidator(origin_url)]
 # Until the platform hands the secrets out at start, their place may hold anything, null too.
-Secret = Annotated[SecretStr, BeforeValidator(lambda value: "" if value is None else value)]
+Secret = Annotated[SecretStr, BeforeValidator(lambda value: "" if value is None else value), AfterValidator(_hidden)]
 
 
 class _EmptiedHasDefault(BaseModel):
