@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from lab.fleet.paths import value_at, with_values
+from lab.paths import value_at, with_values
 
 Mark = str | int
 """A comparable value; one field's marks are all of one type."""

@@ -82,6 +82,11 @@ class SimulatedSophos(DeviceConsole):
             self.route("GET", f"/{owner}/v1/tenants", f"{owner}_tenants", view)
         self.route("GET", "/endpoint/v1/endpoints", "endpoints", self._needs_token(self._list))
 
+    @property
+    def login_url(self) -> str:
+        """The "OAuth2 Authorization URL" of the settings."""
+        return self.url + LOGIN_PATH
+
     # The fleet
 
     def generated(self, count: int, seed: int) -> Iterable[Any]:
