@@ -17,6 +17,7 @@ import yaml
 from jsonschema import Draft7Validator
 from packaging.requirements import Requirement
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 from lab.kinds import DEVICES
 from lab.modules import MODULES, ROOT, LabModule, device_modules
@@ -138,7 +139,8 @@ def test_the_manifest_describes_the_settings(module: LabModule) -> None:
     assert set(schema["properties"]) == set(model.model_fields)
     for name, field in model.model_fields.items():
         described = schema["properties"][name]
-        assert described["title"] and described["description"]
+        assert described["title"] == field.title, "a message names a setting by its label"
+        assert described["description"]
         assert (name in schema["required"]) == field.is_required(), name
         assert (name in schema["secrets"]) == _is_secret(field.annotation), name
         if not field.is_required() and field.default is not None and not _is_secret(field.annotation):
@@ -152,10 +154,11 @@ def test_the_connector_json_describes_the_arguments(module: LabModule) -> None:
     model = get_type_hints(module.connector)["configuration"]
     for name, described in schema["properties"].items():
         field = model.model_fields[name]
-        assert described["title"] and described["description"]
+        assert described["title"] == field.title
+        assert described["description"]
         if not _is_secret(field.annotation):
             assert described["default"] == field.default, name
-            assert described.get("minimum") == next((at.ge for at in field.metadata if hasattr(at, "ge")), None), name
+            assert (described.get("minimum"), described.get("maximum")) == _bounds(field), name
     if module.kind is DEVICES:
         assert issubclass(model, DeviceConnectorConfiguration)
         assert set(schema["properties"]) == DEVICE_ARGUMENTS
@@ -186,9 +189,10 @@ def test_the_trigger_on_changes_describes_its_arguments(module: LabModule) -> No
     assert set(manifest["arguments"]["properties"]) == set(DeviceChangesConfiguration.model_fields)
     for name, described in manifest["arguments"]["properties"].items():
         field = DeviceChangesConfiguration.model_fields[name]
-        assert described["title"] and described["description"]
+        assert described["title"] == field.title
+        assert described["description"]
         assert described["default"] == field.default, name
-        assert described.get("minimum") == next((at.ge for at in field.metadata if hasattr(at, "ge")), None), name
+        assert (described.get("minimum"), described.get("maximum")) == _bounds(field), name
 
 
 @each_device_module
@@ -341,6 +345,11 @@ def test_the_hooks_before_a_commit_run_make_check_and_nothing_from_elsewhere() -
 
 def _yaml(name: str) -> Any:
     return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def _bounds(field: FieldInfo) -> tuple[int | None, ...]:
+    """The least and the greatest number that the settings accept, as a form has them."""
+    return tuple(next((getattr(at, of) for at in field.metadata if hasattr(at, of)), None) for of in ("ge", "le"))
 
 
 def _is_secret(annotation: Any) -> bool:

@@ -21,13 +21,12 @@ from werkzeug.exceptions import HTTPException
 from lab.consoles.collection import encode
 from lab.consoles.console import Console
 from lab.fleet.checkpoint import checkpoint_alerts, slashed
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 
 LOGIN = "/auth/external"
 APPLICATION = "/app/SBM"
 ALERTS = "/external_api/v3/alert/"
 CLIENT_ID = "local-harmony-client"
-SECRET_KEY = "local-harmony-secret-4d7a"  # noqa: S105 - good for a portal that does not exist
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
     "gte": operator.ge,
@@ -63,7 +62,7 @@ class SimulatedHarmonyMobile(Console):
 
     def __init__(self, *, rate: float | None = None, latency: float = 0.0) -> None:
         super().__init__(rate, latency)
-        self.client_id, self.secret_key = CLIENT_ID, SECRET_KEY
+        self.client_id, self.secret_key = CLIENT_ID, new_secret("local-harmony-secret")
         self.most: int | None = None
         self.links: Links = "relative"
         self.ended: Ended = "forceLogout"

@@ -19,10 +19,9 @@ from lab.consoles.collection import Collection
 from lab.consoles.console import DeviceConsole
 from lab.consoles.eset_query import FILTERS, MARKS, Refused, read
 from lab.fleet.eset import eset_devices, eset_groups
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 
 USERNAME = "api-user@example.com"
-PASSWORD = "local eset & pässword"  # noqa: S105 - good for a console that does not exist; has to be encoded in a form
 
 
 @dataclass
@@ -51,7 +50,7 @@ class SimulatedEset(DeviceConsole):
     def __init__(
         self,
         username: str = USERNAME,
-        password: str = PASSWORD,
+        password: str | None = None,
         *,
         integrations: bool = True,
         permitted: bool = True,
@@ -60,7 +59,8 @@ class SimulatedEset(DeviceConsole):
         latency: float = 0.0,
     ) -> None:
         super().__init__(rate, latency)
-        self.username, self.password = username, password
+        self.username = username
+        self.password = password or new_secret("local eset & pässword")  # has to be encoded in a form
         self.integrations, self.permitted, self.lifetime = integrations, permitted, lifetime
         self.no_more: Any = ""
         self.leaves_empty_lists_out = False

@@ -18,11 +18,10 @@ from werkzeug.exceptions import HTTPException
 from lab.consoles.collection import Keep, Mark
 from lab.consoles.console import DeviceConsole
 from lab.fleet.harfanglab import harfanglab_agents, iso
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 from shared.times import epoch
 
 AGENTS = "/api/data/endpoint/Agent/"
-TOKEN = "local-harfanglab-token"  # noqa: S105 - good for a manager that does not exist
 DEFAULT_PAGE, LARGEST_PAGE = 100, 10_000  # guesses; 10,000 is the largest page that clients were seen to ask for
 _NULLS_LAST = 2**63  # as PostgreSQL sorts
 _FILTERS = ("hostname", "ostype", "status")
@@ -58,10 +57,10 @@ class SimulatedHarfangLab(DeviceConsole):
     marks = MARKS
 
     def __init__(
-        self, token: str = TOKEN, *, permitted: bool = True, rate: float | None = None, latency: float = 0.0
+        self, token: str | None = None, *, permitted: bool = True, rate: float | None = None, latency: float = 0.0
     ) -> None:
         super().__init__(rate, latency)
-        self.token = token
+        self.token = token or new_secret("local-harfanglab-token")
         self.permitted = permitted
         self.next_origin = ""
         self.bare = False

@@ -13,10 +13,9 @@ from werkzeug.exceptions import HTTPException
 from lab.consoles.console import DeviceConsole
 from lab.consoles.sentinelone_query import MARKS, Query, Refused, read
 from lab.fleet.sentinelone import sentinelone_agents
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 
 API = "/web/api/v2.1"
-TOKEN = "local-sentinelone-token"  # noqa: S105 - good for a console that does not exist
 
 
 class SimulatedSentinelOne(DeviceConsole):
@@ -31,14 +30,14 @@ class SimulatedSentinelOne(DeviceConsole):
 
     def __init__(
         self,
-        token: str = TOKEN,
+        token: str | None = None,
         *,
         viewer: bool = True,
         rate: float | None = None,
         latency: float = 0.0,
     ) -> None:
         super().__init__(rate, latency)
-        self.token = token
+        self.token = token or new_secret("local-sentinelone-token")
         self.viewer = viewer
         self.route("GET", f"{API}/agents", "agents", self._needs_token(self._list))
         self.route("GET", f"{API}/agents/count", "count", self._needs_token(self._count))

@@ -23,11 +23,10 @@ from lab.consoles.collection import Collection, Marks
 from lab.consoles.console import DeviceConsole
 from lab.consoles.sophos_query import MOST, NEVER, Query, Refused, micros, read
 from lab.fleet.sophos import iso, sophos_endpoints
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 
 LOGIN_PATH = "/api/v2/oauth2/token"
 CLIENT_ID = "local-sophos-client"
-CLIENT_SECRET = "local-sophos-secret-8f1c"  # noqa: S105 - good for a console that does not exist
 OWN_ID = "00000000-0000-4000-8000-000000000001"
 _OWNERS = {
     "tenant": OWN_ID,
@@ -63,7 +62,7 @@ class SimulatedSophos(DeviceConsole):
         latency: float = 0.0,
     ) -> None:
         super().__init__(rate, latency)
-        self.client_id, self.client_secret = CLIENT_ID, CLIENT_SECRET
+        self.client_id, self.client_secret = CLIENT_ID, new_secret("local-sophos-secret")
         self.kind = kind
         self.tenants = {OWN_ID: "Example Corp"} if tenants is None else tenants
         self.reader = reader

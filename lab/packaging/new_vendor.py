@@ -6,7 +6,6 @@ alike but for their name is copied from one of them, so that it stays alike.
 
 from __future__ import annotations
 
-import json
 import keyword
 import re
 import subprocess
@@ -112,7 +111,6 @@ def _from_templates(name: str, slug: str) -> Files:
         "version": _VERSION,
         "today": datetime.now(UTC).date(),
         "uuid": uuid.uuid4,
-        "address": json.dumps(_MODEL.manifest["configuration"]["properties"]["hostname"]["pattern"]),
     }
     return {
         ROOT / template.removesuffix(".j2").replace("NAME", name).replace("SLUG", slug): (

@@ -24,8 +24,13 @@ def header_value(secret: SecretStr, what: str) -> str:
     value = secret.get_secret_value().strip()
     if not value:
         raise ActionNeeded(f"The {what} is empty. Enter it in the configuration.")
-    if not (value.isascii() and value.isprintable() and " " not in value):
-        raise ActionNeeded(f"The {what} holds characters no such value has. Copy it again, whole and alone.")
+    if value[0] in "{[":
+        raise ActionNeeded(f"The {what} is JSON. Enter the token in it alone, without braces and quotation marks.")
+    if not (value.isascii() and value.isprintable()) or set(value) & set(" \"'`"):
+        raise ActionNeeded(
+            f"The {what} contains a space, a quotation mark, a control or a non-ASCII character. Copy it again, "
+            "complete and alone."
+        )
     return hide(value)
 
 

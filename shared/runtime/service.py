@@ -63,6 +63,11 @@ class ConnectorModule(Module):
         super().register(item, name)
 
     @override
+    def manifest_required_properties(self) -> list[str]:
+        """None: the settings find what is missing, and name it by its label."""
+        return []
+
+    @override
     def init_sentry(self) -> None:
         logging.setLogRecordFactory(safe_record)
         super().init_sentry()

@@ -347,7 +347,7 @@ def test_another_authority_does_not_open_the_manager(private: SimulatedHarfangLa
     "text", ["not a certificate", "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----"]
 )
 def test_a_wrong_certificate_is_a_configuration_error_that_names_the_setting(text: str) -> None:
-    with pytest.raises(ValidationError, match=r"ca_certificate[\s\S]*holds") as caught:
+    with pytest.raises(ValidationError, match=r"CA certificate [\s\S]*certificate") as caught:
         client(ca_certificate=text)
     assert "bm9uZQ" not in str(caught.value)
 
