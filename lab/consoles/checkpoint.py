@@ -84,13 +84,13 @@ class SimulatedHarmonyMobile(Console):
 
     # The alerts
 
-    def has(self, alerts: int | Iterable[Any], seed: int = 7, hours: float = 5.5) -> None:
+    def has(self, records: int | Iterable[Any], seed: int = 7, hours: float = 5.5) -> None:
         """These alerts and no others: a number of generated ones, of the last hours, or these as they are."""
-        if isinstance(alerts, int):
-            alerts = checkpoint_alerts(alerts, seed, self.now(), hours)
+        if isinstance(records, int):
+            records = checkpoint_alerts(records, seed, self.now(), hours)
         with self._lock:
             self._rows.clear()
-            for alert in alerts:
+            for alert in records:
                 self.add(alert)
 
     @property

@@ -25,7 +25,7 @@ SECRET = "s3cret-of-the-console"
 @pytest.fixture
 def console() -> Iterator[SimulatedSentinelOne]:
     with SimulatedSentinelOne(SECRET) as console:
-        console.has(agents=12)
+        console.has(12)
         yield console
 
 
