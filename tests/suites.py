@@ -11,6 +11,9 @@ import pytest
 from lab.modules import MODULES
 from tests.conformance_base import ConnectorConformance
 
+OF_DEVICES, OF_ALERTS = "SentinelOne", "CheckpointHarmony"
+"""The modules that stand for their kind where one is enough."""
+
 
 def _written() -> Iterator[type[ConnectorConformance]]:
     """The classes of tests in each module's `test_conformance.py`."""
