@@ -11,7 +11,8 @@ import pytest
 from lab.modules import MODULES
 from tests.conformance_base import ConnectorConformance
 
-OF_DEVICES, OF_ALERTS = "SentinelOne", "CheckpointHarmony"
+OF_DEVICES = "SentinelOne"
+OF_ALERTS = "CheckpointHarmony"
 """The modules that stand for their kind where one is enough."""
 
 
