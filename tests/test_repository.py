@@ -24,6 +24,7 @@ from lab.modules import MODULES, ROOT, LabModule, device_modules
 from lab.packaging.fields import page, path_of
 from lab.packaging.imports import names_imported
 from lab.packaging.library import CAPABILITIES, CATEGORIES, KEEP_A_CHANGELOG
+from lab.packaging.locks import NO_SOURCES
 from lab.packaging.results import trigger_file
 from shared.devices.inventory import DeviceConnector
 from shared.runtime.settings import (
@@ -337,7 +338,7 @@ def test_the_locks_hold_hashes_and_no_address() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "://" not in text
         assert "index-url" not in text
-        blocks = re.split(r"\n(?=[a-z0-9])", text.strip(), flags=re.IGNORECASE)
+        blocks = re.split(r"\n(?=[a-z0-9])", text.removeprefix(NO_SOURCES).strip(), flags=re.IGNORECASE)
         assert all("--hash=sha256:" in block for block in blocks)
         requirements = [Requirement(re.split(r"\\|\n", block)[0].strip()) for block in blocks]
         pinned[name] = {requirement.name: str(requirement.specifier) for requirement in requirements}
