@@ -161,7 +161,7 @@ class DevicePolling(Remembering):
                 if scope == WHOLE or error.ends_round or error.status == 429:  # a rate is the credential's
                     raise
                 self._stands(scope, failing=True)
-                if error.status == 403:
+                if error.status == 403 and error.quoted is not None:
                     closed.append(error)
                     self._pass_over(scope, error)
                 else:
