@@ -101,7 +101,7 @@ def typed(interface: dict[str, Any], default: InterfaceType | None = None) -> di
 
 
 def interfaces_of(
-    adapters: Iterable[tuple[dict[str, Any], Sequence[str]]],
+    adapters: Sequence[tuple[dict[str, Any], Sequence[str]]],
     others: Iterable[str] = (),
     default: InterfaceType | None = None,
 ) -> list[dict[str, Any]] | None:
@@ -112,18 +112,16 @@ def interfaces_of(
     """
     found: list[dict[str, Any]] = []
     further: list[dict[str, Any]] = []
-    known: set[str] = set()
     for adapter, ips in adapters:
+        if len(ips) > 1:
+            more = (ip for ip in dict.fromkeys(ips[1:]) if ip != ips[0] and not is_link_local(ip))
+            further += [{**adapter, "ip": ip} for ip in more]
         if ips:
-            known.update(ips)
-            if len(ips) > 1:
-                _, *more = dict.fromkeys(ips)
-                further += [{**adapter, "ip": ip} for ip in more if not is_link_local(ip)]
             adapter["ip"] = ips[0]
         if adapter:
             found.append(adapter)
     for ip in others:
-        if ip not in known:
+        if not any(ip in ips for _, ips in adapters):
             further.append(typed({"ip": ip}, default))
     return found + further or None
 
@@ -165,6 +163,8 @@ def clean_ips(value: Any) -> tuple[str, ...]:
     In canonical form, without prefix length or zone (`fe80::1%eth0/64`); IPv4 inside IPv6 (`::ffff:203.0.113.9`) is IPv4.
     What is nobody's address is left out: unspecified, broadcast, loopback. A list is read to 10,000 entries.
     """
+    if type(value) is list and len(value) == 1 and type(value[0]) is str:  # as nearly all are
+        value = value[0]
     if type(value) is str:
         return () if len(value) > _MAX_ADDRESSES else _ips(value)
     if not value or not isinstance(value, list):

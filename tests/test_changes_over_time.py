@@ -102,12 +102,11 @@ class Fleet:
             console.has([*map(console.record, console.ids), self.joining.pop()])
             self.rename(console.ids[-1])
             if self.rig.connector.may_miss_rows:  # else it counts as one that was there before
-                console.change(console.ids[-1], firstseen=iso(time.time() + 1))
+                console.change(console.ids[-1], **{self.rig.module.first_seen: iso(time.time() + 1)})
 
     def rename(self, identity: str) -> None:
         self.number += 1
-        name = {"ESET": "displayName", "SentinelOne": "computerName"}.get(self.rig.module.name, "hostname")
-        self.rig.console.change(identity, **{name: f"pc-{self.number}"})
+        self.rig.console.change(identity, **{self.rig.module.names[0]: f"pc-{self.number}"})
 
     def contents(self) -> dict[str, bytes]:
         """What the module would tell of each device now."""

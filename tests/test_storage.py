@@ -171,7 +171,7 @@ def test_a_stale_second_writer_is_found_out(suite: ConnectorConformance, rig: Ri
     first, second = rig.start(full_sync_interval=1), rig.start(full_sync_interval=1)
 
     def overtake(request: Any) -> None:
-        if request.endpoint == suite.list_route:
+        if request.endpoint == suite.lab_module.list_route:
             rig.console.before_call = None
             second.cycle()
 

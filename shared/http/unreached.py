@@ -11,8 +11,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError, SSLError
 
 from shared import times
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
-from shared.http import body as bodies
-from shared.http import environment
+from shared.http import environment, wire
 
 UNREACHABLE, UNTRUSTED = 0, -1
 """Keys of advice besides the statuses: nobody answers at that address; the certificate's authority is not known."""
@@ -68,11 +67,10 @@ def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str]
     advice = advice or {}
     check = advice.get(UNREACHABLE, _CHECK)
     match error:
-        case bodies.TooLarge():
-            most = bodies.MAX_BYTES // (1024 * 1024)
-            return of_size(UnexpectedReply(f"{who} ({host}) sent more than {most} MiB in one reply; it was not read."))
-        case bodies.TooSlow():
-            return of_size(TryAgain(f"{who} ({host}) did not finish its reply within {bodies.MAX_SECONDS:.0f} s."))
+        case wire.TooLarge():
+            return of_size(UnexpectedReply(f"{who} ({host}) sent more than {error} in one reply; it was not read."))
+        case wire.TooSlow():
+            return of_size(TryAgain(f"{who} ({host}) did not finish its reply within {wire.MAX_SECONDS:.0f} s."))
         case requests.exceptions.ProxyError():
             return _of_proxy(who, host, str(error))
         case requests.exceptions.SSLError() | SSLError() if _HANDSHAKE_CUT.search(str(error)):

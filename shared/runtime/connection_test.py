@@ -7,16 +7,29 @@ from concurrent.futures import Future
 from threading import Event, Thread
 from typing import ClassVar
 
+from pydantic import SecretStr
 from sekoia_automation.account_validator import AccountValidator
+from sekoia_automation.module import ModuleItem
 from typing_extensions import override
 
 from shared.errors import ConnectorError
+from shared.http.environment import bundle_to_report_with
 from shared.http.pages import Page
-from shared.http.session import Patience
+from shared.http.session import ApiSession, Patience
+from shared.http.tokens import FixedToken
 from shared.masking import shown
 from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
 
 PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
+
+
+def platform_session(item: ModuleItem, url: str, patience: Patience) -> ApiSession:
+    """Calls to the platform by the container's own token, with a stop event of their own.
+
+    Also where the environment's bundle of authorities cannot be used: that has to be reported.
+    """
+    token = FixedToken("Bearer", SecretStr(item.token), "token of the platform")
+    return ApiSession("Sekoia.io", url, token, patience=patience, verify=bundle_to_report_with())
 
 
 class ConnectionTest(AccountValidator):

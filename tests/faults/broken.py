@@ -181,7 +181,8 @@ def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DeviceConnector, "get_assets", assets)
     monkeypatch.setattr(DeviceConnector, "update_checkpoint", checkpoint)
     monkeypatch.setattr(DeviceConnector, "asset_fetch_cycle", fetch)
-    monkeypatch.setattr(AssetConnector, "_http_header", {"Authorization": "Bearer local-api-key"})
+    key = property(lambda self: {"Authorization": f"Bearer {self.configuration.sekoia_api_key.get_secret_value()}"})
+    monkeypatch.setattr(AssetConnector, "_http_header", key)
 
 
 def _before_each_push(monkeypatch: pytest.MonkeyPatch, act: Callable[[Position, list[Any]], None]) -> None:

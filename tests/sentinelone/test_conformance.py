@@ -9,12 +9,6 @@ from tests.conformance import DeviceConformance, DeviceConnectorConformance
 
 class SentinelOneFacts(DeviceConformance):
     lab_module = MODULES["SentinelOne"]
-    list_route = "agents"
-    cursor_field = "updatedAt"
-    name_fields = ("computerName",)
-    id_fields = ("uuid", "id")
-    change = {"computerName": "renamed", "siteName": "moved"}
-    page_without_end = {"data": [], "pagination": {"nextCursor": "YWdhaW4%3D", "totalItems": 0}}
 
 
 class TestSentinelOne(SentinelOneFacts, DeviceConnectorConformance):

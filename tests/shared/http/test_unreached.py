@@ -19,8 +19,8 @@ import pytest
 import requests
 import trustme
 
-from shared.errors import ActionNeeded, ConnectorError, TryAgain
-from shared.http import environment
+from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
+from shared.http import environment, wire
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous
 from shared.http.trust import authority
@@ -398,3 +398,39 @@ def test_the_clock_of_the_message_is_ours(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(time, "time", lambda: 0.0)
     said = str(unreachable("Vendor", "h", requests.exceptions.SSLError("certificate is not yet valid")))
     assert "(1970-01-01T00:00:00" in said
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("[Errno -2] Name or service not known", "the host name is unknown"),
+        ("[Errno 111] Connection refused", "the connection was refused"),
+        ("Remote end closed connection without response", "the connection was cut"),
+        ("[Errno 113] No route to host", "there is no route to it"),
+        (PASSWORD, "no connection was made"),
+    ],
+)
+def test_a_network_error_is_explained_in_a_few_words(reason: str, words: str) -> None:
+    error = unreachable("Vendor", "console.example", requests.ConnectionError(f"/things?key={PASSWORD} {reason}"))
+    assert isinstance(error, TryAgain)
+    assert f": {words}. " in str(error)
+    assert PASSWORD not in str(error)
+
+
+def test_a_reply_beyond_its_bounds_is_reported() -> None:
+    assert isinstance(unreachable("Vendor", "h", wire.TooLarge("64 MiB")), UnexpectedReply)
+    assert isinstance(unreachable("Vendor", "h", wire.TooSlow()), TryAgain)
+
+
+@pytest.mark.parametrize(
+    ("error", "key"),
+    [
+        (requests.ConnectTimeout(), UNREACHABLE),
+        (requests.ReadTimeout(), UNREACHABLE),
+        (requests.ConnectionError("Connection refused"), UNREACHABLE),
+        (requests.exceptions.SSLError("self-signed certificate in certificate chain"), UNTRUSTED),
+    ],
+)
+def test_a_vendor_may_know_better_what_to_check_when_there_is_no_answer(error: Exception, key: int) -> None:
+    assert str(unreachable("Vendor", "console.example", error, ADVICE)).endswith(ADVICE[key])
+    assert ADVICE[key] not in str(unreachable("Vendor", "console.example", error))
