@@ -35,9 +35,9 @@ from shared.http.session import ApiSession, Patience
 from shared.masking import hide, shown
 from shared.runtime import sdk
 from shared.runtime.backoff import Backoff
-from shared.runtime.connection_test import platform_session
 from shared.runtime.logs import Line, LogPoster, safe_record, safe_report
 from shared.runtime.metrics import Counts, Rounds
+from shared.runtime.platform import platform_session
 from shared.runtime.ports import HealthHandler, Port
 from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
 from shared.state.storage import opened_data_path
@@ -268,7 +268,7 @@ class Service(Trigger):
     @cached_property
     def _log_service(self) -> ApiSession:
         """With a stop event of its own: the last lines are posted after the stop."""
-        return platform_session(self, self.logs_url, Patience(connect=5.0, read=5.0, attempts=1))
+        return platform_session(self, self.logs_url, Patience(connect=5.0, read=5.0, attempts=1), "Sekoia.io logs")
 
     @override
     def is_alive(self) -> bool:
