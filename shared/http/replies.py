@@ -45,13 +45,14 @@ def failure(
     host = urlsplit(response.request.url or "").netloc
     through = f"Have the connector let through to {host}, or check the configured URL."
     credential = advice.get(status, _CREDENTIAL.get(status, ""))
+    later = advice.get(status, "The connector tries again later; if this persists, report it with this message.")
     foreign = not is_own(body)
     if not body or body.isspace():
         said, foreign = f"{who} answered HTTP {status} to {doing} with an empty body.", False
         refusal = f"{said} {through} If nothing stands in between: {credential}"
     elif foreign:
         said = f"{who} did not answer {doing}: {_IN_BETWEEN} came back{_titled(body)} (HTTP {status})."
-        refusal = f"{said} {through}"
+        refusal, later = f"{said} {through}", through
     else:
         said = f"{who} answered HTTP {status} to {doing}{quoted}."
         if _ACCOUNT.search(quoted):
@@ -61,13 +62,13 @@ def failure(
         refusal = f"{who} refused the credentials on {doing} (HTTP 401){quoted}. {credential}"
         if status == 403:
             refusal = f"{who} forbids {doing} with this credential (HTTP 403){quoted}. {credential}"
-    error = ActionNeeded(refusal, status=status) if status in (401, 403) else _by_status(said, response, advice)
+    error = ActionNeeded(refusal, status=status) if status in (401, 403) else _by_status(said, response, advice, later)
     error.quoted = None if foreign else quoted
     return error
 
 
-def _by_status(said: str, response: requests.Response, advice: Mapping[int, str]) -> ConnectorError:
-    """The error of any status but those that are about the credential."""
+def _by_status(said: str, response: requests.Response, advice: Mapping[int, str], otherwise: str) -> ConnectorError:
+    """The error of any status but those that are about the credential; `otherwise` is what to do where none is known."""
     status = response.status_code
     match status:
         case 404 | 405 | 410:
@@ -86,8 +87,7 @@ def _by_status(said: str, response: requests.Response, advice: Mapping[int, str]
             later = TryAgain(f"{said} The connector tries again later.", status=status, retry_after=wait)
             later.may_be_size = status != 425 and wait is None
             return later
-    what = advice.get(status, "The connector tries again later; if this persists, report it with this message.")
-    error = UnexpectedReply(f"{said} {what}", status=status)
+    error = UnexpectedReply(f"{said} {otherwise}", status=status)
     error.may_be_size = status >= 500
     return error
 
@@ -115,7 +115,7 @@ def parsed(
     status = response.status_code
     if empty:
         raise UnexpectedReply(f"{who} answered {doing} with an empty body (HTTP {status}).", status=status)
-    if body.lstrip()[:1] == b"<":
+    if not is_own(body):
         raise UnexpectedReply(
             f"{who} did not answer {doing}: {_IN_BETWEEN} came back{_titled(body)} (HTTP {status}). Check that the configured "
             "URL is the API's, and let the connector through.",
