@@ -22,7 +22,7 @@ from lab.process import ModuleProcess, claimed_port
 from shared.http.environment import BUNDLES
 from tests.conformance_base import ConnectorConformance
 from tests.rig import Rig
-from tests.suites import SUITES
+from tests.suites import OF_ALERTS, OF_DEVICES, SUITES
 from tests.test_storage import Storage
 from tests.waiting import until
 
@@ -45,7 +45,7 @@ socket.getaddrinfo = getaddrinfo
 """
 
 
-@pytest.fixture(params=["HarfangLab", "CheckpointHarmony"])
+@pytest.fixture(params=[OF_DEVICES, OF_ALERTS])
 def suite(request: pytest.FixtureRequest) -> ConnectorConformance:
     """One that sends devices, one that sends alerts: both have the same process."""
     return SUITES[request.param]()

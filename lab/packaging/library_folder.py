@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lab.packaging.locks import NO_SOURCES
+
 TOOLS = (
     "uv sync --frozen",
     "uv run ruff check .",
@@ -48,7 +50,10 @@ def _dockerfile(folder: Path) -> Iterator[str]:
 
 def _locks(folder: Path) -> Iterator[str]:
     for name in ("requirements.lock", "requirements-image.lock"):
-        blocks = re.split(r"\n(?=\w)", (folder / name).read_text(encoding="utf-8").strip())
+        text = (folder / name).read_text(encoding="utf-8")
+        blocks = re.split(r"\n(?=\w)", text.removeprefix(NO_SOURCES).strip())
+        if not text.startswith(NO_SOURCES):
+            yield f"{name} lets pip build packages from their source: it does not begin with {NO_SOURCES.strip()}"
         if not all("==" in block and "--hash=sha256:" in block for block in blocks) or "://" in "".join(blocks):
             yield f"{name} pins nothing, lacks a hash or names an address"
 

@@ -28,7 +28,7 @@ from shared.devices.terms import Surroundings, Terms, Walk
 from shared.errors import ConnectorError, TryAgain
 from shared.state.fingerprints import Fingerprints
 from shared.state.storage import JsonFile
-from tests.suites import SUITES
+from tests.suites import OF_ALERTS, OF_DEVICES, SUITES
 
 
 class BrokenDelivery:
@@ -266,7 +266,7 @@ def unconfirmed_events_taken_for_accepted(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def failure_of_a_page_taken_for_the_end_of_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    connector = SUITES["CheckpointHarmony"].lab_module.connector
+    connector = SUITES[OF_ALERTS].lab_module.connector
     pages = connector.pages
 
     def broken(client: Any, since: int, until: int) -> Iterator[Any]:
@@ -277,14 +277,14 @@ def failure_of_a_page_taken_for_the_end_of_a_window(monkeypatch: pytest.MonkeyPa
 
 
 BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], ...]] = {
-    "SentinelOne": (
+    OF_DEVICES: (
         cursor_moved_before_the_push,
         fingerprint_stored_before_delivery,
         refused_batch_ignored,
         failure_of_a_page_taken_for_the_end,
         the_sdks_own_loop,
     ),
-    "CheckpointHarmony": (
+    OF_ALERTS: (
         position_moved_before_the_push,
         event_known_before_it_is_accepted,
         position_past_an_aside_that_was_not_stored,
@@ -298,18 +298,18 @@ BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], ...]] = {
 }
 KEPT: tuple[tuple[str, Callable[[pytest.MonkeyPatch], None], str], ...] = (
     (
-        "SentinelOne",
+        OF_DEVICES,
         refresh_taken_from_the_end_of_the_last_walk,
         "test_what_was_sent_since_the_last_full_walk_is_not_refreshed_by_the_next",
     ),
     (
-        "SentinelOne",
+        OF_DEVICES,
         changes_asked_for_without_an_overlap,
         "test_a_row_that_becomes_visible_late_is_delivered_by_the_next_round",
     ),
-    ("SentinelOne", device_known_by_its_uid, "test_clones_with_one_uid_are_each_known"),
+    (OF_DEVICES, device_known_by_its_uid, "test_clones_with_one_uid_are_each_known"),
     (
-        "SentinelOne changes",
+        f"{OF_DEVICES} changes",
         learning_remembered_by_the_process_alone,
         "test_learning_again_that_is_interrupted_goes_on_in_silence",
     ),
