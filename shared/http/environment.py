@@ -58,6 +58,13 @@ def _load(path: str) -> None:
         ssl.create_default_context(cafile=path)
 
 
+_WRONG = {
+    "socks": "is a SOCKS proxy, which needs the Python package PySocks",
+    "scheme": "has a scheme other than http and https",
+    "address": "is not an address, or a character of its password is not percent-encoded (%40 for @, %23 for #)",
+}
+
+
 class Proxy(NamedTuple):
     """`url` may contain a password, `name` (host and port) does not; `variable` is the one of the environment."""
 
@@ -83,16 +90,16 @@ def proxy(url: str) -> Proxy | None:
         parts = parse_url(address)
     except LocationParseError:
         parts = parse_url("")
-    scheme = parts.scheme or ""
-    if scheme.startswith("socks"):
-        wrong = "" if find_spec("socks") else "is a SOCKS proxy, which needs the Python package PySocks"
+    scheme, wrong = parts.scheme or "", ""
+    if scheme.startswith("socks") and not find_spec("socks"):
+        wrong = "socks"
     elif not parts.host or parts.path not in (None, "/") or parts.query or parts.fragment:
-        wrong = "is not an address, or a character of its password is not percent-encoded (%40 for @, %23 for #)"
-    else:
-        wrong = "" if scheme in ("http", "https") else "has a scheme other than http and https"
+        wrong = "address"
+    elif not scheme.startswith(("http", "socks")):
+        wrong = "scheme"
     if wrong:
         raise ActionNeeded(
-            f"The proxy in the environment variable {variable} {wrong}. Enter it as http://host:port or "
+            f"The proxy in the environment variable {variable} {_WRONG[wrong]}. Enter it as http://host:port or "
             "http://user:password@host:port."
         )
     return Proxy(address, parts.netloc or "", variable, bool(parts.auth))

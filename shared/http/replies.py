@@ -46,13 +46,15 @@ def failure(
     through = f"Have the connector let through to {host}, or check the configured URL."
     credential = advice.get(status, _CREDENTIAL.get(status, ""))
     later = advice.get(status, "The connector tries again later; if this persists, report it with this message.")
-    foreign = not is_own(body)
-    if not body or body.isspace():
-        said, foreign = f"{who} answered HTTP {status} to {doing} with an empty body.", False
+    empty = not body or body.isspace()
+    foreign = not empty and not is_own(body)
+    if empty:
+        said = f"{who} answered HTTP {status} to {doing} with an empty body."
         refusal = f"{said} {through} If nothing stands in between: {credential}"
     elif foreign:
         said = f"{who} did not answer {doing}: {_IN_BETWEEN} came back{_titled(body)} (HTTP {status})."
-        refusal, later = f"{said} {through}", through
+        refusal = f"{said} {through}"
+        later = through
     else:
         said = f"{who} answered HTTP {status} to {doing}{quoted}."
         if _ACCOUNT.search(quoted):
