@@ -131,7 +131,9 @@ class DevicePolling(Remembering):
             self.equip(client)
             self._client = client
         scopes = self.scopes(self._client)
-        self._state.listed({scope.key for scope in scopes}, began)
+        present = {scope.key for scope in scopes}
+        self._state.listed(present, began)
+        self._accounts = {key: account for key, account in self._accounts.items() if key in present}
         failures = self._collect_all(scopes, clock)
         if not self.running:
             return
