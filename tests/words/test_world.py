@@ -1,6 +1,6 @@
 """*Test connector* against what the world answers: whose fault it is, in the other side's words. A table a module, as text.
 
-`UPDATE_GOLDEN=1 pytest tests/words` writes the tables anew; they are reviewed as diffs.
+The tables are in `tests/<vendor>/words`; `UPDATE_GOLDEN=1 pytest tests/words` writes them again. Review them as diffs.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 import trustme
+from typer.testing import CliRunner
 
+from lab.cli import app
 from lab.modules import LabModule
 from shared.http.environment import BUNDLES
 from tests.shared.http.test_unreached import OK, proxying, serving
 from tests.shared.loopback import Exchange, Loopback, Received
 from tests.words.test_typed import CLASSES, ONCE, compare, each_module, sound
 from tests.words.typed import TOKEN
-from tests.words.world import APIS, LOGIN, READING, Answer, Api
+from tests.words.world import LOGIN, READING, Answer, Api, api_of, settings_for
 
 CREDENTIAL = re.compile(r"(?i)create a new|role|permission|toggle|right to see|check the (api token|client id)")
 DAY = timedelta(days=1)
@@ -44,7 +46,7 @@ class Console:
             exchange.reply(200, self._whoami())
         else:
             form = self._api.login if login else self._api.error
-            body = form(answer.reason, answer.status) if form and answer.reason else answer.body.encode()
+            body = form(answer.reason, answer.status) if answer.reason else answer.body.encode()
             exchange.reply(answer.status, body, **{name.replace("-", "_"): at for name, at in answer.headers.items()})
 
     def _whoami(self) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def console(module: LabModule) -> Iterator[Console]:
-    found = Console(APIS[module.name])
+    found = Console(api_of(module))
     yield found
     found.server.close()
 
@@ -75,18 +77,18 @@ def said_by(module: LabModule, **settings: Any) -> str:
 
 
 def answers_of(module: LabModule) -> list[Answer]:
-    return READING + (LOGIN if APIS[module.name].login else [])
+    return READING + (LOGIN if module.token_route else [])
 
 
 def said_of_answer(module: LabModule, console: Console, answer: Answer) -> str:
     console.answer = answer
-    return said_by(module, **APIS[module.name].settings(console.server.url))
+    return said_by(module, **settings_for(module, console.server.url))
 
 
 def on_the_way(module: LabModule, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[tuple[str, str]]:
     """What is said where no answer comes: proxies, certificates, names."""
-    api, ours, now = APIS[module.name], trustme.CA(), datetime.now(UTC)
-    elsewhere = api.settings("https://console.example")
+    ours, now = trustme.CA(), datetime.now(UTC)
+    elsewhere = settings_for(module, "https://console.example")
     for name, status in (
         ("proxy asks for a password", "407 Proxy Authentication Required"),
         ("proxy forbids", "403 Forbidden"),
@@ -103,12 +105,12 @@ def on_the_way(module: LabModule, monkeypatch: pytest.MonkeyPatch, folder: Path)
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         yield name, said_by(module, **elsewhere)
     monkeypatch.delenv("HTTPS_PROXY")
-    yield "unknown host", said_by(module, **api.settings("https://no-such-host.invalid"))
-    yield "nobody listens", said_by(module, **api.settings("https://127.0.0.1:1"))
+    yield "unknown host", said_by(module, **settings_for(module, "https://no-such-host.invalid"))
+    yield "nobody listens", said_by(module, **settings_for(module, "https://127.0.0.1:1"))
     with serving(OK) as port:
-        yield "no TLS on the port", said_by(module, **api.settings(f"https://127.0.0.1:{port}"))
+        yield "no TLS on the port", said_by(module, **settings_for(module, f"https://127.0.0.1:{port}"))
     with serving(lambda connection: None) as port:
-        yield "handshake cut", said_by(module, **api.settings(f"https://127.0.0.1:{port}"))
+        yield "handshake cut", said_by(module, **settings_for(module, f"https://127.0.0.1:{port}"))
     for name, trusted, names, lasts in (
         ("unknown authority", False, "127.0.0.1", (now - DAY, now + DAY)),
         ("our clock is behind", True, "127.0.0.1", (now + DAY, now + 2 * DAY)),
@@ -120,7 +122,7 @@ def on_the_way(module: LabModule, monkeypatch: pytest.MonkeyPatch, folder: Path)
         ours.cert_pem.write_to_path(str(bundle))
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle) if trusted else "")
         with serving(OK, tls) as port:
-            yield name, said_by(module, **api.settings(f"https://127.0.0.1:{port}"))
+            yield name, said_by(module, **settings_for(module, f"https://127.0.0.1:{port}"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
     yield "bundle is missing", said_by(module, **elsewhere)
 
@@ -138,7 +140,7 @@ def test_what_the_world_answers_is_said_in_words(
         assert not set(re.findall(r"\w+", line)) & CLASSES, line
         assert TOKEN not in line
         assert "Internal error" not in line
-    compare(Path(__file__).parent / f"{module.name}-world.txt", lines)
+    compare(module, "world.txt", lines)
 
 
 @each_module
@@ -156,11 +158,7 @@ def test_a_credential_is_blamed_only_where_the_api_itself_refused_it(module: Lab
 
 @each_module
 def test_check_says_what_the_button_says(module: LabModule, console: Console, tmp_path: Path) -> None:
-    from typer.testing import CliRunner
-
-    from lab.cli import app
-
-    settings = sound(module, **APIS[module.name].settings(console.server.url))
+    settings = sound(module, **settings_for(module, console.server.url))
     config = tmp_path / "settings.json"
     config.write_text(json.dumps(settings))
     for answer in (READING[0], READING[10], READING[-1]):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
+
+from lab.modules import LabModule
 
 PAGE = "<!DOCTYPE html><html><head><title>{}</title></head><body><form><input name=password></form></body></html>"
 
@@ -67,36 +71,24 @@ LOGIN = [
 
 @dataclass(frozen=True)
 class Api:
-    """How a vendor's API puts its reasons, and its settings for a server at an address; `login`: it has one."""
+    """How a vendor's API gives its reasons: `error` for a call, `login` where it hands out tokens; and such a token.
 
-    error: Callable[[str, int], Any]
-    settings: Callable[[str], dict[str, Any]]
-    login: Callable[[str, int], Any] | None = None
-    token: Any = None
+    A vendor whose API has a form of its own says so in `tests/<vendor>/answers.py`.
+    """
+
+    error: Callable[[str, int], Any] = lambda reason, _: {"message": reason}
+    login: Callable[[str, int], Any] = lambda reason, _: {"error": "refused", "error_description": reason}
+    token: Any = field(default_factory=lambda: {"access_token": "t", "expires_in": 3600})
 
 
-APIS = {
-    "HarfangLab": Api(lambda reason, _: {"detail": reason}, lambda url: {"url": url}),
-    "SentinelOne": Api(
-        lambda reason, status: {"errors": [{"code": status * 10_000 + 10, "detail": None, "title": reason}]},
-        lambda url: {"hostname": url},
-    ),
-    "ESET": Api(
-        lambda reason, status: {"code": status % 20, "message": reason, "details": []},
-        lambda url: {"authentication_url": url, "api_url": url},
-        lambda reason, _: {"error": "invalid_grant", "error_description": reason},
-        {"access_token": "t", "expires_in": 3600},
-    ),
-    "Sophos": Api(
-        lambda reason, _: {"error": "refused", "message": reason, "correlationId": "c", "code": "E1"},
-        lambda url: {"api_host": url, "oauth2_authorization_url": f"{url}/token"},
-        lambda reason, _: {"errorCode": "oauth.refused", "message": reason, "trackingId": "t"},
-        {"access_token": "t", "expires_in": 3600},
-    ),
-    "CheckpointHarmony": Api(
-        lambda reason, _: {"success": False, "message": reason},
-        lambda url: {"authentication_url": url, "base_url": url},
-        lambda reason, _: {"success": False, "message": reason},
-        {"success": True, "data": {"token": "t", "expiresIn": 1800}},
-    ),
-}
+def api_of(module: LabModule) -> Api:
+    """The vendor's own form, else the usual one."""
+    name = f"tests.{module.name.lower()}.answers"
+    found: Api = import_module(name).API if find_spec(name) else Api()
+    return found
+
+
+def settings_for(module: LabModule, url: str) -> dict[str, str]:
+    """The settings that lead to one server, whatever they are called."""
+    properties = module.manifest["configuration"]["properties"].items()
+    return {name: url for name, described in properties if "https://" in str(described)}
