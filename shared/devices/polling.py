@@ -131,7 +131,9 @@ class DevicePolling(Remembering):
             self.equip(client)
             self._client = client
         scopes = self.scopes(self._client)
-        self._state.listed({scope.key for scope in scopes}, began)
+        present = {scope.key for scope in scopes}
+        self._state.listed(present, began)
+        self._accounts = {key: account for key, account in self._accounts.items() if key in present}
         failures = self._collect_all(scopes, clock)
         if not self.running:
             return
@@ -161,7 +163,7 @@ class DevicePolling(Remembering):
                 if scope == WHOLE or error.ends_round or error.status == 429:  # a rate is the credential's
                     raise
                 self._stands(scope, failing=True)
-                if error.status == 403:
+                if error.status == 403 and error.quoted is not None:
                     closed.append(error)
                     self._pass_over(scope, error)
                 else:

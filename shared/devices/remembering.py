@@ -112,5 +112,5 @@ class Remembering(Service):
     def cursor(self) -> float | None:
         if "_state" not in self.__dict__:
             return None
-        cursors = [at for part in self._state.parts() if (at := times.epoch(part.get(self.cursor_key))) is not None]
+        cursors = [at for part in self._state.present() if (at := times.epoch(part.get(self.cursor_key))) is not None]
         return min(cursors, default=None)
