@@ -584,7 +584,15 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
             Status(400), match=lambda call: call.endpoint == "push" and uid.encode() in call.get_data(), times=None
         )
         connector = rig.cycle()
-        expected = {"listed": 35, "delivered": 33, "unchanged": 0, "refused": 1, "unmappable": 1, "learned": 0}
+        expected = {
+            "listed": 35,
+            "delivered": 33,
+            "unchanged": 0,
+            "refused": 1,
+            "unmappable": 1,
+            "learned": 0,
+            "gone": 0,
+        }
         health = connector.liveness_context()
         assert health["devices"] == expected
         assert {name: health["round"][name] for name in expected} == expected

@@ -59,17 +59,18 @@ class DeviceConnectorConfiguration(_EmptiedHasDefault, DefaultAssetConnectorConf
 
 
 class DeviceChangesConfiguration(_EmptiedHasDefault):
-    """Arguments of a trigger on changes of devices, times in seconds.
+    """Arguments of a trigger on changes of devices, times in seconds, `silent_after` in hours.
 
     `on`: which kinds start a playbook. `fields`: OCSF paths whose change counts, all but what a heartbeat moves where
     none is named. `include_existing`: the first walk tells every device.
     """
 
     frequency: int = Field(default=3600, ge=1)
-    full_sync_interval: int = Field(default=86400, ge=1)
-    on: list[Literal["new", "changed"]] = ["new", "changed"]
+    full_sync_interval: int = Field(default=21600, ge=1)
+    on: list[Literal["new", "changed", "gone", "silent", "back"]] = ["new", "changed", "gone", "silent", "back"]
     fields: list[str] = []
     include_existing: bool = False
+    silent_after: int = Field(default=168, ge=1)
 
 
 class EventConnectorConfiguration(_EmptiedHasDefault, DefaultConnectorConfiguration):

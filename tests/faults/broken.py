@@ -23,19 +23,21 @@ from shared.alerts.windows import Reading, VendorClock
 from shared.devices import polling
 from shared.devices.batch import Batch
 from shared.devices.inventory import DeviceConnector
+from shared.devices.polling import DevicePolling
 from shared.devices.round import Round
-from shared.devices.terms import Surroundings, Terms, Walk
+from shared.devices.walks import Walk
 from shared.errors import ConnectorError, TryAgain
 from shared.state.fingerprints import Fingerprints
 from shared.state.storage import JsonFile
+from shared.times import iso
 from tests.suites import SUITES
 
 
 class BrokenDelivery:
     """The real delivery; a subclass spoils what goes through it."""
 
-    def __init__(self, delivery: Any, memory: Fingerprints, around: Surroundings) -> None:
-        self.delivery, self.memory, self.around = delivery, memory, around
+    def __init__(self, delivery: Any, memory: Fingerprints, part: dict[str, Any], cursor_key: str) -> None:
+        self.delivery, self.memory, self.part, self.cursor_key = delivery, memory, part, cursor_key
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.delivery, name)
@@ -57,7 +59,7 @@ class MovesTheCursorFirst(BrokenDelivery):
 
     def _move(self) -> None:
         if self.ahead is not None:
-            self.around.move_cursor(self.ahead)
+            self.part[self.cursor_key] = iso(self.ahead)
 
 
 class RemembersFirst(BrokenDelivery):
@@ -92,21 +94,20 @@ def _rounds_with(
     *,
     delivery: type[BrokenDelivery] | None = None,
     walk: Callable[[Walk], Walk] | None = None,
-    terms: Callable[[Terms], Terms] | None = None,
+    **options: Any,
 ) -> None:
-    """From now on each round of devices gets such a delivery, such a walk or such terms."""
+    """From now on each round of devices gets such a delivery, such a walk or such options, where they are in use."""
     real = Round.__init__
 
-    def broken(self: Any, *arguments: Any, **options: Any) -> None:
-        made_of = signature(real).bind(self, *arguments, **options).arguments
+    def broken(self: Any, *arguments: Any, **named: Any) -> None:
+        made_of = signature(real).bind(self, *arguments, **named).arguments
         if delivery:
-            made_of["delivery"] = delivery(*(made_of[name] for name in ("delivery", "memory", "around")))
+            parts = (made_of[name] for name in ("delivery", "memory", "part"))
+            made_of["delivery"] = delivery(*parts, made_of["service"].cursor_key)
         if walk:
             opened = made_of["walk"]
             made_of["walk"] = lambda: walk(opened())
-        if terms:
-            made_of["terms"] = terms(made_of["terms"])
-        real(**made_of)
+        real(**made_of | {name: value for name, value in options.items() if made_of[name] is not None})
 
     monkeypatch.setattr(Round, "__init__", broken)
 
@@ -133,9 +134,7 @@ def failure_of_a_page_taken_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None
 
 def refresh_taken_from_the_end_of_the_last_walk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each full walk sends everything, whenever that was delivered."""
-    _rounds_with(
-        monkeypatch, terms=lambda terms: terms if terms.refresh_after is None else replace(terms, refresh_after=0)
-    )
+    _rounds_with(monkeypatch, refresh_after=0)
 
 
 def changes_asked_for_without_an_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +142,7 @@ def changes_asked_for_without_an_overlap(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def device_known_by_its_uid(monkeypatch: pytest.MonkeyPatch) -> None:
-    _rounds_with(monkeypatch, terms=lambda terms: replace(terms, names=()))
+    monkeypatch.setattr(DevicePolling, "record_names", ())
 
 
 def learning_remembered_by_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:

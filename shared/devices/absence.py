@@ -1,0 +1,51 @@
+"""Devices that are absent: silent by the vendor's clock, or gone from the vendor's list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared import times
+from shared.devices.batch import Delivery, Entry
+from shared.devices.refused import Refused
+from shared.state.fingerprints import GONE, SILENT, Fingerprints
+
+_ABSENT = 1  # in place of the content of a device that is gone
+_MAX_NAMED = 20
+
+
+def presence(was: str, last_seen: float | None, now: float, silent_after: float) -> str:
+    """SILENT, or "" for a device that is seen; times are epoch seconds on the vendor's clock."""
+    if last_seen is None:
+        return "" if was == GONE else was
+    return SILENT if now - last_seen >= silent_after else ""
+
+
+class Gone:
+    """The devices that neither this walk nor the complete one before met (`count`). Each is reported once."""
+
+    def __init__(self, memory: Fingerprints, *, confirmed: bool) -> None:
+        self._memory = memory
+        self._absent = memory.absent_after_complete_walk(confirmed=confirmed)
+        self._names: list[str] = []
+        self._found = 0
+        self.count = len(self._absent)
+
+    def events(self, delivery: Delivery, refused: Refused) -> Iterator[tuple[bytes, Entry]]:
+        """What is to be sent of those that were not reported yet; where nothing is, they count as reported."""
+        for key in self._absent:
+            if self._memory.presence(key) == GONE or refused.is_held_back(key, _ABSENT, self._memory.began):
+                continue
+            description = self._memory.description(key)
+            self._found += 1
+            if description and len(self._names) < _MAX_NAMED:
+                self._names.append(f"{description[1]}{times.last_seen(description[-1])}")
+            if event := delivery.serialize_gone(description) if description else b"":
+                yield event, Entry(key, _ABSENT, False, refused.knows(key, _ABSENT), GONE)
+            else:
+                self._memory.set_presence(key, GONE)
+
+    def __str__(self) -> str:
+        """A line for the log; "" where none was found."""
+        more = self._found - len(self._names)
+        named = [*self._names, *([f"{more:,} more"] if more else [])]
+        return f"Gone from the list, as two complete readings found: {'; '.join(named)}" if named else ""
