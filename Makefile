@@ -36,10 +36,10 @@ timing: venv ## Run the tests whose subject is seconds, one at a time, on a quie
 	@$(PYTEST) -m timing
 
 faults: venv ## Run the whole fault matrix, all crashes and all hostile consoles (half an hour)
-	@FAULTS=all $(PYTEST) -n auto -m "not timing and not images" tests/faults tests/test_hostile_console.py tests/test_changes_over_time.py tests/lab/test_new_vendor.py
+	@FAULTS=all $(PYTEST) -n auto -m "not timing and not images" tests/faults tests/test_hostile_console.py tests/test_changes_over_time.py tests/lab/packaging/test_new_vendor.py
 
 exports: venv ## Export each module both ways and run there what the library's CI runs (needs the network)
-	@EXPORTS=all $(PYTEST) -n auto -m slow tests/lab/test_export.py tests/test_installing.py
+	@EXPORTS=all $(PYTEST) -n auto -m slow tests/lab/packaging/test_export.py tests/test_installing.py
 
 bench: venv ## Fail when a device costs too many times the CPU it must (a minute)
 	@$(BIN)/sekoia-lab bench --devices 2000 --repeats 3 --check
@@ -53,7 +53,7 @@ check: venv ## Lint and type-check
 	@$(BIN)/mypy $(TYPED)
 
 docs: venv ## Write docs/fields from the mapping tables
-	@$(BIN)/python -m lab.fields
+	@$(BIN)/python -m lab.packaging.fields
 
 lock: venv ## Pin the dependencies again (needs uv on the PATH)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --output-file requirements.lock pyproject.toml
@@ -83,7 +83,7 @@ sbom: venv ## Write the list of an image's packages (CycloneDX) to .lab/sbom.jso
 	@echo "The packages of requirements-image.lock, with their hashes: .lab/sbom.json"
 
 audit: venv ## Look up known vulnerabilities of an image's packages
-	@$(BIN)/python -m lab.audit
+	@$(BIN)/python -m lab.packaging.audit
 
 FUZZ_SECONDS ?= 60
 

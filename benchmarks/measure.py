@@ -24,7 +24,7 @@ from benchmarks.serving import Tally
 from benchmarks.vendors import PreparedVendor
 from benchmarks.watching import Mark, mark
 from lab.modules import MODULES, LabModule
-from lab.platform import LocalPlatform
+from lab.platform.local import LocalPlatform
 from lab.process import PLACEHOLDER, ModuleProcess
 
 MODULE, STOCK, FLOOR = "module", "stock", "floor"

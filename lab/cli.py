@@ -13,9 +13,9 @@ from typing import Annotated
 import orjson
 import typer
 
-from lab.arguments import ModuleConfig, ModuleName, configured, groups_added, json_object, module_named, opened
+from lab.commands.arguments import ModuleConfig, ModuleName, configured, groups_added, json_object, module_named, opened
 from lab.modules import MODULES, device_modules
-from lab.release import Part
+from lab.packaging.release import Part
 from lab.terminal import for_people, readable, say
 from shared.errors import ConnectorError, SkipRecord
 
@@ -44,7 +44,7 @@ def demo(
     changes: Annotated[bool, typer.Option("--changes", help="Let the fleets change, and the triggers tell.")] = False,
 ) -> None:
     """Run the modules against simulated consoles and a local platform, as the platform would run them."""
-    from lab import demo as demonstration
+    from lab.commands import demo as demonstration
 
     outcomes = demonstration.run(devices, out, people, changes=changes)
     if any(outcome.error for outcome in outcomes):
@@ -61,10 +61,10 @@ def run(
     out: Annotated[Path | None, typer.Option(help="JSON lines of what was sent; else stdout.")] = None,
 ) -> None:
     """Run one module for real, against the vendor in the configuration; the local platform receives."""
-    from lab.platform import LocalPlatform
+    from lab.commands.running import Following
+    from lab.platform.local import LocalPlatform
     from lab.process import ModuleProcess
-    from lab.running import Following
-    from lab.summary import show
+    from lab.report.summary import show
 
     chosen = module_named(module)
     settings, arguments = json_object(module_config), json_object(connector_config)
@@ -98,7 +98,7 @@ def map_records(
     groups: Annotated[Path | None, typer.Option(help="The vendor's groups, where devices only name their ids.")] = None,
 ) -> None:
     """Raw vendor objects (an object, an array or JSON lines) → one JSON line each, as it would be sent."""
-    from lab.records import read_records
+    from lab.commands.records import read_records
 
     chosen = module_named(module)
     mapper, grouped = chosen.mapper(), groups_added(chosen, groups)
@@ -140,7 +140,7 @@ def preview(
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout.")] = False,
 ) -> None:
     """Read some real devices or alerts and show what would be sent. Writes and sends nothing."""
-    from lab.preview import read_devices, show_devices
+    from lab.commands.preview import read_devices, show_devices
 
     chosen = module_named(module)
     try:
@@ -165,7 +165,7 @@ def bench(
     check: Annotated[bool, typer.Option("--check", help="Fail when a device costs too many times the floor.")] = False,
 ) -> None:
     """Measure CPU, memory and time beside the floor and the SDK's own loop; limits of calls are lifted."""
-    from lab import bench as benchmark
+    from lab.commands import bench as benchmark
 
     chosen = [module_named(name) for name in modules or ()] or (device_modules() if check else list(MODULES.values()))
     found = benchmark.run(chosen, devices, latency_ms, repeats, people, stock=not check)
@@ -184,7 +184,7 @@ def form(
     out: Annotated[Path | None, typer.Option(help="Where the page goes; else stdout.")] = None,
 ) -> None:
     """The form a customer sees of a module in the UI, as one HTML page that needs no network."""
-    from lab import form as forms
+    from lab.commands import form as forms
 
     chosen = module_named(module)
     page = forms.render(chosen)
@@ -205,7 +205,7 @@ def export(
     ] = True,
 ) -> None:
     """Write a module as a repository of its own: for "Import my custom integration", or for the public library."""
-    from lab import export_command
+    from lab.commands import export as export_command
 
     export_command.run(module_named(module), destination, people, custom=custom)
 
@@ -216,7 +216,7 @@ def release(
     part: Annotated[Part, typer.Argument(help="Which part of the version.")] = Part.PATCH,
 ) -> None:
     """Raise a module's version in its manifest, Dockerfile and CHANGELOG, so that the platform restarts what runs."""
-    from lab import release as releasing
+    from lab.packaging import release as releasing
 
     chosen = module_named(module)
     try:
@@ -232,7 +232,7 @@ def new_vendor(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The vendor's, such as CrowdStrike.")],
 ) -> None:
     """Write the skeleton of a module that sends devices, with its simulated console and its tests, into this repository."""
-    from lab import new_vendor as vendors
+    from lab.packaging import new_vendor as vendors
 
     try:
         vendors.create(name)

@@ -12,7 +12,7 @@ import orjson
 from shared import times
 
 if TYPE_CHECKING:
-    from lab.platform import LocalPlatform
+    from lab.platform.local import LocalPlatform
 
 Event = dict[str, Any]
 

@@ -19,7 +19,7 @@ from weakref import finalize
 import requests
 
 from lab.modules import LabModule
-from lab.platform import LocalPlatform
+from lab.platform.local import LocalPlatform
 
 _START_S = 30.0
 _STOP_S = 30.0

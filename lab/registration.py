@@ -19,7 +19,7 @@ from lab.kinds import ALERTS, DEVICES, Kind
 if TYPE_CHECKING:
     from sekoia_automation.module import Module
 
-    from lab.server import LocalServer
+    from lab.platform.server import LocalServer
     from shared.alerts.connector import EventConnector
     from shared.devices.inventory import DeviceConnector
     from shared.devices.playbooks import DeviceChanges

@@ -7,13 +7,15 @@
     └── SkipRecord        one record cannot be mapped; the page goes on without it
 
 Everything else is a bug and travels up. A message says who, what was being done, what came back and what to do;
-it never holds a secret. The first three are caught in the cycle and in the account validator only.
+it is one line, bounded, and without any secret that is live (`shared.masking`). The first three are caught in the cycle and in the account validator only.
 """
 
 from __future__ import annotations
 
 from copy import copy
 from typing import Self
+
+from shared.masking import shown
 
 
 class ConnectorError(Exception):
@@ -26,13 +28,13 @@ class ConnectorError(Exception):
     may_be_size = False
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
-        super().__init__(message)
+        super().__init__(shown(message))
         self.status = status
 
     def adding(self, more: str) -> Self:
         """The same error, and what follows from it."""
         error = copy(self)
-        error.args = (f"{self} {more}",)
+        error.args = (shown(f"{self} {more}"),)
         return error
 
 
@@ -56,6 +58,9 @@ class SkipRecord(ConnectorError):
     """One record cannot be mapped. Names the vendor's field and why, never its value."""
 
     def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field}: {reason}")
+        Exception.__init__(
+            self, f"{field}: {reason}"
+        )  # as it is: there may be millions, of which a thousand are logged
+        self.status = None
         self.field = field
         self.reason = reason

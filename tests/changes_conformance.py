@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from lab.faults import RateLimited, Reset, Status
-from lab.preview import read_devices
+from lab.commands.preview import read_devices
+from lab.platform.faults import RateLimited, Reset, Status
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.times import iso
 from tests.conformance import DeviceConformance

@@ -16,7 +16,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from lab.faults import (
+from lab.commands.preview import read_devices
+from lab.modules import LabModule
+from lab.platform.faults import (
     Empty,
     Fault,
     Hang,
@@ -30,9 +32,7 @@ from lab.faults import (
     WrongShape,
     long_pages,
 )
-from lab.modules import LabModule
-from lab.platform import LocalPlatform
-from lab.preview import read_devices
+from lab.platform.local import LocalPlatform
 from shared.errors import ConnectorError, TryAgain, UnexpectedReply
 from shared.runtime.backoff import Backoff
 from shared.runtime.service import HUNG

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared import masking
 from shared.runtime.logs import LogPoster
 
 pytest.register_assert_rewrite(
@@ -21,6 +22,12 @@ def no_log_lines_are_posted_after_the_test() -> Iterator[None]:
     for thread in threading.enumerate():
         if isinstance(thread, LogPoster):
             thread.close(1.0)
+
+
+@pytest.fixture(autouse=True)
+def no_secret_of_another_test_is_live() -> None:
+    """It may be an ordinary word, which this test expects to read."""
+    masking.forget()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

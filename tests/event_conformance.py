@@ -20,8 +20,8 @@ from typing import Any, ClassVar
 import pytest
 import requests
 
-from lab.faults import Empty, Fault, Hang, Html, RateLimited, Reset, Status, WrongShape
-from lab.platform import LocalPlatform
+from lab.platform.faults import Empty, Fault, Hang, Html, RateLimited, Reset, Status, WrongShape
+from lab.platform.local import LocalPlatform
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.times import epoch
 from tests.conformance_base import ConnectionTestConformance

@@ -13,8 +13,8 @@ from typing import Any
 
 from flask import Response, request
 
-from lab.faults import Fault
-from lab.wire import STREAM
+from lab.platform.faults import Fault
+from lab.platform.wire import STREAM
 from shared.http.body import MAX_BYTES, MAX_MEMORY, memory_of
 from tests.suites import SUITES
 

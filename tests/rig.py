@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from lab.modules import LabModule
-from lab.platform import LocalPlatform
+from lab.platform.local import LocalPlatform
 from lab.process import ModuleProcess
 from shared.http.session import Patience
 from shared.runtime.backoff import Backoff

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from lab.kinds import ALERTS, DEVICES, Kind
-from lab.skips import Skip
-from lab.summary import Outcome
+from lab.report.skips import Skip
+from lab.report.summary import Outcome
 
 MODULES = ("HarfangLab", "SentinelOne", "ESET", "Sophos")
 NOW = time.time()

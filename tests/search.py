@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from lab.calls import Call
 from lab.modules import LabModule
-from lab.platform import LocalPlatform
+from lab.platform.calls import Call
+from lab.platform.local import LocalPlatform
 
 Report = Callable[[str, object], None]
 

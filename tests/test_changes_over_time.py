@@ -20,10 +20,10 @@ import orjson
 import pytest
 from flask import Response, g, request
 
-from lab.faults import RateLimited, Reset, Status
+from lab.commands.preview import read_devices
 from lab.modules import MODULES, device_modules
-from lab.platform import LocalPlatform
-from lab.preview import read_devices
+from lab.platform.faults import RateLimited, Reset, Status
+from lab.platform.local import LocalPlatform
 from shared.errors import ConnectorError
 from shared.state.fingerprints import VOLATILE
 from shared.times import iso

@@ -31,7 +31,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):(?!=)", (ROOT / "Makefile").read_text(enco
 NOT_IN_CI = {
     "help": "it is run here",
     "faults": "half an hour; make test and make test-all run a seeded part of it",
-    "exports": "it needs the network and most of an hour; tests/lab/test_export.py runs a part of it",
+    "exports": "it needs the network and most of an hour; tests/lab/packaging/test_export.py runs a part of it",
     "benchmarks": "a quarter of an hour on a quiet machine; tests/benchmarks runs small ones",
     "docs": "tests/test_repository.py compares what it writes with what is there",
     "lock": "it needs uv and the network; tests/test_repository.py looks at the locks",
@@ -41,9 +41,9 @@ NOT_IN_CI = {
 }
 EXEMPT = {
     "UPDATE_GOLDEN=1 .venv/bin/python -m pytest tests/<vendor>": "it would write the golden files anew",
-    "sekoia-lab release <module> minor": "it would raise a version here; tests/lab/test_release.py runs it in a copy",
+    "sekoia-lab release <module> minor": "it would raise a version here; tests/lab/packaging/test_release.py runs it in a copy",
     "git pull": "it needs this repository's remote",
-    "uv lock": "it needs the network; tests/lab/test_export.py runs it with EXPORTS=all",
+    "uv lock": "it needs the network; tests/lab/packaging/test_export.py runs it with EXPORTS=all",
     next(command for command in commands_in(INSTALLING) if command.startswith("docker run")): (
         "it needs a container engine; tests/images starts the images in the same way, and .ci/images runs them"
     ),
@@ -58,7 +58,7 @@ IN_A_COPY = {
         if not line.startswith(("make", "docker"))
     ),
 }
-"""tests/lab/test_new_vendor.py and tests/test_installing.py run these."""
+"""tests/lab/packaging/test_new_vendor.py and tests/test_installing.py run these."""
 NAMES = {".venv/bin/": "", "<module>": "SentinelOne", "<folder>": "FOLDER"}
 DEVICES = 30
 

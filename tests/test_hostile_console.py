@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import trustme
 
-from lab.faults import Redirect
 from lab.kinds import ALERTS
 from lab.modules import MODULES, LabModule
-from lab.platform import LocalPlatform
+from lab.platform.faults import Redirect
+from lab.platform.local import LocalPlatform
+from lab.platform.server import LocalServer
 from lab.process import ModuleProcess
-from lab.server import LocalServer
 from tests.hostile import WORST_MIB, Attack, Dialect, Streams, attacks
 from tests.suites import SUITES
 from tests.waiting import until

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.library import validate
-from lab.library_folder import LOCK
 from lab.modules import MODULES, ROOT
+from lab.packaging.library import validate
+from lab.packaging.library_folder import LOCK
 from tests.documents import blocks_in, entered
-from tests.lab.test_new_vendor import Copy
+from tests.lab.packaging.test_new_vendor import Copy
 
 WHOLE = os.environ.get("EXPORTS") == "all"
 PAGE = ROOT / "docs/installing.md"

@@ -14,7 +14,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.modules import MODULES, ROOT
-from lab.platform import LocalPlatform
+from lab.platform.local import LocalPlatform
 from lab.process import ModuleProcess
 
 FOLDER = ROOT / "docs/monitoring"

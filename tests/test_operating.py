@@ -22,6 +22,7 @@ LOGS = {"log", "warn", "_warn", "error", "log_exception", "_warn_once", "_say"}
 ADDED = {"adding"}  # what an error says at its end
 SETTINGS = {"settings.py", "trust.py", "urls.py"}  # files whose ValueErrors a customer reads
 ANSWERS = {"configuration_error"}  # functions whose text is a message
+TABLES = {"_WRONG"}  # of words that a message is made of
 LEAST_LETTERS = 6  # of a literal part, to be a message at all: `f"{said} {what}"` says nothing itself
 
 
@@ -31,8 +32,8 @@ def sources() -> list[Path]:
 
 
 def normal(text: str) -> str:
-    """White space as one space, variable parts in a row as one `…`."""
-    return re.sub(r"…(?:\s*…)+", "…", " ".join(text.split()))
+    """White space as one space, variable parts in a row, or written as `{name}`, as one `…`."""
+    return re.sub(r"…(?:\s*…)+", "…", " ".join(re.sub(r"\{\w+\}", "…", text).split()))
 
 
 def texts_of(node: ast.expr, function: ast.AST) -> list[str]:
@@ -61,6 +62,13 @@ def texts_of(node: ast.expr, function: ast.AST) -> list[str]:
 def said_in(path: Path) -> Iterator[tuple[ast.expr, ast.AST]]:
     """Each expression that becomes a message, with the function it stands in."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Dict)
+            and getattr(node.targets[0], "id", "") in TABLES
+        ):
+            yield from ((value, tree) for value in node.value.values)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     for function in functions:
         for node in ast.walk(function):
@@ -94,7 +102,9 @@ def listed() -> str:
     return PAGE.read_text(encoding="utf-8").partition("\n## Every message\n")[2]
 
 
-@pytest.mark.parametrize("expected", ["… forbids … with this credential (HTTP 403). …", "is not a URL"])
+@pytest.mark.parametrize(
+    "expected", ["… forbids … with this credential (HTTP 403). …", "is not a web address; enter it as https://host"]
+)
 def test_the_reading_of_the_code_finds_messages(expected: str) -> None:
     assert expected in messages()
     assert len(messages()) > 60

@@ -16,8 +16,8 @@ import requests
 from typer.testing import CliRunner
 
 from lab.cli import app
-from lab.faults import Hang, Status
-from lab.platform import LocalPlatform
+from lab.platform.faults import Hang, Status
+from lab.platform.local import LocalPlatform
 from lab.process import ModuleProcess, claimed_port
 from tests.conformance_base import ConnectorConformance
 from tests.rig import Rig
@@ -204,7 +204,8 @@ def test_the_button_is_answered_whatever_the_settings_hold_in_the_words_of_the_l
         until(lambda: process.exit_code is not None, 25)
     assert rig.platform.validation is not None, process.log.read_text()
     assert rig.platform.validation["results"] == {"success": False}
-    assert f"{address} is not a URL" in rig.platform.validation["error"]
+    label = suite.lab_module.manifest["configuration"]["properties"][address]["title"]
+    assert f"{label} has a port that is not a number" in rig.platform.validation["error"]
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps(rig.settings))
     checked = CliRunner().invoke(app, ["check", rig.module.name, "--module-config", str(settings)])

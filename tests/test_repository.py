@@ -17,13 +17,14 @@ import yaml
 from jsonschema import Draft7Validator
 from packaging.requirements import Requirement
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
-from lab.fields import page, path_of
-from lab.imports import names_imported
 from lab.kinds import DEVICES
-from lab.library import CAPABILITIES, CATEGORIES, KEEP_A_CHANGELOG
 from lab.modules import MODULES, ROOT, LabModule, device_modules
-from lab.results import trigger_file
+from lab.packaging.fields import page, path_of
+from lab.packaging.imports import names_imported
+from lab.packaging.library import CAPABILITIES, CATEGORIES, KEEP_A_CHANGELOG
+from lab.packaging.results import trigger_file
 from shared.devices.inventory import DeviceConnector
 from shared.runtime.settings import (
     DeviceChangesConfiguration,
@@ -61,39 +62,46 @@ def test_shared_imports_no_vendor_and_not_the_lab() -> None:
         assert not imports_of(path) & (VENDOR_PACKAGES | {"lab", "tests", "benchmarks"}), path
 
 
-ROOMS = ("", "state", "http", "mapping", "runtime", "devices", "alerts")  # of shared/, lowest first
+ROOMS = {  # lowest first
+    "shared": ("", "state", "http", "mapping", "runtime", "devices", "alerts"),
+    "lab": ("platform", "fleet", "consoles", "", "vendors", "report", "packaging", "commands", "cli"),
+}
+each_library = pytest.mark.parametrize("library", ROOMS)
 
 
-def test_a_room_of_shared_imports_only_rooms_below_it() -> None:
-    rooms = {path.parent.name for path in (ROOT / "shared").glob("*/__init__.py")}
-    assert rooms == set(ROOMS[1:]), "docs/architecture.md and this test list the rooms of shared/"
+@each_library
+def test_a_room_imports_only_rooms_below_it(library: str) -> None:
+    """Imports under TYPE_CHECKING count, and those inside of functions."""
+    rooms, listed = {path.parent.name for path in (ROOT / library).glob("*/__init__.py")}, ROOMS[library]
+    assert rooms == set(listed) - {"", "cli"}, f"docs/architecture.md and this test list the rooms of {library}/"
     upwards = [
         f"{name} imports {imported}"
-        for name, imports in shared_imports().items()
+        for name, imports in imports_within(library).items()
         for imported in imports
-        if ROOMS.index(room_of(imported)) > ROOMS.index(room_of(name))
+        if listed.index(room_of(imported)) > listed.index(room_of(name))
     ]
     assert not upwards
 
 
-def test_shared_has_no_import_cycle() -> None:
+@each_library
+def test_no_file_is_part_of_an_import_cycle(library: str) -> None:
     """Imports under TYPE_CHECKING count, and those inside of functions."""
     try:
-        TopologicalSorter(shared_imports()).prepare()
+        TopologicalSorter(imports_within(library)).prepare()
     except CycleError as error:
         pytest.fail(f"These files import each other in a circle: {' -> '.join(error.args[1])}")
 
 
-def shared_imports() -> dict[str, set[str]]:
-    """Module of shared/ -> the modules of shared/ that it imports anywhere."""
-    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in python_files("shared")}
+def imports_within(package: str) -> dict[str, set[str]]:
+    """Module of the package -> the modules of the package that it imports anywhere."""
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in python_files(package)}
     known = set(names.values())
     return {name: {one for one in names_imported(path) if one in known} for path, name in names.items()}
 
 
 def room_of(module: str) -> str:
-    """`shared.http.pages` -> `http`; "" for the modules at the top."""
-    return module.split(".")[1] if module.count(".") == 2 else ""
+    """`shared.http.pages` -> `http`; "" for the modules at the top, but for `lab.cli`, which is above all rooms."""
+    return module.split(".")[1] if module.count(".") == 2 or module == "lab.cli" else ""
 
 
 def test_shared_names_no_vendor() -> None:
@@ -128,7 +136,8 @@ def test_the_manifest_describes_the_settings(module: LabModule) -> None:
     assert set(schema["properties"]) == set(model.model_fields)
     for name, field in model.model_fields.items():
         described = schema["properties"][name]
-        assert described["title"] and described["description"]
+        assert described["title"] == field.title, "a message names a setting by its label"
+        assert described["description"]
         assert (name in schema["required"]) == field.is_required(), name
         assert (name in schema["secrets"]) == _is_secret(field.annotation), name
         if not field.is_required() and field.default is not None and not _is_secret(field.annotation):
@@ -142,10 +151,11 @@ def test_the_connector_json_describes_the_arguments(module: LabModule) -> None:
     model = get_type_hints(module.connector)["configuration"]
     for name, described in schema["properties"].items():
         field = model.model_fields[name]
-        assert described["title"] and described["description"]
+        assert described["title"] == field.title
+        assert described["description"]
         if not _is_secret(field.annotation):
             assert described["default"] == field.default, name
-            assert described.get("minimum") == next((at.ge for at in field.metadata if hasattr(at, "ge")), None), name
+            assert (described.get("minimum"), described.get("maximum")) == _bounds(field), name
     if module.kind is DEVICES:
         assert issubclass(model, DeviceConnectorConfiguration)
         assert set(schema["properties"]) == DEVICE_ARGUMENTS
@@ -176,9 +186,10 @@ def test_the_trigger_on_changes_describes_its_arguments(module: LabModule) -> No
     assert set(manifest["arguments"]["properties"]) == set(DeviceChangesConfiguration.model_fields)
     for name, described in manifest["arguments"]["properties"].items():
         field = DeviceChangesConfiguration.model_fields[name]
-        assert described["title"] and described["description"]
+        assert described["title"] == field.title
+        assert described["description"]
         assert described["default"] == field.default, name
-        assert described.get("minimum") == next((at.ge for at in field.metadata if hasattr(at, "ge")), None), name
+        assert (described.get("minimum"), described.get("maximum")) == _bounds(field), name
 
 
 @each_device_module
@@ -331,6 +342,11 @@ def test_the_hooks_before_a_commit_run_make_check_and_nothing_from_elsewhere() -
 
 def _yaml(name: str) -> Any:
     return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def _bounds(field: FieldInfo) -> tuple[int | None, ...]:
+    """The least and the greatest number that the settings accept, as a form has them."""
+    return tuple(next((getattr(at, of) for at in field.metadata if hasattr(at, of)), None) for of in ("ge", "le"))
 
 
 def _is_secret(annotation: Any) -> bool:

@@ -24,11 +24,11 @@ from flask import Response, request
 from pydantic import BaseModel, SecretStr, ValidationError
 from sekoia_automation.exceptions import ModuleConfigurationError
 
-from lab.faults import Html, Status, Truncated, WrongShape
 from lab.modules import MODULES, LabModule
-from lab.platform import LocalPlatform
+from lab.platform.faults import Html, Status, Truncated, WrongShape
+from lab.platform.local import LocalPlatform
+from lab.platform.server import LocalServer
 from lab.process import ModuleProcess
-from lab.server import LocalServer
 from shared.runtime.settings import configuration_error
 from tests.search import Report, assert_nowhere, echo, fetched, files_in, secrets_of
 from tests.suites import slow_but_for

@@ -12,13 +12,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lab import demo
 from lab.cli import app
-from lab.faults import Status
+from lab.commands import demo
 from lab.kinds import DEVICES
 from lab.modules import MODULES, LabModule
-from lab.platform import LocalPlatform
-from lab.server import LocalServer
+from lab.platform.faults import Status
+from lab.platform.local import LocalPlatform
+from lab.platform.server import LocalServer
 from tests.search import Report, assert_nowhere, echo, fetched, files_in, secrets_of
 from tests.suites import slow_but_for
 

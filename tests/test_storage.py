@@ -16,10 +16,10 @@ from moto.server import ThreadedMotoServer
 from s3path import S3Path
 from sekoia_automation import storage
 
-from lab.faults import Status
 from lab.kinds import ALERTS, DEVICES
 from lab.modules import MODULES
-from lab.platform import LocalPlatform
+from lab.platform.faults import Status
+from lab.platform.local import LocalPlatform
 from shared.errors import TryAgain
 from tests.conformance_base import ConnectorConformance
 from tests.faults.matrix import INTAKE_LIMIT

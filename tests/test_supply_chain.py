@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from lab.audit import verdict
 from lab.modules import ROOT
+from lab.packaging.audit import verdict
 
 LOCK = ROOT / "requirements-image.lock"
 

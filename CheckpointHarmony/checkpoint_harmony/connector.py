@@ -42,9 +42,9 @@ class HarmonyMobileConnector(EventConnector):
     ) -> HarmonyMobileClient:
         per_minute, chunk_size = (arguments.ratelimit_per_minute, arguments.chunk_size) if arguments else (60, None)
         secret = header_value(settings.secret_key, "Client Secret")
-        call = partial(ApiSession, "Check Point", stop=stop, patience=patience, secrets=[secret])
+        call = partial(ApiSession, "Check Point", stop=stop, patience=patience)
         login = call(settings.authentication_url, Anonymous(), advice=LOGIN_ADVICE)
-        token = FetchedToken(partial(fetch_token, login, settings.client_id.strip(), secret))
+        token = FetchedToken(partial(fetch_token, login, settings.client_id, secret))
         rates = (RequestRate(per_minute, Duration.MINUTE),)
         session = call(settings.data_url, Bearer(token), advice=ADVICE, rates=rates)
         return HarmonyMobileClient(session, token, page_size or chunk_size)

@@ -10,7 +10,15 @@ from pydantic import AfterValidator, Field
 
 from shared.http.urls import origin_url
 from shared.runtime.service import ConnectorModule
-from shared.runtime.settings import EventConnectorConfiguration, HttpsUrl, ModuleSettings, OriginUrl, Secret
+from shared.runtime.settings import (
+    EventConnectorConfiguration,
+    HttpsUrl,
+    ModuleSettings,
+    Name,
+    OriginUrl,
+    Positive,
+    Secret,
+)
 
 LOGIN = "/auth/external"
 
@@ -23,10 +31,10 @@ def login_url(url: str) -> str:
 class HarmonyMobileSettings(ModuleSettings):
     """`secret_key` is the "Secret Key" shown with the client id. Without `base_url` data are where the login is."""
 
-    client_id: Annotated[str, Field(min_length=1)]
-    secret_key: Secret
-    authentication_url: Annotated[HttpsUrl, AfterValidator(login_url)]
-    base_url: OriginUrl | None = None
+    client_id: Name = Field(title="Client ID")
+    secret_key: Secret = Field(title="Client Secret")
+    authentication_url: Annotated[HttpsUrl, AfterValidator(login_url)] = Field(title="Authentication URL")
+    base_url: OriginUrl | None = Field(default=None, title="Base URL")
 
     @property
     def data_url(self) -> str:
@@ -37,8 +45,8 @@ class HarmonyMobileSettings(ModuleSettings):
 class HarmonyMobileArguments(EventConnectorConfiguration):
     """`ratelimit_per_minute` calls at most; `event_format`: the alert as Check Point gives it, or normalised."""
 
-    ratelimit_per_minute: int = Field(default=60, ge=1)
-    event_format: Literal["raw", "ecs"] = "raw"
+    ratelimit_per_minute: Positive = Field(default=60, title="Rate limit")
+    event_format: Literal["raw", "ecs"] = Field(default="raw", title="Event format")
 
 
 class HarmonyMobileModule(ConnectorModule):

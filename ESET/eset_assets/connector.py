@@ -34,7 +34,6 @@ class EsetDevices(DevicePolling):
             patience=patience,
             advice=ADVICE,
             rates=RATES,
-            secrets=[settings.password.get_secret_value()],
         )
         auth = signed_in(login, settings.username, settings.password)
         return EsetClient(login.elsewhere(settings.devices_url, auth), page_size, paths=cls.paths())

@@ -5,37 +5,38 @@ No `from __future__ import annotations` here: the SDK reads the annotation of `c
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, Field
 
-from shared.http.urls import https_url
 from shared.runtime.service import ConnectorModule
-from shared.runtime.settings import ModuleSettings, Secret
+from shared.runtime.settings import HttpsUrl, ModuleSettings, Name, Password
 
 LOGIN_PATH = "/oauth/token"
 REGIONS = ("eu", "de", "us", "ca", "jpn")
 
 
-def region(value: object) -> object:
+def known_region(value: str) -> str:
     """One of the regions ESET Connect is offered in, in any case."""
-    known = value.strip().lower() if isinstance(value, str) else ""
+    known = value.lower()
     if known not in REGIONS:
         raise ValueError(f"must be one of {', '.join(REGIONS)} (Europe, Germany, United States, Canada, Japan)")
     return known
 
 
-def override(value: str | None) -> str | None:
-    """An address in place of the region's; left empty there is none. The token's path may stand behind it."""
-    return https_url(value).removesuffix(LOGIN_PATH) if value and value.strip() else None
+def without_login_path(url: str) -> str:
+    """The login service's host may be entered with the path of its tokens."""
+    return url.removesuffix(LOGIN_PATH)
 
 
 class EsetSettings(ModuleSettings):
     """`username` and `password` are the dedicated API user's."""
 
-    region: Annotated[str, BeforeValidator(region)]
-    username: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-    password: Secret
-    authentication_url: Annotated[str | None, AfterValidator(override)] = None
-    api_url: Annotated[str | None, AfterValidator(override)] = None
+    region: Annotated[str, AfterValidator(known_region)] = Field(title="Region")
+    username: Name = Field(title="Username")
+    password: Password = Field(title="Password")
+    authentication_url: Annotated[HttpsUrl, AfterValidator(without_login_path)] | None = Field(
+        default=None, title="Authentication URL"
+    )
+    api_url: Annotated[HttpsUrl, AfterValidator(without_login_path)] | None = Field(default=None, title="API URL")
 
     @property
     def token_url(self) -> str:

@@ -49,7 +49,6 @@ class HarfangLabDevices(DevicePolling):
             patience=patience,
             verify=authority(settings.ca_certificate) if settings.ca_certificate else True,
             advice=advice,
-            secrets=[token],
         )
         return HarfangLabClient(session, page_size, paths=cls.paths())
 

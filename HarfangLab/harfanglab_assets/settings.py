@@ -5,17 +5,15 @@ No `from __future__ import annotations` here: the SDK reads the annotation of `c
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from shared.http.trust import authority
 from shared.runtime.service import ConnectorModule
 from shared.runtime.settings import ModuleSettings, OriginUrl, Secret
 
 
-def certificate(value: str | None) -> str | None:
-    """PEM text that holds a certificate; left empty, the usual authorities are trusted."""
-    if value is None or not value.strip():
-        return None
+def certificate(value: str) -> str:
+    """PEM text that contains a certificate."""
     authority(value)
     return value
 
@@ -23,9 +21,9 @@ def certificate(value: str | None) -> str | None:
 class HarfangLabSettings(ModuleSettings):
     """`url` ends as the manager's https origin, its port kept; `api_token` may come with the prefix the manager shows."""
 
-    url: OriginUrl
-    api_token: Secret
-    ca_certificate: Annotated[str | None, AfterValidator(certificate)] = None
+    url: OriginUrl = Field(title="URL")
+    api_token: Secret = Field(title="API token")
+    ca_certificate: Annotated[str, AfterValidator(certificate)] | None = Field(default=None, title="CA certificate")
 
 
 class HarfangLabModule(ConnectorModule):

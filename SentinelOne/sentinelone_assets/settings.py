@@ -3,6 +3,8 @@
 No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
 """
 
+from pydantic import Field
+
 from shared.runtime.service import ConnectorModule
 from shared.runtime.settings import ModuleSettings, OriginUrl, Secret
 
@@ -10,8 +12,8 @@ from shared.runtime.settings import ModuleSettings, OriginUrl, Secret
 class SentinelOneSettings(ModuleSettings):
     """`hostname` may be entered bare and ends as an https origin; `api_token` is the Service User's."""
 
-    hostname: OriginUrl
-    api_token: Secret
+    hostname: OriginUrl = Field(title="URL Domain")
+    api_token: Secret = Field(title="API Token")
 
 
 class SentinelOneModule(ConnectorModule):

@@ -31,9 +31,7 @@ class SophosDevices(DevicePolling):
         cls, settings: SophosSettings, *, stop: Event, patience: Patience, page_size: int | None = None
     ) -> SophosClient:
         url, secret = settings.oauth2_authorization_url, header_value(settings.client_secret, "Client Secret")
-        identity = ApiSession(
-            "Sophos", url, Anonymous(), stop=stop, patience=patience, advice=ADVICE, rates=RATES, secrets=[secret]
-        )
+        identity = ApiSession("Sophos", url, Anonymous(), stop=stop, patience=patience, advice=ADVICE, rates=RATES)
         auth = FetchedToken(partial(client_credentials, identity, settings.client_id, secret, "token", ADVICE[401]))
         return SophosClient(identity.elsewhere(settings.api_host, auth), page_size, paths=cls.paths("lastSeenAt"))
 

@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 from lab.consoles.collection import encode
 from lab.consoles.console import Console
 from lab.fleet.checkpoint import checkpoint_alerts, slashed
-from lab.server import answer_json
+from lab.platform.server import answer_json
 
 LOGIN = "/auth/external"
 APPLICATION = "/app/SBM"

@@ -9,8 +9,8 @@ from collections import deque
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
-from lab.faults import RateLimited
-from lab.server import LocalServer
+from lab.platform.faults import RateLimited
+from lab.platform.server import LocalServer
 
 _WINDOW_S = 1.0
 

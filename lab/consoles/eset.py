@@ -19,7 +19,7 @@ from lab.consoles.collection import Collection
 from lab.consoles.console import Console
 from lab.consoles.eset_query import FILTERS, MARKS, Refused, read
 from lab.fleet.eset import eset_devices, eset_groups
-from lab.server import answer_json
+from lab.platform.server import answer_json
 
 USERNAME = "api-user@example.com"
 PASSWORD = "local eset & pässword"  # noqa: S105 - good for a console that does not exist; has to be encoded in a form

@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from lab.consoles.collection import Collection, Keep, Mark
 from lab.consoles.console import Console
 from lab.fleet.harfanglab import harfanglab_agents, iso
-from lab.server import answer_json
+from lab.platform.server import answer_json
 from shared.times import epoch
 
 AGENTS = "/api/data/endpoint/Agent/"

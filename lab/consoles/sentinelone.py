@@ -14,7 +14,7 @@ from lab.consoles.collection import Collection
 from lab.consoles.console import Console
 from lab.consoles.sentinelone_query import MARKS, Query, Refused, read
 from lab.fleet.sentinelone import sentinelone_agents
-from lab.server import answer_json
+from lab.platform.server import answer_json
 
 API = "/web/api/v2.1"
 TOKEN = "local-sentinelone-token"  # noqa: S105 - good for a console that does not exist

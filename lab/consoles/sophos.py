@@ -23,7 +23,7 @@ from lab.consoles.collection import Collection, Marks
 from lab.consoles.console import Console
 from lab.consoles.sophos_query import MOST, NEVER, Query, Refused, micros, read
 from lab.fleet.sophos import iso, sophos_endpoints
-from lab.server import answer_json
+from lab.platform.server import answer_json
 
 LOGIN_PATH = "/api/v2/oauth2/token"
 CLIENT_ID = "local-sophos-client"

@@ -16,6 +16,8 @@ from json import dumps
 from threading import Event
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from shared import times
 from shared.alerts.delivery import DAY, Alert, AlertDelivery
 from shared.alerts.intake import fitting
@@ -110,6 +112,7 @@ class EventConnector(AlertDelivery):
         self.put_forward_events_duration(self.intake_label, self.counts.seconds)
         self.report(self.counts, began)
 
+    @override
     def next_run(self) -> None:
         self.cycle()
 
@@ -279,8 +282,10 @@ class EventConnector(AlertDelivery):
         return position.cursor or None if position else None
 
     @property
+    @override
     def frequency(self) -> int:
         return self.configuration.frequency
 
+    @override
     def liveness_context(self) -> dict[str, Any]:
         return {**super().liveness_context(), "round": asdict(self.counts)}

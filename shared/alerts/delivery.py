@@ -155,7 +155,6 @@ class AlertDelivery(Service, Connector):
                 **dict.fromkeys((400, 422), _REPORT),
                 413: f"A proxy in between may limit the length of a call: check that. {_REPORT}",
             },
-            secrets=[key.get_secret_value()],
         )
         return Intake(session, key)
 

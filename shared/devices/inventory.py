@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from sekoia_automation.asset_connector import AssetConnector
 from sekoia_automation_models.ocsf.device import DeviceOCSFModel
+from typing_extensions import override
 
 from shared.devices.delivery import AssetDelivery
 from shared.devices.polling import DevicePolling
@@ -33,6 +34,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
     def cycle(self) -> None:
         self.asset_fetch_cycle()
 
+    @override
     def asset_fetch_cycle(self) -> None:
         """One round."""
         super().cycle()
@@ -78,9 +80,11 @@ class DeviceConnector(DevicePolling, AssetConnector):
 
     # --- what the SDK asks
 
+    @override
     def get_mapped_fields(self) -> dict[str, str]:
         return mapped_fields(self.fields)
 
+    @override
     def get_assets(self) -> Generator[DeviceOCSFModel, None, None]:
         """Every device there is, mapped; sends and stores nothing. The rounds do not use it."""
         mapper, client = self.mapper(), self.connected()
@@ -93,6 +97,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
                     self.name_skipped(record, reason)
 
     @property
+    @override
     def batch_size(self) -> int:
         return _from_environment("ASSET_CONNECTOR_BATCH_SIZE") or self.configuration.batch_size
 
@@ -101,6 +106,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
         return self.configuration.full_sync_interval
 
     @property
+    @override
     def frequency(self) -> int:
         return _from_environment("ASSET_CONNECTOR_FREQUENCY") or self.configuration.frequency
 

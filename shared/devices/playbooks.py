@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import orjson
 from pydantic import SecretStr
 from pyrate_limiter import Duration, RequestRate
+from typing_extensions import override
 
 from shared.devices.batch import Met
 from shared.devices.contents import Contents, Watch, changing_paths, chosen, constants
@@ -79,6 +80,7 @@ class DeviceChanges(DevicePolling):
         self._once = once
         self.send_event(name, event)
 
+    @override
     def _send_request(self, data: dict[str, Any], verb: str = "POST", attempt: int = 1) -> None:  # type: ignore[override] # nobody reads the reply
         """As the SDK does, but retried within seconds, and ended by a stop: the next round sends what was not sent."""
         self.moving()

@@ -16,6 +16,8 @@ from functools import partial
 from threading import Event
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from shared import times
 from shared.devices.batch import Delivery, Doubts
 from shared.devices.round import Round
@@ -96,6 +98,7 @@ class DevicePolling(StatefulService):
 
     # --- the round
 
+    @override
     def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
         """Every line begins with the name the customer gave the account, in modules that ask for one."""
         super().log(f"{self._account}: {message}" if self._account else message, level, *args, **kwargs)
@@ -222,5 +225,6 @@ class DevicePolling(StatefulService):
         accounts = [*self._accounts.values()]
         return {state: sum(account[state] for account in accounts) for state in STATES} if accounts else {}
 
+    @override
     def liveness_context(self) -> dict[str, Any]:
         return {**super().liveness_context(), "round": asdict(self.counts), "devices": self.fleet()}

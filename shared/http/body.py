@@ -12,6 +12,8 @@ from typing import Any
 import orjson
 import requests
 
+from shared.masking import one_line
+
 MAX_BYTES = 32 * 1024 * 1024  # decompressed
 MAX_SECONDS = 300.0  # a server that drips a byte a minute never trips the read timeout
 MAX_MEMORY = 480 * 1024 * 1024  # of its objects, as `memory_of` tells: twice what 32 MiB of devices take
@@ -119,7 +121,7 @@ def _marked(value: Any) -> Any:
     if found is None:
         return value
     broken = BrokenObject(value)
-    broken.field, broken.reason = _printable(found[0]), found[1]
+    broken.field, broken.reason = one_line(found[0], _MAX_NAMED), found[1]
     return broken
 
 
@@ -135,7 +137,3 @@ def _why(value: Any) -> str:
         return "" if not isinstance(value, str) else value.encode()[:0].decode()
     except UnicodeEncodeError:
         return "holds half of a surrogate pair, which is no text"
-
-
-def _printable(key: str) -> str:
-    return key[:_MAX_NAMED] if key.isascii() else key[:_MAX_NAMED].encode("ascii", "replace").decode()

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from shared.errors import ActionNeeded, UnexpectedReply
 from shared.http.session import ApiSession, Reply
 from shared.http.tokens import Token
+from shared.masking import hide
 from shared.times import epoch_number
 
 
@@ -76,5 +77,5 @@ class PasswordGrant:
         body = self._ask(form)
         token = token_of(self._who, body, self._lifetime)
         refresh_token = body.get("refresh_token")
-        self._refresh_token = refresh_token if isinstance(refresh_token, str) and refresh_token else None
+        self._refresh_token = hide(refresh_token, fetched=True) if isinstance(refresh_token, str) else None
         return token

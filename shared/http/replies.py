@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import requests
@@ -12,6 +12,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError, SSLError
 from shared import times
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http import body as bodies
+from shared.masking import shown
 
 UNREACHABLE, UNTRUSTED = 0, -1  # keys of advice beside the statuses: there was no answer, or no trusted TLS
 _CUT = "the connection was cut"
@@ -24,14 +25,13 @@ def failure(
     response: requests.Response,
     body: bytes | bytearray,
     advice: Mapping[int, str],
-    secrets: Sequence[str] = (),
 ) -> ConnectorError | None:
-    """The error a reply's status stands for; None for 2xx. What the body says is quoted without any of the secrets."""
+    """The error a reply's status stands for; None for 2xx. What the body says is quoted."""
     status = response.status_code
     if 200 <= status < 300:
         return None
     doing = f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
-    said = f"{who} answered HTTP {status} to {doing}{detail(response, body, secrets)}."
+    said = f"{who} answered HTTP {status} to {doing}{detail(body)}."
     match status:
         case 401:
             what = advice.get(401, "Check the credentials in the configuration.")
@@ -43,7 +43,7 @@ def failure(
             what = advice.get(404, "Check the configured URL.")
             return ActionNeeded(f"{said} {what}", status=status)
         case _ if 300 <= status < 400:
-            what = f"It redirects to {response.headers.get('Location', 'nowhere')[:200]!r}. Check the configured URL."
+            what = f"It redirects to {shown(response.headers.get('Location', 'nowhere'), 200)!r}. Check the configured URL."
             return ActionNeeded(f"{said} {what}", status=status)
         case 429:
             wait = times.retry_after(response.headers, limited=True)
@@ -130,26 +130,13 @@ def _of_size(error: ConnectorError) -> ConnectorError:
     return error
 
 
-def detail(response: requests.Response, body: bytes | bytearray, secrets: Sequence[str] = ()) -> str:
-    """What an error body says, ` (…)`, at most 200 letters, without anything that was sent as a secret; or "".
-
-    `secrets` are those the call itself did not send, as the password that its token was fetched with.
-    """
+def detail(body: bytes | bytearray) -> str:
+    """What an error body says, ` (…)`, at most 200 characters; or ""."""
     try:
         words = " ".join(dict.fromkeys(_texts(bodies.parse(body[:65536])))).strip()
     except (ValueError, RecursionError):
         return ""
-    for secret in filter(None, secrets):  # whole first: it may hold what parts words
-        words = words.replace(secret, "***")
-    request = response.request
-    sent = " ".join((request.headers.get("Authorization", ""), _text(request.body), *secrets))
-
-    def masked(found: re.Match[str]) -> str:
-        word = found[0]
-        return "***" if word in sent and f'"{word}":' not in sent else word  # the name of a member is no secret
-
-    safe = re.sub(r"[^\s\"'=&:,;{}()]{6,}", masked, words)
-    return f" ({safe[:200]})" if safe else ""
+    return f" ({shown(words, 200)})" if words else ""
 
 
 def _texts(value: Any) -> list[str]:
@@ -162,10 +149,6 @@ def _texts(value: Any) -> list[str]:
         case dict():
             return [text for key in _DETAIL_KEYS for text in _texts(value.get(key))]
     return []
-
-
-def _text(body: Any) -> str:
-    return body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
 
 
 def _cause(error: Exception) -> str:

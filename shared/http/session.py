@@ -65,7 +65,6 @@ class Reply:
         body: bytes | bytearray,
         *,
         parse: bodies.Parse = bodies.parse,
-        secrets: Sequence[str] = (),
         may_be_empty: Collection[int] = (),
     ) -> None:
         self.who = who
@@ -75,7 +74,6 @@ class Reply:
         self.url = response.url
         self._response = response
         self._parse = parse
-        self._secrets = secrets
         self._may_be_empty = may_be_empty
 
     @property
@@ -96,7 +94,7 @@ class Reply:
     @property
     def reason(self) -> str:
         """The error that the body reports, ` (…)`, or ""."""
-        return replies.detail(self._response, self.body, self._secrets)
+        return replies.detail(self.body)
 
 
 class ApiSession:
@@ -104,8 +102,7 @@ class ApiSession:
 
     `advice` maps an HTTP status, or one of `replies`' own keys, to what the customer can do about it. `verify`: True,
     the path of a bundle of authorities, or a TLS context (`shared.http.trust`). `stop` ends any wait at once. `rates` are the
-    calls the server allows, shortest interval first: a call above them waits for its turn. No message repeats one of
-    the `secrets`, whoever says it. `may_be_empty`: the statuses whose reply may have no body, `json` is None then.
+    calls the server allows, shortest interval first: a call above them waits for its turn. `may_be_empty`: the statuses whose reply may have no body, `json` is None then.
     """
 
     def __init__(
@@ -120,7 +117,6 @@ class ApiSession:
         patience: Patience | None = None,
         advice: Mapping[int, str] | None = None,
         rates: Sequence[RequestRate] = (),
-        secrets: Sequence[str] = (),
         may_be_empty: Collection[int] = (202, 204),
     ) -> None:
         self.who = who
@@ -129,7 +125,6 @@ class ApiSession:
         self.patience = patience or Patience()
         self._auth = auth
         self._advice = dict(advice or {})
-        self._secrets = tuple(secrets)
         self._may_be_empty = may_be_empty
         self._verify = True if isinstance(verify, ssl.SSLContext) else verify
         self._pace = Pace(rates)
@@ -170,7 +165,7 @@ class ApiSession:
             reraise=True,
         )
         response, body = retrying(self._call_authenticated, method, self.url(path), options)
-        return Reply(self.who, response, body, parse=parse, secrets=self._secrets, may_be_empty=self._may_be_empty)
+        return Reply(self.who, response, body, parse=parse, may_be_empty=self._may_be_empty)
 
     def url(self, path: str) -> str:
         """A path or link → an absolute URL of this origin; UnexpectedReply when it leads elsewhere."""
@@ -207,7 +202,7 @@ class ApiSession:
             if not (response.is_redirect and method == "GET"):
                 break
             url, options = self._here(url, response.headers["Location"]), {**options, "params": None}
-        if error := replies.failure(self.who, response, body, self._advice, self._secrets):
+        if error := replies.failure(self.who, response, body, self._advice):
             raise error
         return response, body
 

@@ -13,6 +13,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from shared.errors import ActionNeeded, ConnectorError
+from shared.masking import hide
 
 _EARLY = 0.2  # of a token's life, at most two minutes: fetched anew before a walk's call meets the expiry
 _MAX_EARLY = 120.0
@@ -23,9 +24,14 @@ def header_value(secret: SecretStr, what: str) -> str:
     value = secret.get_secret_value().strip()
     if not value:
         raise ActionNeeded(f"The {what} is empty. Enter it in the configuration.")
-    if not (value.isascii() and value.isprintable() and " " not in value):
-        raise ActionNeeded(f"The {what} holds characters no such value has. Copy it again, whole and alone.")
-    return value
+    if value[0] in "{[":
+        raise ActionNeeded(f"The {what} is JSON. Enter the token in it alone, without braces and quotation marks.")
+    if not (value.isascii() and value.isprintable()) or set(value) & set(" \"'`"):
+        raise ActionNeeded(
+            f"The {what} contains a space, a quotation mark, a control or a non-ASCII character. Copy it again, "
+            "complete and alone."
+        )
+    return hide(value)
 
 
 class FixedToken(AuthBase):
@@ -74,6 +80,7 @@ class FetchedToken(AuthBase):
             if token is None:
                 try:
                     token = self._fetch()
+                    hide(token.value, fetched=True)
                 except ConnectorError as error:
                     error.ends_round, error.may_be_size = True, False  # every call needs it
                     raise

@@ -13,6 +13,20 @@ from shared.errors import UnexpectedReply
 
 _DOMAIN = re.compile(r"([a-z0-9-]+\.)+[a-z][a-z0-9-]*")  # of two labels or more, and no address
 _PORTS = {"http": 80, "https": 443}
+_HOST_CHARACTERS = re.compile(r"[A-Za-z0-9._-]+")
+_SCHEMES = re.compile(r"(?i)(?:https?(?::/*|//))+")
+_WIDE = {code + 0xFEE0: code for code in range(0x21, 0x7F)} | dict.fromkeys((0x3002, 0xFF61), ord("."))
+
+
+def typed_url(text: str) -> str:
+    """A URL as a person types it → as it was meant: full-width characters, missing slashes and a doubled scheme corrected.
+
+    For settings only: a link that a server sent is taken as it is.
+    """
+    text = text.strip().translate(_WIDE)
+    if found := _SCHEMES.match(text):
+        text = f"{'https' if 'https' in found[0].lower() else 'http'}://{text[found.end() :]}"
+    return text
 
 
 def https_url(value: str) -> str:
@@ -20,27 +34,51 @@ def https_url(value: str) -> str:
     value = value.strip().rstrip("/")
     try:
         parts = urlsplit(value)
-        host, _port = parts.hostname or "", parts.port
+        host = parts.hostname or ""
     except ValueError:
-        raise ValueError("is not a URL") from None
+        raise ValueError("is not a web address; enter it as https://host") from None
     misplaced = parts.netloc.find("[") > 0  # `https:[::1]`, put behind `https://`, is read as the host ::1
-    if parts.scheme not in ("http", "https") or not host or misplaced or any(letter.isspace() for letter in value):
-        raise ValueError("is not a URL; enter it as https://host")
+    if parts.scheme not in ("http", "https") or not host or misplaced:
+        raise ValueError("is not a web address; enter it as https://host")
     if "@" in parts.netloc or "?" in value or "#" in value:  # an empty query would swallow the path put after it
-        raise ValueError("must hold no user name, query or fragment; enter it as https://host")
+        raise ValueError("must have no user name, query or fragment; enter it as https://host")
+    if any(letter.isspace() or not letter.isprintable() or letter in '\\"<>^`{|}' for letter in value):
+        raise ValueError("contains a space or another character that no URL has; enter it as https://host")
+    if "[" not in parts.netloc:  # between brackets is an address, as `urlsplit` found
+        _check_name(host)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("has a port that is not a number from 1 to 65535")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must begin with https://, so that the credentials are not sent in clear")
     return value
+
+
+def _check_name(host: str) -> None:
+    """ValueError for a host name that cannot exist."""
+    labels = host.removesuffix(".").split(".")
+    if not all(labels):
+        raise ValueError("has a host name with two dots in a row, or with a dot at its beginning")
+    try:
+        name = host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        name = "" if "too long" not in str(error) else host * 254
+    if max(map(len, labels)) > 63 or len(name) > 253:
+        raise ValueError("has a host name with more than 63 characters between two dots, or more than 253 in all")
+    if not _HOST_CHARACTERS.fullmatch(name):
+        raise ValueError("has a host name with a character that host names do not have")
 
 
 def origin_url(value: object) -> object:
     """A bare host, or the address of any page as copied from a browser → the https origin: scheme, host and port."""
     if not isinstance(value, str):
         return value
-    text = value.strip()
-    scheme, separator, rest = text.partition("://")
-    url = f"{scheme}://{rest.split('/', 1)[0]}" if separator else f"https://{text.split('/', 1)[0]}"
-    return https_url(url)
+    scheme, separator, rest = typed_url(value).partition("://")
+    host = re.split(r"[/?#]", rest if separator else scheme, maxsplit=1)[0]
+    return https_url(f"{scheme if separator else 'https'}://{host}")
 
 
 def is_loopback(host: str) -> bool:

@@ -8,10 +8,12 @@ from threading import Event, Thread
 from typing import ClassVar
 
 from sekoia_automation.account_validator import AccountValidator
+from typing_extensions import override
 
 from shared.errors import ConnectorError
 from shared.http.pages import Page
 from shared.http.session import Patience
+from shared.masking import shown
 from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
 
 PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
@@ -26,6 +28,7 @@ class ConnectionTest(AccountValidator):
     def read_one(self, stop: Event) -> Page:
         """A first page, of one row if need be."""
 
+    @override
     def validate(self) -> bool:
         """Whether a row (or an empty list of them) could be read. If not, `error` says why and what to do."""
         answer: Future[None] = Future()
@@ -46,6 +49,9 @@ class ConnectionTest(AccountValidator):
             return False
         return True
 
+    def error(self, message: str) -> None:
+        super().error(shown(message))
+
     def _answer(self, answer: Future[None], stop: Event) -> None:
         try:
             self.read_one(stop)
@@ -54,6 +60,7 @@ class ConnectionTest(AccountValidator):
         else:
             answer.set_result(None)
 
+    @override
     def execute(self) -> None:
         """As the SDK does, but whatever fails on the way is reported as a failed test instead of no answer at all."""
         success = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,11 +11,31 @@ from typing import Any
 
 from shared.errors import ConnectorError
 from shared.http.halving import isolate_refused, may_be_content
+from shared.masking import masked, shown
 
 Line = dict[str, Any]
 MAX_LINES = 5_000  # kept while the platform accepts none; the oldest are dropped
 _BATCH = 200  # lines a call
 EVERY = 5.0  # seconds between two calls, and after one that failed
+
+
+def safe_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    """A log record, of whatever library, whose message and traceback are fit to be shown."""
+    record = logging.LogRecord(*args, **kwargs)
+    record.msg, record.args = shown(record.getMessage()), None
+    if record.exc_info:
+        lines = masked(logging.Formatter().formatException(record.exc_info)).splitlines()
+        record.exc_text = "\n".join(map(shown, lines))
+    return record
+
+
+def safe_report(value: Any, _hint: Any = None) -> Any:
+    """What is sent to Sentry, with each string in it masked."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, dict):
+        return {key: safe_report(item) for key, item in value.items()}
+    return [safe_report(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 class LogPoster(Thread):

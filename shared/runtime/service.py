@@ -8,6 +8,7 @@ The main thread only waits: Python runs a signal's handler there, and not before
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from abc import abstractmethod
@@ -29,13 +30,15 @@ from sekoia_automation.configuration.exception import MissingConfigurationError
 from sekoia_automation.metrics import PrometheusExporterThread
 from sekoia_automation.module import Module
 from sekoia_automation.trigger import Trigger
+from typing_extensions import override
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import FixedToken
+from shared.masking import hide, shown
 from shared.runtime import sdk
 from shared.runtime.backoff import Backoff
-from shared.runtime.logs import Line, LogPoster
+from shared.runtime.logs import Line, LogPoster, safe_record, safe_report
 from shared.runtime.metrics import Counts, Rounds
 from shared.runtime.ports import HealthHandler, Port
 from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
@@ -48,19 +51,29 @@ _FLUSH = 0.5  # seconds after them for the last log lines: a stop may take 2 s
 
 
 class ConnectorModule(Module):
-    """Base of the modules' own classes: a report to Sentry holds no local variables, which hold secrets."""
+    """Base of the modules' own classes: its log and its reports to Sentry hold no secret, no call is traced."""
 
     if TYPE_CHECKING:
         configuration: Any  # a subclass annotates it with its settings, and the SDK validates into that type
 
+    @override
     def register(self, item: Any, name: str = "") -> None:
         for registered in (type(self), item):
             sdk.require(registered)
         super().register(item, name)
 
+    @override
+    def manifest_required_properties(self) -> list[str]:
+        """None: the settings find what is missing, and name it by its label."""
+        return []
+
+    @override
     def init_sentry(self) -> None:
+        logging.setLogRecordFactory(safe_record)
         super().init_sentry()
-        sentry_sdk.get_client().options["include_local_variables"] = False
+        sentry_sdk.get_client().options.update(
+            include_local_variables=False, before_send=safe_report, trace_propagation_targets=[]
+        )
 
 
 class Service(Trigger):
@@ -108,6 +121,7 @@ class Service(Trigger):
 
     # --- the loop
 
+    @override
     def run(self) -> None:
         """Rounds, `frequency` seconds from start to start, or the back-off after a failed one, until the stop."""
         failures = 0
@@ -155,6 +169,7 @@ class Service(Trigger):
 
     # --- the start and the stop
 
+    @override
     def execute(self) -> None:
         """Work in a thread until a stop; a signal also ends the process, for calls in flight cannot be interrupted."""
         worker = Thread(target=self._work, name="rounds", daemon=True)
@@ -173,6 +188,7 @@ class Service(Trigger):
             return True
         return False
 
+    @override
     def stop(self, *args: Any, **kwargs: Any) -> None:
         """End the loop; also the signals' handler."""
         super().stop(*args, **kwargs)
@@ -201,12 +217,15 @@ class Service(Trigger):
 
     def _check_configuration(self) -> None:
         """Raise a configuration error before anything else is done with it."""
+        hide(self.token)
         _ = self.module.configuration, self.configuration
 
+    @override
     def _ensure_data_path_set(self) -> None:
         """As the SDK does, but in one try: `_work` reports a storage that is away, and retries."""
         self._data_path = self._data_path or opened_data_path()
 
+    @override
     def _get_secrets_from_server(self) -> tuple[dict[str, Any], dict[str, Any]]:  # type: ignore[override] # no retrying here
         """The module's secrets and this item's. One call: `execute` repeats it, on the stop event."""
         try:
@@ -231,11 +250,13 @@ class Service(Trigger):
             level="info",
         )
 
+    @override
     def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
-        """As the SDK does; its rate limit is not made for several threads."""
+        """As the SDK does, but fit to be shown; its rate limit is not made for several threads."""
         with self._log_lock:
-            super().log(message, level, *args, **kwargs)
+            super().log(shown(message), level, *args, **kwargs)
 
+    @override
     def _send_logs_to_api(self) -> None:  # type: ignore[override] # no retrying here
         self._poster.wake()
 
@@ -252,6 +273,7 @@ class Service(Trigger):
         patience = Patience(connect=5.0, read=5.0, attempts=1)
         return ApiSession("Sekoia.io logs", self.logs_url, token, stop=Event(), patience=patience)
 
+    @override
     def is_alive(self) -> bool:
         """False when a round has hung, for `/health`: whoever runs the container starts it again."""
         moved_at = self._moved_at
@@ -260,10 +282,12 @@ class Service(Trigger):
             self.log(f"This round has not got on for {since:.0f} s: the container has to be restarted.", level="error")
         return since <= self.hung_after
 
+    @override
     def liveness_context(self) -> dict[str, Any]:
         """What `/health` answers, with what the connector is doing: the lab's progress bars read it."""
         return {**super().liveness_context(), "cycles": self.cycles, "last_error": self.last_error}
 
+    @override
     def start_monitoring(self) -> None:
         """Open both ports, as the SDK does."""
         REGISTRY.register(self.metrics)
@@ -277,6 +301,7 @@ class Service(Trigger):
     def _port(self, name: str, usual: int, handler: Any) -> Port:
         return Port(("", int(self.module.load_config(name, non_exist_ok=True) or usual)), handler)
 
+    @override
     def stop_monitoring(self) -> None:
         REGISTRY.unregister(self.metrics)
         super().stop_monitoring()

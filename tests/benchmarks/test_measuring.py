@@ -22,8 +22,8 @@ from benchmarks.receiver import Receiver
 from benchmarks.tables import disturbed
 from benchmarks.vendors import PreparedVendor
 from benchmarks.watching import mark
-from lab.inspection import what_is_wrong
 from lab.modules import MODULES, device_modules
+from lab.platform.inspection import what_is_wrong
 from shared.http.pace import Pace
 from shared.http.session import Patience
 from tests.waiting import HANGS, until

@@ -13,8 +13,8 @@ from benchmarks.__main__ import HERE, PAGE
 from benchmarks.drawing import draw
 from benchmarks.scenarios import Results, Verdict
 from benchmarks.tables import filled
-from lab import bench as benchmark
 from lab.cli import app
+from lab.commands import bench as benchmark
 from lab.modules import MODULES
 
 

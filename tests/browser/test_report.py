@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.charts import Listing
-from lab.report import write_report
+from lab.report.charts import Listing
+from lab.report.page import write_report
 from tests.browser.chromium import Chromium
 from tests.runs import MODULES, hostile_run, plain_run
 

@@ -10,7 +10,7 @@ import pytest
 
 from lab.consoles.checkpoint import SimulatedHarmonyMobile
 from lab.modules import MODULES
-from tests.lab.commands import lab, lines
+from tests.lab.command_line import lab, lines
 
 NAME = "CheckpointHarmony"
 SAMPLE = Path(__file__).parent / "payloads" / "specification_both_dates.json"

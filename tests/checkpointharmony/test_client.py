@@ -14,9 +14,9 @@ from checkpoint_harmony.connector import HarmonyMobileConnector
 from checkpoint_harmony.settings import HarmonyMobileArguments, HarmonyMobileSettings
 
 from lab.consoles.checkpoint import SimulatedHarmonyMobile
-from lab.faults import Html, Slow, Status, WrongShape
 from lab.modules import MODULES
-from lab.server import LocalServer
+from lab.platform.faults import Html, Slow, Status, WrongShape
+from lab.platform.server import LocalServer
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http.session import Patience
 from tests.waiting import StopEvent

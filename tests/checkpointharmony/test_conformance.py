@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from checkpoint_harmony.mapper import as_given
 
-from lab.faults import Status
 from lab.modules import MODULES
+from lab.platform.faults import Status
 from shared.errors import ActionNeeded
 from tests.event_conformance import EventConnectorConformance
 from tests.rig import Rig

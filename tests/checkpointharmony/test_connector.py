@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from lab.consoles.checkpoint import SimulatedHarmonyMobile, moment
-from lab.faults import Status, WrongShape
 from lab.modules import MODULES
-from lab.platform import LocalPlatform
+from lab.platform.faults import Status, WrongShape
+from lab.platform.local import LocalPlatform
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
 from shared.runtime.backoff import Backoff
 from shared.times import epoch, iso

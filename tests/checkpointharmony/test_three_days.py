@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from lab.consoles.checkpoint import SimulatedHarmonyMobile, moment, slashed
-from lab.faults import Status
 from lab.fleet.checkpoint import checkpoint_alerts
 from lab.modules import MODULES
-from lab.platform import LocalPlatform
+from lab.platform.faults import Status
+from lab.platform.local import LocalPlatform
 from shared.times import epoch
 from tests.rig import Rig, signal_handlers_kept
 from tests.waiting import until

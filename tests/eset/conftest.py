@@ -9,7 +9,7 @@ import pytest
 
 from lab.consoles.eset import SimulatedEset
 from lab.modules import MODULES
-from lab.platform import LocalPlatform
+from lab.platform.local import LocalPlatform
 from tests.rig import Rig, signal_handlers_kept
 
 

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from requests_mock import Mocker
 
 from lab.consoles.eset import SimulatedEset
-from lab.faults import Html, Reset, Status, WrongShape
 from lab.modules import MODULES
+from lab.platform.faults import Html, Reset, Status, WrongShape
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from tests.rig import QUICK
 from tests.waiting import StopEvent
@@ -306,9 +306,15 @@ def _read_mocked(told: EsetSettings) -> list[Any]:
     return devices(EsetDeviceConnector.connect(told, stop=Event(), patience=QUICK))
 
 
-@pytest.mark.parametrize("region", ["jp", "fr", "", None, "eu02", 7, "europe"])
+@pytest.mark.parametrize("region", ["jp", "fr", "eu02", "europe"])
 def test_an_unknown_region_is_answered_with_the_known_ones(region: Any) -> None:
     with pytest.raises(ValidationError, match="eu, de, us, ca, jpn"):
+        settings(region=region)
+
+
+@pytest.mark.parametrize("region", ["", " ", None])
+def test_a_region_left_empty_is_called_empty(region: Any) -> None:
+    with pytest.raises(ValidationError, match="Region is empty"):
         settings(region=region)
 
 

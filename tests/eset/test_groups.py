@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from lab.faults import Html, Made, RateLimited, Status, WrongShape
-from lab.preview import read_devices
+from lab.commands.preview import read_devices
+from lab.platform.faults import Html, Made, RateLimited, Status, WrongShape
 from shared.errors import ActionNeeded, TryAgain
 from tests.rig import Rig
 

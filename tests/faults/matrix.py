@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
-from lab.faults import Made, Status, WrongShape, long_pages
 from lab.kinds import DEVICES
+from lab.platform.faults import Made, Status, WrongShape, long_pages
 from shared.errors import ConnectorError
 from shared.state.storage import JsonFile
 from tests.conformance_base import ConnectorConformance

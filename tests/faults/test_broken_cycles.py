@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.platform import LocalPlatform
+from lab.platform.local import LocalPlatform
 from tests.faults.broken import BROKEN, KEPT
 from tests.faults.cases import CONSOLE_FAULTS, Case
 from tests.faults.matrix import run

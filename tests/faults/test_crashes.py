@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from lab.modules import MODULES
-from lab.platform import LocalPlatform
+from lab.platform.local import LocalPlatform
 from tests.rig import Rig, signal_handlers_kept
 from tests.suites import CHANGES, SUITES, slow_but_for
 from tests.waiting import HANGS

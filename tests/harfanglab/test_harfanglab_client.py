@@ -19,9 +19,9 @@ from harfanglab_assets.validator import HarfangLabAccountValidator
 from pydantic import ValidationError
 
 from lab.consoles.harfanglab import SimulatedHarfangLab
-from lab.faults import Status, long_pages
 from lab.modules import MODULES
-from lab.platform import LocalPlatform
+from lab.platform.faults import Status, long_pages
+from lab.platform.local import LocalPlatform
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http.session import Patience
 from tests.certificates import Authority
@@ -347,7 +347,7 @@ def test_another_authority_does_not_open_the_manager(private: SimulatedHarfangLa
     "text", ["not a certificate", "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----"]
 )
 def test_a_wrong_certificate_is_a_configuration_error_that_names_the_setting(text: str) -> None:
-    with pytest.raises(ValidationError, match=r"ca_certificate[\s\S]*holds") as caught:
+    with pytest.raises(ValidationError, match=r"CA certificate [\s\S]*certificate") as caught:
         client(ca_certificate=text)
     assert "bm9uZQ" not in str(caught.value)
 

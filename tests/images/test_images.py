@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from lab.modules import MODULES, ROOT, LabModule
-from lab.platform import LocalPlatform
+from lab.platform.local import LocalPlatform
 from tests.images.container import Image, ImageProcess
 
 pytestmark = [

@@ -18,7 +18,7 @@ COMMAND = Path(sys.executable).with_name("sekoia-lab")
 PACKAGES = {module.package for module in MODULES.values()}
 SDK = {"sekoia_automation", "boto3", "flask"}  # the SDK imports the other two itself
 OF_ONE_COMMAND = {"benchmarks", "jsonschema"}
-SERVERS = {"lab.consoles", "lab.fleet", "lab.platform", "lab.server"}
+SERVERS = {"lab.consoles", "lab.fleet", "lab.platform"}
 _LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
 
 ONE_RECORD = {
@@ -96,7 +96,7 @@ def test_run_imports_the_platform_and_leaves_the_vendor_to_the_modules_process(c
         *(COMMAND, "run", "SentinelOne", "--module-config", config, "--connector-config", arguments),
         *("--data", tmp_path / "data", "--once"),
     )
-    assert "lab.platform" in imported
+    assert "lab.platform.local" in imported
     assert_none_of(PACKAGES | OF_ONE_COMMAND | {"lab.consoles", "lab.fleet", "boto3"}, imported)
 
 

@@ -20,13 +20,13 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from lab.commands.running import progress_on
 from lab.consoles.sentinelone import SimulatedSentinelOne
-from lab.faults import Status
 from lab.fleet.sentinelone import sentinelone_agents
 from lab.modules import MODULES
-from lab.running import progress_on
+from lab.platform.faults import Status
 from lab.terminal import plain, say, show_table
-from tests.lab.commands import lab
+from tests.lab.command_line import lab
 
 LAB = Path(sys.executable).with_name("sekoia-lab")
 CODES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z])")

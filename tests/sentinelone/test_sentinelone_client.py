@@ -12,8 +12,8 @@ from sentinelone_assets.connector import SentinelOneDeviceConnector
 from sentinelone_assets.settings import SentinelOneSettings
 
 from lab.consoles.sentinelone import SimulatedSentinelOne
-from lab.faults import Status, WrongShape, long_pages
 from lab.modules import MODULES
+from lab.platform.faults import Status, WrongShape, long_pages
 from shared.errors import UnexpectedReply
 from tests.rig import QUICK
 

@@ -304,7 +304,7 @@ def test_what_is_left_empty_has_its_default() -> None:
 
 @pytest.mark.parametrize("host", ["http://api.central.sophos.com", "api.central.sophos.com", "https://u:p@host"])
 def test_an_api_host_that_is_no_https_url_is_refused(host: str) -> None:
-    with pytest.raises(ValueError, match="api_host") as caught:
+    with pytest.raises(ValueError, match="API Host") as caught:
         SophosSettings.model_validate({"client_id": "i", "client_secret": "s", "api_host": host})
     assert "https://" in configuration_error(caught.value)
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from lab.commands.preview import read_devices
 from lab.consoles.sophos import SimulatedSophos
-from lab.faults import RateLimited, Status
 from lab.modules import MODULES
-from lab.platform import LocalPlatform
-from lab.preview import read_devices
+from lab.platform.faults import RateLimited, Status
+from lab.platform.local import LocalPlatform
 from shared.devices.polling import OVERLAP
 from shared.errors import ActionNeeded, TryAgain
 from shared.runtime.service import HUNG

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from lab.faults import WrongShape
-from lab.platform import INTAKE_LIMIT, LocalPlatform
+from lab.platform.faults import WrongShape
+from lab.platform.local import INTAKE_LIMIT, LocalPlatform
 from shared.alerts import intake as intakes
 from shared.alerts.intake import BATCH_LIMIT, EVENT_LIMIT, MARK, Intake, fitting
 from shared.errors import ActionNeeded, SkipRecord, TryAgain

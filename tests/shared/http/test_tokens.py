@@ -57,13 +57,20 @@ def test_an_empty_secret_is_for_the_customer(value: str) -> None:
         FixedToken("Bearer", SecretStr(value), "API Token")
 
 
-@pytest.mark.parametrize("character", ["\n", "\r\nX-Header: 1", "\x00", "é", "’", " ", "\t", "\u200b", "\ud800"])
+@pytest.mark.parametrize("character", ["\n", "\r\nX-Header: 1", "\x00", "é", "’", " ", "\t", "\u200b", "\ud800", '"'])
 def test_a_secret_no_header_can_hold_is_refused_without_repeating_it(character: str) -> None:
     """It raised deep inside `http.client`, and the error showed the header with the secret."""
-    with pytest.raises(ActionNeeded, match="characters no such value has") as caught:
+    with pytest.raises(ActionNeeded, match="contains a space, a quotation mark") as caught:
         header_value(SecretStr(f"{SECRET}{character}{SECRET}"), "API Token")
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("pasted", [f'{{"token": "{SECRET}"}}', f'["{SECRET}"]', f" {{{SECRET}}}"])
+def test_a_secret_pasted_with_the_json_around_it_is_called_json(pasted: str) -> None:
+    with pytest.raises(ActionNeeded, match="The API Token is JSON") as caught:
+        header_value(SecretStr(pasted), "API Token")
+    assert SECRET not in str(caught.value)
 
 
 def test_a_token_is_fetched_once_for_many_calls(clock: Clock) -> None:

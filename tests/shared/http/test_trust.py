@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from requests.auth import AuthBase
 
-from lab.server import LocalServer, answer_json
+from lab.platform.server import LocalServer, answer_json
 from shared.errors import ActionNeeded
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from threading import Event
@@ -9,7 +10,8 @@ from threading import Event
 import pytest
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
-from shared.runtime.logs import Line, LogPoster
+from shared.masking import hide
+from shared.runtime.logs import Line, LogPoster, safe_record, safe_report
 from tests.waiting import until
 
 
@@ -160,3 +162,27 @@ def test_closing_waits_no_longer_than_it_may_for_a_platform_that_hangs() -> None
     poster.close(0.1)
     assert time.monotonic() - began < 5
     released.set()
+
+
+def test_a_record_of_any_library_holds_no_secret_and_is_one_line() -> None:
+    hide("s3cr3t-t0k3n")
+    record = safe_record("urllib3", logging.WARNING, "f.py", 1, "Failed: %s\n%s", ("[s3cr3t-t0k3n]", "\x1b[2J"), None)
+    assert logging.Formatter().format(record) == r"Failed: [***] \x1b[2J"
+
+
+def test_a_traceback_in_the_log_holds_no_secret_and_steers_no_terminal() -> None:
+    hide("s3cr3t-t0k3n")
+    bug = RuntimeError("no s3cr3t-t0k3n\x1b[2J")
+    with pytest.raises(RuntimeError) as caught:
+        raise bug
+    found = (caught.type, caught.value, caught.tb)
+    record = safe_record("x", logging.ERROR, "f.py", 1, "A bug", (), found)
+    lines = logging.Formatter().format(record).splitlines()
+    assert lines[:2] == ["A bug", "Traceback (most recent call last):"]
+    assert lines[-1] == r"RuntimeError: no ***\x1b[2J"
+
+
+def test_a_report_to_sentry_holds_no_secret_at_any_depth() -> None:
+    hide("s3cr3t-t0k3n")
+    report = {"exception": {"values": [{"value": "no s3cr3t-t0k3n", "n": 1}]}, "breadcrumbs": ("s3cr3t-t0k3n", None)}
+    assert safe_report(report) == {"exception": {"values": [{"value": "no ***", "n": 1}]}, "breadcrumbs": ["***", None]}

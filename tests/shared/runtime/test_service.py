@@ -22,6 +22,7 @@ from sekoia_automation.module import Module
 
 from lab.process import claimed_port
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
+from shared.masking import hide
 from shared.runtime.backoff import Backoff
 from shared.runtime.ports import HealthHandler, Port
 from shared.runtime.service import Service
@@ -483,3 +484,29 @@ def test_a_round_is_alive_while_it_gets_on_and_not_once_it_hangs(
         until(lambda: service.cycles == 1)
     assert seen == [True, True, False]
     assert service.is_alive(), "between rounds nothing hangs"
+
+
+def test_no_line_for_the_platform_and_no_last_error_shows_a_secret_or_forges_a_line(
+    make: Callable[..., SomeService], platform: requests_mock.Mocker, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever logs: a bug's own text as well, and what was fetched with a secret."""
+
+    def hostile() -> None:
+        hide("a-fetched-token", fetched=True)
+        service.log(f"Skipped a device (id x\n2026-11-26 - ERROR - forged [{SECRET}] \x1b[2J): why", level="warning")
+        raise TryAgain(f"no [{SECRET}], no <a-fetched-token>, no platform-token")
+
+    def bug() -> None:
+        raise RuntimeError(f"a bug with x{SECRET}x")
+
+    service = make()
+    service.rounds = [hostile, bug]
+    with Running(service):
+        until(lambda: service.cycles == 1)
+        assert "no [***], no <***>, no ***" in (service.last_error or "")
+        until(lambda: any("a bug with" in line for _, line in logged(platform)))
+    lines = [line for _, line in logged(platform)]
+    assert r"Skipped a device (id x 2026-11-26 - ERROR - forged [***] \x1b[2J): why" in lines
+    assert "An exception occurred a bug with x***x" in lines
+    for text in (*lines, "".join(capfd.readouterr()), json.dumps(service.liveness_context())):
+        assert not [secret for secret in (SECRET, "a-fetched-token", "platform-token", "\x1b") if secret in text]

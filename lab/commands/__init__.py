@@ -1,0 +1,1 @@
+"""The commands of `sekoia-lab`, a file each; `lab/cli.py` lists them."""

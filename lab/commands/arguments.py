@@ -1,0 +1,80 @@
+"""What is entered after `sekoia-lab <command>`, as the commands take it; typer's BadParameter says what cannot be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from lab.modules import MODULES, LabModule
+from lab.terminal import say
+from shared.errors import SkipRecord
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ModuleName = Annotated[str, typer.Argument(metavar="MODULE", help=f"One of {', '.join(MODULES)}.")]
+ModuleConfig = Annotated[
+    Path, typer.Option("--module-config", help="JSON file with the module's settings, secrets included.")
+]
+
+
+def module_named(name: str) -> LabModule:
+    """In any case of its letters."""
+    found = {known.lower(): module for known, module in MODULES.items()}.get(name.lower())
+    if found is None:
+        raise typer.BadParameter(f"There is no module {name!r}. Known are {', '.join(MODULES)}.")
+    return found
+
+
+def opened(path: Path) -> BinaryIO:
+    """To be read."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def groups_added(module: LabModule, path: Path | None) -> Callable[[Any], Any]:
+    """What adds its group to a raw device; nothing does where no file of groups is given."""
+    if path is None:
+        return lambda record: record
+    if module.with_groups is None:
+        raise typer.BadParameter(f"{module.name} devices bring their groups along; --groups is not for them.")
+    from lab.commands.records import read_records
+
+    with opened(path) as file:
+        listed = list(read_records(file))
+    if any(isinstance(entry, SkipRecord) for entry in listed):
+        raise typer.BadParameter(f"{path} is not JSON.")
+    return module.with_groups(listed)
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """What a file of settings or arguments holds."""
+    with opened(path) as file:
+        try:
+            found = json.load(file)
+        except ValueError as error:
+            raise typer.BadParameter(f"{path} is not JSON: {error}.") from None
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"{path} does not hold a JSON object.")
+    return found
+
+
+def configured(module: LabModule, config: Path, people: Console) -> Any:
+    """The module with the settings in a file; settings that cannot be are told, and end the command."""
+    from pydantic import ValidationError
+    from sekoia_automation.exceptions import ModuleConfigurationError
+
+    from shared.runtime.settings import configuration_error
+
+    settings = json_object(config)
+    try:
+        return module.configured(settings)
+    except (ModuleConfigurationError, ValidationError) as error:
+        say(people, (configuration_error(error), "red"))
+        raise typer.Exit(1) from None

@@ -1,0 +1,294 @@
+"""The sections of the report. Each is a function of what a run collected; one that has nothing to show is left out.
+
+To add a section: write such a function and name it in `SECTIONS`. It is drawn from parts (`lab.report.charts`); a new kind of part
+also needs a macro of its name in `templates/parts.html`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lab.kinds import ALERTS, DEVICES, NOT_TOLD, Event, Kind, alert_moment, compliance, device_text
+from lab.report.charts import Bars, Cell, Listing, Part, Timeline
+from lab.report.summary import COUNTED, Outcome
+
+_AGES = (  # seconds since a device was last seen, below which it is of that age
+    (0, "ahead of our clock"),
+    (3_600, "under an hour"),
+    (86_400, "1 to 24 hours"),
+    (604_800, "1 to 7 days"),
+    (2_592_000, "7 to 30 days"),
+    (7_776_000, "30 to 90 days"),
+    (float("inf"), "over 90 days"),
+)
+_SILENT = 30  # days after which a device counts as silent for long
+_SEVERITIES = {"critical": 0, "high": 1, "warning": 2, "medium": 2, "low": 3, "information": 4, "informational": 4}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the report is about. `made` is epoch seconds."""
+
+    outcomes: list[Outcome]
+    made: float
+
+    def events(self, kind: Kind) -> Iterator[tuple[Outcome, Event]]:
+        return ((outcome, event) for outcome in self.outcomes if outcome.kind is kind for event in outcome.events)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a sentence below it and what it shows. `id` is its anchor."""
+
+    id: str
+    title: str
+    note: str
+    parts: list[Part]
+
+
+def modules(run: Run) -> Section:
+    rows: list[tuple[Cell, ...]] = [
+        (
+            outcome.name,
+            *(outcome.round[name] for name in COUNTED),
+            round(outcome.seconds, 1),
+            "failed" if outcome.error else "ended well",
+        )
+        for outcome in run.outcomes
+    ]
+    return Section(
+        "modules",
+        "Modules",
+        "One round of each. Unchanged is what was delivered before, skipped what could not be mapped.",
+        [Listing.of("module", ("module", *COUNTED, "seconds", "result"), rows)],
+    )
+
+
+def devices(run: Run) -> Section | None:
+    told: dict[str, Callable[[Event], str]] = {
+        "Operating system": lambda event: device_text(event, "os", "type") or NOT_TOLD,
+        "Type": lambda event: device_text(event, "type") or NOT_TOLD,
+        "Compliant": lambda event: compliance(event) or NOT_TOLD,
+        "Last seen": lambda event: _age(event, run.made),
+    }
+    orders = {"Compliant": ("yes", "no", NOT_TOLD), "Last seen": (*(label for _, label in _AGES), NOT_TOLD)}
+    counts = {title: Counter(facet(event) for _, event in run.events(DEVICES)) for title, facet in told.items()}
+    counts = {"Vendor": Counter(outcome.name for outcome, _ in run.events(DEVICES)), **counts}
+    if not counts["Vendor"]:
+        return None
+    bars: list[Part] = [Bars.of(title, counted, orders.get(title, ())) for title, counted in counts.items()]
+    return Section("devices", "Devices", "Each device counts once for each vendor that knows it.", bars)
+
+
+def names_in_common(run: Run) -> Section | None:
+    """Hostnames that more than one module sent: one machine under several agents, or two that share a name."""
+    held: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    shown: dict[str, str] = {}
+    for outcome, event in run.events(DEVICES):
+        hostname = event["device"]["hostname"]
+        name = _short(hostname)
+        held[name][outcome.name] += 1
+        shown.setdefault(name, hostname)
+    if not held:
+        return None
+    modules = [outcome.name for outcome in run.outcomes if outcome.kind is DEVICES]
+    common = sorted((name for name in held if len(held[name]) > 1), key=lambda name: (-held[name].total(), name))
+    rows: list[tuple[Cell, ...]] = [
+        (shown[name], len(held[name]), *(held[name][module] for module in modules)) for name in common
+    ]
+    spread = Counter(len(holders) for holders in held.values())
+    known = {f"{count} modules" if count > 1 else "1 module": spread[count] for count in sorted(spread, reverse=True)}
+    note = "Hostnames that several vendors sent, whatever their case and domain. The table counts devices."
+    parts: list[Part] = [Bars.of("Known to", known, list(known))]
+    if rows:
+        parts.append(Listing.of("hostname", ("hostname", "modules", *modules), rows))
+    return Section("hostnames", "Hostnames in common", note, parts)
+
+
+def coverage(run: Run) -> Section | None:
+    """Hosts that one vendor knows and another does not: there the other's agent is missing."""
+    known: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    shown: dict[str, str] = {}
+    for outcome, event in run.events(DEVICES):
+        name = _short(event["device"]["hostname"])
+        known[name][outcome.name] = None
+        shown.setdefault(name, event["device"]["hostname"])
+    modules = [outcome.name for outcome in run.outcomes if outcome.kind is DEVICES and not outcome.error]
+    missing = {name: [one for one in modules if one not in at] for name, at in known.items()}
+    rows: list[tuple[Cell, ...]] = [
+        (shown[name], len(known[name]), ", ".join(known[name]), ", ".join(missing[name]))
+        for name in sorted(known, key=lambda name: (-len(known[name]), name))
+        if missing[name]
+    ]
+    if len(modules) < 2 or not rows:
+        return None
+    counted = Counter(module for one in missing.values() for module in one)
+    parts: list[Part] = [
+        Bars.of("Hosts that a vendor does not know", counted),
+        Listing.of("host", ("hostname", "modules", "known to", "not known to"), rows),
+    ]
+    note = "By hostname, whatever its case and domain; those that most vendors know come first. A module that failed is left out."
+    return Section("coverage", "Coverage", note, parts)
+
+
+def finding(
+    id: str, title: str, note: str, column: str, found: Callable[[Event, float], Cell | None]
+) -> Callable[[Run], Section | None]:
+    """The section of the devices of which something is `found`, at the time of the report; left out without any."""
+
+    def section(run: Run) -> Section | None:
+        rows: list[tuple[Cell, ...]] = [
+            (
+                event["device"]["hostname"],
+                outcome.name,
+                device_text(event, "type"),
+                device_text(event, "os", "name"),
+                cell,
+            )
+            for outcome, event in run.events(DEVICES)
+            if (cell := found(event, run.made)) is not None
+        ]
+        bars = Bars.of(title, Counter(str(module) for _, module, *_ in rows))
+        columns = ("hostname", "module", "type", "system", column)
+        return Section(id, title, note, [bars, Listing.of("device", columns, rows)]) if rows else None
+
+    return section
+
+
+def unencrypted(event: Event, _now: float) -> str | None:
+    """The partitions of a server that are known not to be encrypted."""
+    if device_text(event, "type") != "Server":
+        return None
+    found = [
+        partition
+        for enrichment in event.get("enrichments") or ()
+        for partition, status in enrichment["data"].get("Storage_encryption", {}).get("partitions", {}).items()
+        if status == "Disabled"
+    ]
+    return ", ".join(found) or None
+
+
+def silent(event: Event, now: float) -> int | None:
+    """The days since a device was last seen, where they are many."""
+    seen = event["device"].get("last_seen_time")
+    days = None if seen is None else int((now - seen) / 86_400)
+    return days if days is not None and days >= _SILENT else None
+
+
+def unmanaged(event: Event, _now: float) -> str | None:
+    """The groups of a device that is known not to be managed."""
+    if event["device"].get("is_managed") is not False:
+        return None
+    return ", ".join(group["name"] for group in event["device"].get("groups") or ())
+
+
+def alerts(run: Run) -> Section | None:
+    severity, vector = ALERTS.counts.values()
+    events = [event for _, event in run.events(ALERTS)]
+    if not events:
+        return None
+    moments = ((severity(event), alert_moment(event)) for event in events)
+    parts: list[Part] = [
+        Timeline.of("Alerts by severity over time (UTC)", moments, _SEVERITIES, run.made),
+        Bars.of("Attack vector", Counter(map(vector, events))),
+    ]
+    return Section("alerts", "Alerts", "By the time of the event; where it is not told, of the last change.", parts)
+
+
+def skipped(run: Run) -> Section:
+    rows: list[tuple[Cell, ...]] = [
+        (outcome.name, skip.record, skip.reason) for outcome in run.outcomes for skip in outcome.skips
+    ]
+    count = sum(outcome.round["skipped"] for outcome in run.outcomes)
+    note = (
+        f"{count:,} records could not be mapped; {len(rows):,} of them are named in the logs."
+        if count
+        else "Nothing was skipped."
+    )
+    parts: list[Part] = [
+        Bars.of("Why", Counter(skip.reason for outcome in run.outcomes for skip in outcome.skips)),
+        Listing.of("record", ("module", "record", "reason"), rows),
+    ]
+    return Section("skipped", "Skipped, and why", note, parts if rows else [])
+
+
+def listed(kind: Kind) -> Callable[[Run], Section | None]:
+    """The section with the table of all events of that kind."""
+
+    def section(run: Run) -> Section | None:
+        rows: list[tuple[Cell, ...]] = []
+        for outcome, event in run.events(kind):
+            first, *others = kind.row(event)
+            rows.append((first, outcome.name, *others))
+        first, *others = kind.columns
+        columns = (first, "module", *others)
+        note = f"What Sekoia.io would hold of each {kind.noun}, in short; the whole events are in sent.jsonl."
+        title = f"All {kind.noun}s"
+        return Section(f"all-{kind.noun}s", title, note, [Listing.of(kind.noun, columns, rows)]) if rows else None
+
+    return section
+
+
+def playbooks(run: Run) -> Section | None:
+    runs = [(outcome, started) for outcome in run.outcomes for started in outcome.playbook_runs]
+    if not runs:
+        return None
+    told = [(outcome.name, started.name, started.event["change"]) for outcome, started in runs]
+    rows: list[tuple[Cell, ...]] = [(name, module, change["kind"]) for module, name, change in told]
+    fields = Counter(field for _, _, change in told for field in change["fields"])
+    parts: list[Part] = [
+        Bars.of("What happened", Counter(change["kind"] for _, _, change in told)),
+        Bars.of("Fields that changed", fields),
+        Listing.of("playbook run", ("event", "module", "kind"), rows),
+    ]
+    return Section("playbooks", "Playbooks", "Started by the triggers, one for each new or changed device.", parts)
+
+
+SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
+    modules,
+    devices,
+    names_in_common,
+    coverage,
+    finding(
+        "unencrypted",
+        "Servers without disk encryption",
+        "Servers of which a partition is known not to be encrypted; where nothing is known, nothing is listed.",
+        "not encrypted",
+        unencrypted,
+    ),
+    finding(
+        "silent",
+        "Silent for long",
+        f"Devices that are still listed and were last seen {_SILENT} days ago or more.",
+        "days",
+        silent,
+    ),
+    finding(
+        "unmanaged",
+        "Not managed",
+        "Devices without a policy, waiting for their enrolment, decommissioned or uninstalled.",
+        "groups",
+        unmanaged,
+    ),
+    alerts,
+    playbooks,
+    skipped,
+    listed(DEVICES),
+    listed(ALERTS),
+)
+
+
+def _age(event: Event, now: float) -> str:
+    seen = event["device"].get("last_seen_time")
+    return NOT_TOLD if seen is None else next(label for below, label in _AGES if now - seen < below)
+
+
+def _short(hostname: str) -> str:
+    """Without its domain, which one vendor tells and another does not; an address is no name with a domain."""
+    try:
+        return str(ipaddress.ip_address(hostname))
+    except ValueError:
+        return hostname.casefold().partition(".")[0] or hostname

@@ -1,0 +1,73 @@
+"""What a run did, for people: the table after `demo` and `run`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+
+from lab.kinds import DEVICES, KINDS, Event, Kind
+from lab.platform.local import PlaybookRun
+from lab.report.skips import Skip
+from lab.terminal import say, show_table
+
+COUNTED = ("read", "sent", "unchanged", "skipped", "batches")
+
+
+@dataclass
+class Outcome:
+    """One module's run. `round` is what its `/health` told of the round, `error` what stopped it, `skips` what its log
+    named of the records that were skipped, `playbook_runs` what its trigger told."""
+
+    name: str
+    round: dict[str, Any]
+    events: Iterable[Event] = field(repr=False)
+    error: str | None = None
+    kind: Kind = DEVICES
+    skips: list[Skip] = field(default_factory=list, repr=False)
+    playbook_runs: list[PlaybookRun] = field(default_factory=list, repr=False)
+
+    @property
+    def seconds(self) -> float:
+        """How long the round took; 0 when it did not end."""
+        return float(self.round["seconds"])
+
+
+def show(outcomes: list[Outcome], console: Console) -> None:
+    """One row a module, then what arrived: devices by operating system and type, alerts by severity and vector."""
+    rows = []
+    for outcome in outcomes:
+        rate = outcome.round["read"] / outcome.seconds if outcome.seconds else 0
+        counts = [f"{outcome.round[name]:,}" for name in COUNTED]
+        rows.append([outcome.name, *counts, f"{outcome.seconds:.1f}", f"{rate:,.0f}"])
+    show_table("What was collected", ["module", *COUNTED, "seconds", "read/s"], rows, console, numbers=True)
+    for kind in KINDS:
+        for title, told in kind.counts.items():
+            _show_counts(title, told, [outcome for outcome in outcomes if outcome.kind is kind], console)
+    _show_playbook_runs([outcome for outcome in outcomes if outcome.playbook_runs], console)
+    console.print()
+    for outcome in outcomes:
+        if outcome.error:
+            say(console, (f"{outcome.name}: ", "red"), outcome.error)
+
+
+def _show_playbook_runs(outcomes: list[Outcome], console: Console) -> None:
+    if not outcomes:
+        return
+    rows = []
+    for outcome in outcomes:
+        kinds = Counter(run.event["change"]["kind"] for run in outcome.playbook_runs)
+        rows.append([outcome.name, f"{kinds['new']:,}", f"{kinds['changed']:,}", outcome.playbook_runs[-1].name])
+    show_table("Playbooks that were started", ["module", "new", "changed", "the last one"], rows, console)
+
+
+def _show_counts(title: str, told: Callable[[Event], str], outcomes: list[Outcome], console: Console) -> None:
+    columns = {outcome.name: Counter(map(told, outcome.events)) for outcome in outcomes}
+    total = sum(columns.values(), Counter[str]())
+    if not total:
+        return
+    rows = [[value, *(f"{counts[value]:,}" for counts in columns.values())] for value, _ in total.most_common()]
+    show_table(title, ["", *columns], rows, console, numbers=True)

@@ -1,0 +1,258 @@
+"""`sekoia-lab`, as a person or a script runs it: arguments and input in, output and exit code out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.consoles.sentinelone import SimulatedSentinelOne
+from lab.fleet.sentinelone import sentinelone_agents
+from lab.modules import MODULES
+from tests.lab.command_line import lab, lines
+from tests.ocsf import assert_is_ocsf
+
+SECRET = "s3cret-of-the-console"
+
+
+@pytest.fixture
+def console() -> Iterator[SimulatedSentinelOne]:
+    with SimulatedSentinelOne(SECRET) as console:
+        console.has(agents=12)
+        yield console
+
+
+@pytest.fixture
+def config(console: SimulatedSentinelOne, tmp_path: Path) -> Path:
+    path = tmp_path / "module.json"
+    path.write_text(json.dumps({"hostname": console.url, "api_token": SECRET}))
+    return path
+
+
+# --- map
+
+
+@pytest.mark.parametrize("form", ["object", "array", "lines"])
+@pytest.mark.parametrize("place", ["file", "stdin", "dash"])
+def test_map_reads_every_form_from_every_place(form: str, place: str, tmp_path: Path) -> None:
+    agents = list(sentinelone_agents(1 if form == "object" else 3))
+    text = {
+        "object": lambda: json.dumps(agents[0], indent=2),
+        "array": lambda: json.dumps(agents),
+        "lines": lambda: "\n".join(map(json.dumps, agents)) + "\n",
+    }[form]().encode()
+    file = tmp_path / "agents.json"
+    file.write_bytes(text)
+    arguments = {"file": [file], "stdin": [], "dash": ["-"]}[place]
+    done = lab("map", "SentinelOne", *arguments, stdin=b"" if place == "file" else text)
+    assert (done.returncode, done.stderr) == (0, "")
+    events = lines(done.stdout)
+    assert [event["device"]["uid"] for event in events] == [agent["uuid"] for agent in agents]
+    for event in events:
+        assert_is_ocsf(event)
+
+
+def test_map_on_a_full_agent_prints_every_field_of_the_table() -> None:
+    record = json.loads((Path(__file__).parents[2] / "sentinelone/payloads/specification_fields.json").read_text())[
+        "record"
+    ]
+    done = lab("map", "SentinelOne", stdin=json.dumps(record).encode())
+    [event] = lines(done.stdout)
+    told = {
+        path for row in MODULES["SentinelOne"].connector.fields for path in [row.path] if _at(event, path) is not None
+    }
+    not_in_the_specification = {"device.eid", "device.org"}
+    assert {row.path for row in MODULES["SentinelOne"].connector.fields} - told == not_in_the_specification
+
+
+def test_map_names_each_record_it_cannot_map_in_one_line() -> None:
+    records = b'{"id":"1"}\n{"computerName":"x"}\nno json\n42\n{"id":"2","osName":NaN}\n{"id":"3"}\n'
+    done = lab("map", "SentinelOne", stdin=records)
+    assert done.returncode == 1
+    assert [event["device"]["uid"] for event in lines(done.stdout)] == ["1", "3"]
+    assert done.stderr.splitlines() == [
+        "record 2: uuid or id: is missing",
+        "record 3: record: is not JSON",
+        "record 4: record: is a number, not an object",
+        "record 5: osName: NaN is not a JSON number",
+    ]
+
+
+GROUPS = [{"uuid": "g1", "displayName": "Finance"}, {"uuid": "g2", "displayName": "Sales"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"deviceGroups": GROUPS, "nextPageToken": ""}),
+        json.dumps(GROUPS),
+        "\n".join(map(json.dumps, GROUPS)),
+        "\n".join(json.dumps({"deviceGroups": [group]}) for group in GROUPS),
+    ],
+    ids=["answer", "list", "lines", "answers"],
+)
+def test_map_takes_groups_where_devices_name_theirs_by_id(text: str, tmp_path: Path) -> None:
+    groups, devices = (
+        tmp_path / "groups.json",
+        b'{"uuid":"1","parentGroupUuid":"g2"}\n{"uuid":"2","parentGroupUuid":"?"}',
+    )
+    groups.write_text(text)
+    done = lab("map", "ESET", "--groups", groups, stdin=devices)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = [event["device"].get("groups") for event in lines(done.stdout)]
+    assert found == [[{"name": "Sales", "uid": "g2"}], None]
+    without = lines(lab("map", "ESET", stdin=devices).stdout)
+    assert [event["device"].get("groups") for event in without] == [None, None]
+
+
+def test_map_refuses_groups_where_devices_bring_theirs(tmp_path: Path) -> None:
+    (tmp_path / "groups.json").write_text("[]")
+    done = lab("map", "SentinelOne", "--groups", tmp_path / "groups.json", stdin=b'{"id":"1"}')
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--groups" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "no json"])
+def test_map_says_which_file_of_groups_cannot_be_read(content: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "groups.json"
+    if content:
+        path.write_text(content)
+    done = lab("map", "ESET", "--groups", path, stdin=b'{"uuid":"1"}')
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "groups.json" in re.sub(r"[\s│]", "", done.stderr)  # the box breaks a long path
+
+
+@pytest.mark.parametrize("name", ["sentinelone", "SENTINELONE"])
+def test_a_modules_name_is_taken_in_any_case(name: str) -> None:
+    assert lab("map", name, stdin=b'{"id":"1"}').returncode == 0
+
+
+def test_an_unknown_module_is_answered_with_the_known_ones() -> None:
+    done = lab("map", "Sentinel2")
+    assert done.returncode == 2
+    assert "SentinelOne" in done.stderr
+
+
+# --- check and preview
+
+
+def test_check_says_yes_with_exit_code_0(config: Path) -> None:
+    done = lab("check", "SentinelOne", "--module-config", config)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("Yes.")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"api_token": "wrong"}, r"refused the credentials"),
+        ({"api_token": ""}, r"API Token is empty"),
+        ({"api_token": "two\nlines"}, r"contains a space"),
+        ({"hostname": "https://localhost:1"}, r"could not be reached"),
+        ({"hostname": "http://console.example"}, r"must begin with https://"),
+        ({"hostname": "https://no-such-host.invalid"}, r"could not be reached|proxy"),
+        ({"hostname": None}, r"URL Domain is empty"),
+        ({"hostname": " "}, r"URL Domain is empty"),
+    ],
+)
+def test_check_says_what_is_wrong_with_exit_code_1(config: Path, change: dict[str, Any], said: str) -> None:
+    config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
+    done = lab("check", "SentinelOne", "--module-config", config)
+    assert done.returncode == 1
+    assert re.search(said, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert SECRET not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_check_names_a_missing_right(console: SimulatedSentinelOne, config: Path) -> None:
+    console.viewer = False
+    done = lab("check", "SentinelOne", "--module-config", config)
+    assert done.returncode == 1
+    assert "Viewer" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "[]", "no json"])
+def test_a_configuration_that_is_no_json_object_is_said(config: Path, content: str) -> None:
+    config.write_text(content)
+    done = lab("check", "SentinelOne", "--module-config", config)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_preview_shows_so_many_devices_and_writes_nothing(config: Path) -> None:
+    before = set(config.parent.iterdir())
+    done = lab("preview", "SentinelOne", "--module-config", config, "--limit", "5")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "5 devices read" in done.stderr
+    assert set(config.parent.iterdir()) == before
+
+
+def test_preview_as_json_is_what_would_be_sent(config: Path) -> None:
+    done = lab("preview", "SentinelOne", "--module-config", config, "--limit", "5", "--json")
+    assert done.returncode == 0
+    assert len(lines(done.stdout)) == 5
+    assert SECRET not in done.stdout + done.stderr
+
+
+# --- run and demo
+
+
+def test_a_second_run_over_the_same_data_sends_nothing(config: Path, tmp_path: Path) -> None:
+    arguments = tmp_path / "connector.json"
+    arguments.write_text("{}")
+    common = ("--module-config", config, "--connector-config", arguments, "--data", tmp_path / "data", "--once")
+    first = lab("run", "SentinelOne", *common)
+    assert first.returncode == 0
+    assert len(lines(first.stdout)) == 12
+    second = lab("run", "SentinelOne", *common, "--out", tmp_path / "second.jsonl")
+    assert (second.returncode, second.stdout) == (0, "")
+    assert not (tmp_path / "second.jsonl").exists()
+
+
+def test_a_run_that_fails_says_why_with_exit_code_1(config: Path, tmp_path: Path) -> None:
+    config.write_text(json.dumps({**json.loads(config.read_text()), "api_token": "wrong"}))
+    arguments = tmp_path / "connector.json"
+    arguments.write_text("{}")
+    done = lab(
+        *("run", "SentinelOne", "--module-config", config, "--connector-config", arguments),
+        *("--data", tmp_path / "data", "--once"),
+    )
+    assert done.returncode == 1
+    assert "refused the credentials" in done.stderr
+    assert "Traceback" not in done.stderr + (tmp_path / "data/module.log").read_text()
+
+
+def test_the_demo_delivers_every_device_and_leaves_a_report(tmp_path: Path) -> None:
+    done = lab("demo", "--devices", "40", "--out", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    events = lines((tmp_path / "sent.jsonl").read_text())
+    assert len(events) == 40 * len(MODULES)
+    for name in MODULES:
+        assert name in done.stderr
+    assert "Alerts by severity" in done.stderr
+    assert "Alerts by attack vector" in done.stderr
+    report = (tmp_path / "report.html").read_text()
+    devices = [event["device"] for event in events if "device" in event]
+    assert len(devices) == 40 * (len(MODULES) - 1)
+    assert all(device["hostname"] in report for device in devices if device["hostname"].isalnum())
+    alerts = [event for event in events if "device" not in event]
+    assert {alert["severity"] for alert in alerts} | {alert["attack_vector"] for alert in alerts} <= set(
+        re.findall(r"[^<>\n]+", report)
+    )
+    assert "http" not in report.replace("http-equiv", "")
+    findings = ["coverage", "unencrypted", "silent", "unmanaged"]
+    sections = ["modules", "devices", "hostnames", *findings, "alerts", "skipped", "all-devices", "all-alerts"]
+    assert re.findall(r'<section id="([^"]+)"', report) == sections
+    for reason in ("record: is a text, not an object", "id: is missing", "totalMemory: NaN is not a JSON number"):
+        assert f">{reason}</" in report
+
+
+def _at(event: Any, path: str) -> Any:
+    for step in path.split("."):
+        event = event.get(step) if isinstance(event, dict) else None
+    return event

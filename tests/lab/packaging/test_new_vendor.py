@@ -1,0 +1,178 @@
+"""`sekoia-lab new-vendor` in a copy of this repository: what it writes holds what it can, and all once it is filled in.
+
+The commands are those of docs/adding-a-vendor.md, run as they stand there. CI runs a part of the suites; FAULTS=all runs
+them whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lab.cli import app
+from lab.modules import ROOT
+from lab.packaging import new_vendor
+from lab.packaging.new_vendor import NewVendorError, create
+from tests.documents import commands_in, entered
+from tests.lab.packaging.acme import FILLED_IN
+
+WHOLE = os.environ.get("FAULTS") == "all"
+PART = (
+    "acme and (repository or every_page or refused_batch_keeps and (Reset or 400) or changed_device_is_sent or heartbeat)"
+    " or killed and acme and (Acme-1 or changes-1)"
+)
+TESTED = ".venv/bin/python -m pytest tests/acme"
+NOT_RUN = {
+    "make bench": "CI runs it, over all modules",
+    "make fuzz": "it runs for as long as one lets it",
+    "make faults": "it goes over all modules; with FAULTS=all the part of this one is run here",
+    "make demo": "tests/lab/commands/test_cli.py runs it, with FAULTS=all in the copy too",
+    ".venv/bin/sekoia-lab preview Acme --module-config acme.json": "the conformance suite has a preview",
+    **({} if WHOLE else {"make check": "mypy takes a minute; lint is run here"}),
+}
+PYTEST = ".venv/bin/python -m pytest -p no:cacheprovider"
+SLOW_TOO = "-m 'not timing and not images'"
+LINT = ".venv/bin/ruff check Acme lab tests/acme && .venv/bin/ruff format --check Acme lab tests/acme"
+
+
+class Copy:
+    """The repository in another place, and a shell in it: what runs there imports what is there."""
+
+    def __init__(self, root: Path) -> None:
+        left_out = shutil.ignore_patterns("__pycache__", ".git", ".venv", ".lab", ".*_cache", ".hypothesis")
+        self.root = Path(shutil.copytree(ROOT, root, ignore=left_out))
+        (root / ".venv").mkdir()
+        for path in Path(sys.prefix).iterdir():
+            if path.name != ".installed":
+                (root / ".venv" / path.name).symlink_to(path)
+        finished = time.time() + 86_400  # later than the change of pyproject.toml: make is not to install anything
+        (root / ".venv/.installed").touch()
+        os.utime(root / ".venv/.installed", (finished, finished))
+
+    def run(self, command: str, code: int = 0) -> str:
+        """What it wrote, on both streams."""
+        paths = [self.root, self.root / "Acme", *(path.parent for path in self.root.glob("*/manifest.json"))]
+        return entered(command, self.root, {"PYTHONPATH": os.pathsep.join(map(str, paths))}, code, timeout=1800)
+
+    def fill_in(self) -> None:
+        """The client and the table."""
+        for name, changes in FILLED_IN.items():
+            path = self.root / "Acme/acme_assets" / name
+            text = path.read_text(encoding="utf-8")
+            for old, new in changes:
+                assert text.count(old) == 1, old
+                text = text.replace(old, new)
+            path.write_text(text, encoding="utf-8")
+
+    def bring_payloads(self) -> None:
+        """Eight records of the console in the place of the skeleton's payload."""
+        records = "from lab.fleet.acme import acme_endpoints; import json; print(json.dumps(list(acme_endpoints(8))))"
+        told = json.loads(self.run(f".venv/bin/python -c '{records}'"))
+        for kind in ("payloads", "golden"):
+            (self.root / "tests/acme" / kind / "specification.json").unlink()
+        for number, record in enumerate(told):
+            payload = {"origin": "the simulated console", "record": record}
+            path = self.root / f"tests/acme/payloads/record_{number}.json"
+            path.write_text(json.dumps(payload), encoding="utf-8")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    return Copy(tmp_path / "copy")
+
+
+@pytest.mark.slow
+def test_a_skeleton_holds_all_that_it_can(copy: Copy) -> None:
+    """Its golden test fails, so that nobody takes it for done."""
+    told = copy.run(".venv/bin/sekoia-lab new-vendor Acme")
+    assert told.splitlines() == new_vendor.NEXT.format(name="Acme", slug="acme").splitlines()
+    copy.run(LINT)
+    connector = (copy.root / "Acme/connector_acme_device_assets.json").read_text(encoding="utf-8")
+    assert not re.search("EDR|agent|SentinelOne", connector), "the skeleton speaks of the module it was copied from"
+    tests = "tests/test_repository.py tests/test_operating.py tests/test_schemas.py tests/acme/test_golden.py"
+    looked_at = copy.run(f"{PYTEST} -v {tests} -k 'Acme or operating or golden'", code=1)
+    failed = {line.split("::")[-1].split(" ")[0] for line in looked_at.splitlines() if line.startswith("FAILED ")}
+    assert failed == {
+        "test_a_payload_becomes_the_golden_event[specification]",
+        "test_there_are_at_least_eight_payloads",
+    }
+    assert "TODO" in looked_at
+    assert len([line for line in looked_at.splitlines() if "Acme" in line and "PASSED" in line]) > 20
+
+
+@pytest.mark.slow
+def test_a_module_passes_the_conformance_suite_once_its_client_and_table_are_filled_in(copy: Copy) -> None:
+    """By the page on it: each of its commands is run, in the page's order, or has a reason not to be."""
+    said, commands = {}, commands_in(ROOT / "docs/adding-a-vendor.md")
+    assert NOT_RUN.keys() <= set(commands)
+    for command in commands:
+        if command == "make docs":
+            copy.fill_in()
+            copy.bring_payloads()
+        if command == TESTED and not WHOLE:
+            part = (
+                f"tests/faults/test_crashes.py tests/test_repository.py -p no:cacheprovider {SLOW_TOO} -k "
+                + shlex.quote(PART)
+            )
+            said[command] = copy.run(f"{command} {part}")
+        elif command not in NOT_RUN:
+            said[command] = copy.run(command)
+    assert "Acme/acme_assets/client.py" in said["grep -rn TODO Acme lab/*/acme.py tests/acme"]
+    assert int(said[TESTED].rpartition(" passed")[0].split()[-1]) >= (200 if WHOLE else 20)
+    assert (copy.root / "form.html").is_file()
+    sources = (copy.root / "Acme/acme_assets").glob("*.py")
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 350
+    copy.run(LINT)
+    if WHOLE:
+        everywhere = "Acme and not new_vendor and not measuring or test_the_demo_delivers"  # it has no floor yet
+        copy.run(f"{PYTEST} -q {SLOW_TOO} tests --ignore tests/acme -k '{everywhere}'")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Sophos", "Sophos is taken: there is Sophos"),
+        ("SOPHOS", "SOPHOS is taken: there is SOPHOS"),
+        ("Docs", "Docs is taken: there is Docs"),
+        ("Console", "Console is taken: there is lab/consoles/console.py"),
+        ("Faults", "Faults is taken: there is tests/faults"),
+        *(
+            (name, "cannot be a module's name")
+            for name in ("", "A", "crowdstrike", "9Lives", "Trend Micro", "Trend-Micro")
+        ),
+        *((name, "cannot be a module's name") for name in ("Trend_Micro", "../Trend", "Élan", "Class")),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(
+    name: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "write_text", None)
+    with pytest.raises(NewVendorError, match=told):
+        create(name)
+
+
+def test_the_command_says_why_it_refuses() -> None:
+    done = CliRunner().invoke(app, ["new-vendor", "Sophos"])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert (
+        done.stderr
+        == "Sophos is taken: there is Sophos, tests/sophos, lab/vendors/sophos.py, lab/consoles/sophos.py, lab/fleet/sophos.py, docs/fields/sophos.md.\n"
+    )
+
+
+def test_a_pyproject_in_another_form_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    monkeypatch.setattr(new_vendor, "ROOT", tmp_path)
+    with pytest.raises(
+        NewVendorError, match=r"pyproject\.toml has no list that begins like .*Mend lab/packaging/new_vendor\.py"
+    ):
+        new_vendor._declared("Acme", "acme")
