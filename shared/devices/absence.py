@@ -24,7 +24,7 @@ class Gone:
     """The devices that neither this walk nor the complete one before met (`count`). Each is reported once."""
 
     def __init__(self, memory: Fingerprints, *, confirmed: bool) -> None:
-        self._memory = memory
+        self.memory = memory
         self._absent = memory.absent_after_complete_walk(confirmed=confirmed)
         self._names: list[str] = []
         self._found = 0
@@ -33,16 +33,16 @@ class Gone:
     def events(self, delivery: Delivery, refused: Refused) -> Iterator[tuple[bytes, Entry]]:
         """What is to be sent of those that were not reported yet; where nothing is, they count as reported."""
         for key in self._absent:
-            if self._memory.presence(key) == GONE or refused.is_held_back(key, _ABSENT, self._memory.began):
+            if self.memory.presence(key) == GONE or refused.is_held_back(key, _ABSENT, self.memory.began):
                 continue
-            description = self._memory.description(key)
+            description = self.memory.description(key)
             self._found += 1
             if description and len(self._names) < _MAX_NAMED:
                 self._names.append(f"{description[1]}{times.last_seen(description[-1])}")
             if event := delivery.serialize_gone(description) if description else b"":
                 yield event, Entry(key, _ABSENT, False, refused.knows(key, _ABSENT), GONE)
             else:
-                self._memory.set_presence(key, GONE)
+                self.memory.set_presence(key, GONE)
 
     def __str__(self) -> str:
         """A line for the log; "" where none was found."""

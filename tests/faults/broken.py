@@ -21,13 +21,15 @@ from shared.alerts.intake import Intake
 from shared.alerts.position import Position
 from shared.alerts.windows import Reading, VendorClock
 from shared.devices import polling
-from shared.devices.batch import Batch
+from shared.devices.absence import Gone, presence
+from shared.devices.account import Account
+from shared.devices.batch import Batch, Entry
 from shared.devices.inventory import DeviceConnector
 from shared.devices.polling import DevicePolling
 from shared.devices.round import Round
 from shared.devices.walks import Walk
 from shared.errors import ConnectorError, TryAgain
-from shared.state.fingerprints import Fingerprints
+from shared.state.fingerprints import GONE, SILENT, Fingerprints
 from shared.state.storage import JsonFile
 from shared.times import iso
 from tests.suites import SUITES
@@ -153,6 +155,63 @@ def learning_remembered_by_the_process_alone(monkeypatch: pytest.MonkeyPatch) ->
         write(self, {**content, "learned": True} if "learned" in content else content)
 
     monkeypatch.setattr(JsonFile, "write", broken)
+
+
+def gone_after_one_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = Fingerprints.absent_after_complete_walk
+
+    def broken(self: Fingerprints, **options: Any) -> list[int]:
+        self.complete_walks = [self.began]
+        return absent(self, **options)
+
+    monkeypatch.setattr(Fingerprints, "absent_after_complete_walk", broken)
+
+
+def gone_from_a_list_that_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Account, "end_reading", lambda self: setattr(self, "complete", True))
+
+
+def gone_before_it_is_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = Gone.events
+
+    def broken(self: Gone, *arguments: Any) -> Iterator[Any]:
+        for event, entry in events(self, *arguments):
+            self.memory.set_presence(entry.key, entry.presence)
+            yield event, entry
+
+    monkeypatch.setattr(Gone, "events", broken)
+
+
+def gone_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_presence(monkeypatch, GONE)
+
+
+def silent_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_presence(monkeypatch, SILENT)
+
+
+def _without_presence(monkeypatch: pytest.MonkeyPatch, forgotten: str) -> None:
+    set_presence = Fingerprints.set_presence
+
+    def broken(self: Fingerprints, key: int, presence: str) -> None:
+        if presence != forgotten:
+            set_presence(self, key, presence)
+
+    monkeypatch.setattr(Fingerprints, "set_presence", broken)
+
+
+def back_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.devices.round.presence", lambda was, *arguments: was or presence(was, *arguments))
+
+
+def back_only_of_those_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was silent when it was learned is not remembered as such."""
+    remembered = Entry.__new__
+
+    def broken(cls: type[Entry], key: int, content: int, *more: Any) -> Entry:
+        return remembered(cls, key, content, *more[:2], more[2] if more[2:] == (GONE,) else "")
+
+    monkeypatch.setattr(Entry, "__new__", broken)
 
 
 def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,6 +369,42 @@ KEPT: tuple[tuple[str, Callable[[pytest.MonkeyPatch], None], str], ...] = (
         "SentinelOne changes",
         learning_remembered_by_the_process_alone,
         "test_learning_again_that_is_interrupted_goes_on_in_silence",
+    ),
+    (
+        "SentinelOne changes",
+        gone_after_one_walk,
+        "test_a_device_that_is_gone_starts_a_playbook_once_after_two_complete_walks",
+    ),
+    (
+        "SentinelOne changes",
+        gone_repeated,
+        "test_a_device_that_is_gone_starts_a_playbook_once_after_two_complete_walks",
+    ),
+    (
+        "SentinelOne changes",
+        gone_from_a_list_that_is_short,
+        "test_a_row_that_the_console_counts_and_does_not_list_is_not_gone",
+    ),
+    (
+        "ESET changes",
+        failure_of_a_page_taken_for_the_end,
+        "test_a_walk_that_is_not_complete_finds_no_device_gone",
+    ),
+    (
+        "SentinelOne changes",
+        gone_before_it_is_confirmed,
+        "test_absences_without_a_confirmation_are_reported_by_the_next_round",
+    ),
+    ("SentinelOne changes", silent_repeated, "test_a_device_that_is_silent_starts_a_playbook_once"),
+    (
+        "SentinelOne changes",
+        back_not_reported,
+        "test_a_device_that_was_silent_at_first_starts_nothing_until_it_is_back",
+    ),
+    (
+        "SentinelOne changes",
+        back_only_of_those_reported,
+        "test_a_device_that_was_silent_at_first_starts_nothing_until_it_is_back",
     ),
 )
 """Promises that no fault of the matrix touches: the suite, the broken copy, and the test that must catch it."""

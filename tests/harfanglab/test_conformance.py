@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.modules import MODULES
-from tests.changes_conformance import DeviceChangesConformance
+from tests.absence_conformance import DeviceAbsenceConformance
 from tests.conformance import DeviceConformance, DeviceConnectorConformance
 from tests.rig import Rig
 
@@ -15,6 +15,7 @@ class HarfangLabFacts(DeviceConformance):
     list_route = "agents"
     name_fields = ("hostname",)
     id_fields = ("id",)
+    seen_field = "lastseen"
     change = {"hostname": "renamed", "domainname": "MOVED"}
     page_without_end = {
         "count": 0,
@@ -29,7 +30,7 @@ class TestHarfangLab(HarfangLabFacts, DeviceConnectorConformance):
 
 
 @pytest.mark.slow  # make test runs these for SentinelOne
-class TestHarfangLabChanges(HarfangLabFacts, DeviceChangesConformance):
+class TestHarfangLabChanges(HarfangLabFacts, DeviceAbsenceConformance):
     first_seen_fields = ("firstseen",)
 
     def test_a_device_that_was_there_when_the_others_were_learned_is_not_new(self, rig: Rig) -> None:

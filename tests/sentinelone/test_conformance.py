@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.modules import MODULES
-from tests.changes_conformance import DeviceChangesConformance
+from tests.absence_conformance import DeviceAbsenceConformance
 from tests.conformance import DeviceConformance, DeviceConnectorConformance
 
 
@@ -13,6 +13,7 @@ class SentinelOneFacts(DeviceConformance):
     cursor_field = "updatedAt"
     name_fields = ("computerName",)
     id_fields = ("uuid", "id")
+    seen_field = "lastActiveDate"
     change = {"computerName": "renamed", "siteName": "moved"}
     page_without_end = {"data": [], "pagination": {"nextCursor": "YWdhaW4%3D", "totalItems": 0}}
 
@@ -21,5 +22,5 @@ class TestSentinelOne(SentinelOneFacts, DeviceConnectorConformance):
     pass
 
 
-class TestSentinelOneChanges(SentinelOneFacts, DeviceChangesConformance):
+class TestSentinelOneChanges(SentinelOneFacts, DeviceAbsenceConformance):
     pass
