@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from shared import times
 from shared.devices.batch import Delivery, Entry
@@ -44,8 +44,9 @@ class Gone:
             else:
                 self.memory.set_presence(key, GONE)
 
-    def __str__(self) -> str:
-        """A line for the log; "" where none was found."""
+    def log_names(self, log: Callable[[str], None]) -> None:
+        """One line for those found now, of the first by name."""
         more = self._found - len(self._names)
-        named = [*self._names, *([f"{more:,} more"] if more else [])]
-        return f"Gone from the list, as two complete readings found: {'; '.join(named)}" if named else ""
+        names = "; ".join([*self._names, *([f"{more:,} more"] if more else [])])
+        if names:
+            log(f"Gone from the list, as two complete readings found: {names}")

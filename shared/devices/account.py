@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from shared.errors import TryAgain
 from shared.runtime.metrics import Counts
 from shared.state.fingerprints import PENDING
@@ -45,26 +47,23 @@ class Account:
     def missing(self) -> int:
         return 0 if self.total is None else self.total - self._rows
 
-    def shortfall(self) -> str:
-        """What to log of a list that was short by a few rows; "" when none is missing. Raises TryAgain when many are."""
-        if self.missing <= 0 or self.total is None:
-            return ""
-        count = f"The list has {self.total} devices and {self._rows} were read, in {READINGS} readings"
-        if self.missing > self.total / 10 or (self.missing > self.total / 100 and self.missing > 10):
+    def judge_list(self, warn: Callable[[str], None]) -> None:
+        """Log what is odd about the list. Raises TryAgain when many of the devices that the vendor reported are missing."""
+        if self._shared:
+            warn(
+                f"{self._shared} more devices share a device.uid with another, such as {self._example}: Sekoia.io shows "
+                "those that share one as one device."
+            )
+        missing, total = self.missing, self.total or 0
+        if missing <= 0:
+            return
+        count = f"The list has {total} devices and {self._rows} were read, in {READINGS} readings"
+        if missing > total / 10 or (missing > total / 100 and missing > 10):
             raise TryAgain(
                 f"{count}: it changes while it is read, or the credential does not see all of it. What was read is sent; "
                 "the list is read again later."
             )
-        return f"{count}: it changes while it is read. Those that are missing are read by the next full walk."
-
-    def shared_uids(self) -> str:
-        """What to log of devices that share a device.uid; "" when none do."""
-        if not self._shared:
-            return ""
-        return (
-            f"{self._shared} more devices share a device.uid with another, such as {self._example}: Sekoia.io shows "
-            "those that share one as one device."
-        )
+        warn(f"{count}: it changes while it is read. Those that are missing are read by the next full walk.")
 
     def is_first(self, key: int, known: Known | None) -> bool:
         """Whether the device is met for the first time in this round; notes that it was met in this reading."""

@@ -210,11 +210,12 @@ class DevicePolling(StatefulService):
 
     def report(self, done: Counts, began: float) -> None:
         """Log what became of each device that the console listed."""
-        further = "".join(f" · {name} {count:,}" for name in ("learned", "gone") if (count := getattr(done, name)))
+        learned = f" · learned {done.learned:,}" if done.learned else ""
+        gone = f" · gone {done.gone:,}" if done.gone else ""
         due = time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
         self.log(
             f"listed {done.listed:,} by the console · delivered {done.delivered:,} · unchanged {done.unchanged:,} · "
-            f"refused {done.refused:,} · unmappable {done.unmappable:,}{further} · {done.seconds:.1f} s · next {due}",
+            f"refused {done.refused:,} · unmappable {done.unmappable:,}{learned}{gone} · {done.seconds:.1f} s · next {due}",
             level="info",
         )
 

@@ -90,18 +90,13 @@ class Round:
             self._delivery.close()
             if self._pending:
                 self._memory.settle_pending(self._began if self._delivery.unanswered else 0)
-        self._judge_list()
-        self._cursor.end()
-        return self._service.moving()
-
-    def _judge_list(self) -> None:
-        """Log what is odd about the list. Raises TryAgain when too much of it is missing."""
         try:
-            for warning in filter(None, (self._account.shared_uids(), self._account.shortfall())):
-                self._service.warn(warning)
+            self._account.judge_list(self._service.warn)
         except TryAgain:
             self._cursor.go_back()
             raise
+        self._cursor.end()
+        return self._service.moving()
 
     def _read_list(self) -> bool:
         walk = self._open()
@@ -133,8 +128,7 @@ class Round:
             self._batch.add(event, entry)
             self._send()
         self._confirm(all_of_them=True)
-        if line := str(gone):
-            self._service.log(line)
+        gone.log_names(self._service.log)
 
     def _keep_what_arrives(self) -> None:
         """After a failure: what was read is sent all the same, what is delivered is remembered."""
