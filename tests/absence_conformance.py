@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -23,8 +23,6 @@ from tests.rig import Clock, Rig
 
 class DeviceAbsenceConformance(DeviceChangesConformance):
     """Inherit beside the vendor's facts, in place of the suite on changes."""
-
-    reports_total: ClassVar[bool] = True  # of the devices of the list
 
     def only_run(self, rig: Rig) -> Any:
         assert len(rig.platform.playbook_runs) == 1, self.runs(rig)

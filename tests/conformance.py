@@ -40,6 +40,7 @@ class DeviceConformance(ConnectorConformance):
     cursor_field: ClassVar[str | None] = None  # the record's field the cursor follows, if the vendor has one
     name_fields: ClassVar[tuple[str, ...]]  # without these a device is sent under its id
     id_fields: ClassVar[tuple[str, ...]]  # in the order in which the first told one is the uid
+    reports_total: ClassVar[bool] = True  # of the devices of the list
     seen_field: ClassVar[str]  # the record's last activity
     change: ClassVar[dict[str, Any]]  # fields that make a device another
 

@@ -23,9 +23,9 @@ def presence(was: str, last_seen: float | None, now: float, silent_after: float)
 class Gone:
     """The devices that neither this walk nor the complete one before met (`count`). Each is reported once."""
 
-    def __init__(self, memory: Fingerprints, *, confirmed: bool) -> None:
+    def __init__(self, memory: Fingerprints, began: int, *, confirmed: bool) -> None:
         self.memory = memory
-        self._absent = memory.absent_after_complete_walk(confirmed=confirmed)
+        self._absent = memory.absent_after_complete_walk(began, confirmed=confirmed)
         self._names: list[str] = []
         self._found = 0
         self.count = len(self._absent)

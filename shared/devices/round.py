@@ -117,12 +117,12 @@ class Round:
     def _begin_reading(self) -> None:
         """From the first page: a list read a second time, or in smaller pages, brings the same devices again."""
         self._cursor.begin_reading(in_order=self._sorted)
-        self._account.begin_reading(max(self._account.stamp + 1, int(time.time())) if self._begun else self._began)
+        self._account.begin_reading(self._memory.begin(time.time()) if self._begun else self._began)
         self._idle = 0
 
     def _report_gone(self) -> None:
         """Report the devices that two complete full walks did not meet, each once."""
-        gone = Gone(self._memory, confirmed=self._account.total is not None)
+        gone = Gone(self._memory, self._began, confirmed=self._account.total is not None)
         self._counts.gone += gone.count
         for event, entry in gone.events(self._delivery, self._refused):
             self._batch.add(event, entry)

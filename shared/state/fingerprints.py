@@ -98,6 +98,10 @@ class Fingerprints:
     def begin(self, now: float) -> int:
         """The stamp of a round that begins: later than those before, unless the clock was far ahead then."""
         began = int(now)
+        if self.began - began >= _CLOCK_DOUBT:  # then no device was met later than now
+            self.complete_walks = []
+            for key in self._known.keys() - self._not_met_since(began):
+                self._known[key] += began - 1 - (self._known[key] & _STAMP)
         self.began = self.began + 1 if 0 <= self.began - began < _CLOCK_DOUBT else began
         return self.began
 
@@ -166,16 +170,17 @@ class Fingerprints:
         self._descriptions[key] = presence.encode() + bracket + described
         self.unsaved = True
 
-    def absent_after_complete_walk(self, *, confirmed: bool) -> list[int]:
-        """The latest round was a full walk that missed no device → the devices that neither it nor the one before met.
+    def absent_after_complete_walk(self, began: int, *, confirmed: bool) -> list[int]:
+        """A full walk missed no device → the devices that neither it nor the complete one before met.
 
         Not `confirmed` by a total of the vendor's, a list that lost more than half of the devices may be cut: those count
         as absent only after a third walk.
         """
-        self.complete_walks = [*self.complete_walks[-2:], self.began]
+        self.complete_walks = [*self.complete_walks[-2:], began]
+        self.unsaved = True
         third, second, _ = [0, 0, *self.complete_walks][-3:]
         absent = self._not_met_since(second)
-        listed = len(self._known) - len(self._not_met_since(self.began))
+        listed = len(self._known) - len(self._not_met_since(began))
         if not confirmed and sum(self.presence(key) != GONE for key in absent) > listed:
             absent = self._not_met_since(third)
         return absent

@@ -19,6 +19,7 @@ class EsetFacts(DeviceConformance):
     token_route = "token"
     name_fields = ("displayName", "originalDisplayName")
     id_fields = ("uuid",)
+    reports_total = False
     seen_field = "lastSyncTime"
     change = {"displayName": "renamed", "description": "moved"}
     page_without_end = {"devices": [], "nextPageToken": "again"}
@@ -45,8 +46,6 @@ class TestEset(EsetFacts, TokenConformance):
 
 @pytest.mark.slow  # make test runs these for SentinelOne
 class TestEsetChanges(EsetFacts, DeviceAbsenceConformance):
-    reports_total = False
-
     @pytest.mark.parametrize(("left", "walks"), [(17, 3), (18, 2)])
     def test_when_most_devices_are_missing_a_third_walk_confirms_it(
         self, rig: Rig, clock: Clock, left: int, walks: int

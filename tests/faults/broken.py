@@ -160,9 +160,9 @@ def learning_remembered_by_the_process_alone(monkeypatch: pytest.MonkeyPatch) ->
 def gone_after_one_walk(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = Fingerprints.absent_after_complete_walk
 
-    def broken(self: Fingerprints, **options: Any) -> list[int]:
-        self.complete_walks = [self.began]
-        return absent(self, **options)
+    def broken(self: Fingerprints, began: int, **options: Any) -> list[int]:
+        self.complete_walks = [began]
+        return absent(self, began, **options)
 
     monkeypatch.setattr(Fingerprints, "absent_after_complete_walk", broken)
 
