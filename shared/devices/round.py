@@ -117,7 +117,8 @@ class Round:
     def _begin_reading(self) -> None:
         """From the first page: a list read a second time, or in smaller pages, brings the same devices again."""
         self._cursor.begin_reading(in_order=self._sorted)
-        self._account.begin_reading(self._memory.begin(time.time()) if self._begun else self._began)
+        again = max(time.time(), self._account.stamp)
+        self._account.begin_reading(self._memory.begin(again) if self._begun else self._began)
         self._idle = 0
 
     def _report_gone(self) -> None:
