@@ -16,7 +16,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "Setting up .venv (once, about a minute) ..."
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 is needed (later versions are not tested), this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
@@ -56,9 +56,9 @@ docs: venv ## Write docs/fields from the mapping tables
 	@$(BIN)/python -m lab.packaging.fields
 
 lock: venv ## Pin the dependencies again (needs uv on the PATH)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --output-file requirements.lock pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --constraints requirements.lock --output-file requirements-image.lock pyproject.toml
-	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group fuzz --output-file requirements-fuzz.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build --emit-build-options --no-emit-index-url --no-header --all-extras --output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build --emit-build-options --no-emit-index-url --no-header --constraints requirements.lock --output-file requirements-image.lock pyproject.toml
+	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-build --emit-build-options --no-emit-index-url --no-header --group fuzz --output-file requirements-fuzz.lock
 
 IMAGES := $(patsubst %/Dockerfile,%,$(wildcard */Dockerfile))
 IMAGE_PREFIX = $(if $(REGISTRY),$(REGISTRY)/)$(if $(NAMESPACE),$(NAMESPACE)/)automation-module-# as sekoia-automation names them

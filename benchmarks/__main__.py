@@ -22,7 +22,6 @@ from rich.console import Console
 from benchmarks.drawing import draw
 from benchmarks.scenarios import (
     LARGE,
-    LIMITS,
     MIDDLE,
     SMALL,
     Results,
@@ -31,7 +30,7 @@ from benchmarks.scenarios import (
     measure_pace,
 )
 from benchmarks.tables import filled
-from lab.modules import device_modules
+from lab.modules import MODULES, device_modules
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
@@ -68,7 +67,7 @@ def measure(modules: Sequence[str], sizes: list[int], results: Results) -> Itera
             measure_module(module, sizes, results, scratch, say)
             yield
         for module in modules:
-            if module in LIMITS:
+            if MODULES[module].limits:
                 measure_pace(module, results, scratch, say)
                 yield
     results.machine["load_after"] = os.getloadavg()[0]

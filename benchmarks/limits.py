@@ -1,6 +1,6 @@
 """Lifting the limits of calls that a client keeps: they are counted as ever and never waited for.
 
-A walk of 100,000 Sophos endpoints takes an hour by the vendor's limits alone, which says nothing of the connector.
+A walk of 100,000 devices may take an hour by the vendor's limits alone, which says nothing of the connector.
 """
 
 from __future__ import annotations

@@ -11,19 +11,11 @@ from typing import Any, Self
 from benchmarks.contests import Told, contest, ratio
 from benchmarks.measure import FLOOR, MODULE, STOCK, Bench, Measurement, Setting, bench
 from benchmarks.stages import stages
+from lab.modules import MODULES
 from shared.state.fingerprints import Fingerprints, key_of
 
 SMALL, MIDDLE, LARGE = 1_000, 10_000, 100_000
 FAR = Setting(vendor_latency=0.1, platform_latency=0.1)
-LIMITS: dict[str, tuple[tuple[int, float], ...]] = {
-    "SentinelOne": ((25, 1.0),),
-    "ESET": ((10, 1.0),),
-    "Sophos": ((10, 1.0), (100, 60.0), (1_000, 3_600.0)),
-}
-"""Calls in so many seconds that the vendors' documents allow a credential. HarfangLab states none."""
-_LONGER_PAGES = {"Sophos": 500}
-"""Records a page, where the vendor's documents tell two limits: the simulated console keeps the lower, 100."""
-_PACED = {"SentinelOne": LARGE, "ESET": LARGE, "Sophos": 12_000}  # devices: some 100 calls each
 
 
 @dataclass(frozen=True)
@@ -88,9 +80,9 @@ def measure_module(module: str, sizes: list[int], results: Results, scratch: Pat
             if devices == largest:
                 _measure_far(one, results, say)
                 _measure_again(one, results, say)
-                if module in _LONGER_PAGES:
-                    one.vendor.lengthen(_LONGER_PAGES[module])
-                    _beside_the_sdks_loop(one, results, say, f"{module}, pages of {_LONGER_PAGES[module]}")
+                if longer := MODULES[module].longer_pages:
+                    one.vendor.lengthen(longer)
+                    _beside_the_sdks_loop(one, results, say, f"{module}, pages of {longer}")
     _judge(module, found, results)
 
 
@@ -155,14 +147,14 @@ def _measure_again(one: Bench, results: Results, say: Told) -> None:
 
 def measure_pace(module: str, results: Results, scratch: Path, say: Told) -> None:
     """A full walk against a console that enforces the vendor's limits: no call too many, and how evenly they come."""
-    with bench(module, _PACED[module], scratch) as one:
+    with bench(module, MODULES[module].paced, scratch) as one:
         say(f"{module} · {one.devices:,} devices · at the vendor's limits")
-        run = one.run(MODULE, Setting(limits=LIMITS[module]))
+        run = one.run(MODULE, Setting(limits=MODULES[module].limits))
         arrivals = one.tallies()[0].arrivals
     gaps = [later - earlier for earlier, later in pairwise(arrivals)]
     told = {"calls": run.vendor_calls, "throttled": run.throttled, "seconds": run.seconds, "longest_gap": max(gaps)}
     least, even_gap = max(
-        ((run.vendor_calls - 1) // calls * seconds, seconds / calls) for calls, seconds in LIMITS[module]
+        ((run.vendor_calls - 1) // calls * seconds, seconds / calls) for calls, seconds in MODULES[module].limits
     )
     results.paced[module] = {**told, "least_seconds": least, "even_gap": even_gap}
     results.verdicts.append(Verdict("h", module, "calls answered 429 at the limit", run.throttled, 0))

@@ -25,11 +25,12 @@ class Request(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A body that lies in a file, to be sent without passing through this process."""
+    """A body that lies in a file, to be sent without passing through this process, and the answer's `Link` header."""
 
     file: int
     offset: int
     size: int
+    link: str = ""
 
 
 @dataclass
@@ -159,7 +160,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def _send(self, status: int, body: bytes | Stored, size: int) -> None:
         head = (
             f"HTTP/1.1 {status} {'OK' if status == 200 else 'Too Many Requests'}\r\nDate: {formatdate(usegmt=True)}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {size}\r\n{_link_of(body)}\r\n"
         ).encode()
         if isinstance(body, bytes):
             self.connection.sendall(head + body)
@@ -168,3 +169,7 @@ class _Handler(socketserver.StreamRequestHandler):
         offset, end = body.offset, body.offset + body.size
         while offset < end:
             offset += os.sendfile(self.connection.fileno(), body.file, offset, end - offset)
+
+
+def _link_of(body: bytes | Stored) -> str:
+    return f"Link: {body.link}\r\n" if isinstance(body, Stored) and body.link else ""

@@ -17,8 +17,7 @@ from lab.modules import MODULES
 from shared.http.session import Patience
 
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]
-_PASSED_ON = ("authorization", "content-type", "x-tenant-id", "3rd-integration")
-_HOSTNAME = {"SentinelOne": "computerName", "HarfangLab": "hostname", "ESET": "displayName", "Sophos": "hostname"}
+_OF_THIS_CONNECTION = ("host", "connection", "content-length", "accept-encoding")  # headers that are not passed on
 
 
 class PreparedVendor(LeanServer):
@@ -47,7 +46,7 @@ class PreparedVendor(LeanServer):
         """That share of the devices gets another name; → how many."""
         every = self._console.ids[:: round(1 / share)]
         for identity in every:
-            self._console.change(identity, **{_HOSTNAME[self._module.name]: f"RENAMED-{identity[:8]}"})
+            self._console.change(identity, **{self._module.names[0]: f"RENAMED-{identity[:8]}"})
         self._prepare()
         return len(every)
 
@@ -65,14 +64,15 @@ class PreparedVendor(LeanServer):
 
     def _fetched(self, key: _Key, request: Request) -> Stored:
         """The console's own answer; links in it lead here."""
-        headers = {name: value for name, value in request.headers.items() if name in _PASSED_ON}
+        headers = {name: value for name, value in request.headers.items() if name not in _OF_THIS_CONNECTION}
         reply = self._upstream.request(
             request.method, self._console.url + request.target, data=request.body, headers=headers, timeout=300
         )
         reply.raise_for_status()
         body = reply.content.replace(self._console.url.encode(), self.url().encode())
+        link = reply.headers.get("Link", "").replace(self._console.url, self.url())
         with self._lock:
-            stored = self._prepared[key] = Stored(self._file.fileno(), self._size, len(body))
+            stored = self._prepared[key] = Stored(self._file.fileno(), self._size, len(body), link)
             self._size += len(body)
             self._file.seek(stored.offset)
             self._file.write(body)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import time
@@ -30,7 +31,8 @@ people = for_people()
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point. SIGTERM ends it as Ctrl-C does, so that no module that it started runs on."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except KeyboardInterrupt:

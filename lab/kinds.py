@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from lab.paths import value_at
 from shared import times
 
 if TYPE_CHECKING:
@@ -33,11 +34,8 @@ class Kind:
 
 
 def device_text(event: Event, *path: str) -> str:
-    """What an event tells of its device at this path, "" where it does not."""
-    value: Any = event["device"]
-    for step in path:
-        value = value.get(step, {}) if isinstance(value, dict) else {}
-    return str(value or "")
+    """The value of the event's device at this path, "" where it is missing."""
+    return str(value_at(event["device"], ".".join(path)) or "")
 
 
 def compliance(event: Event) -> str:
@@ -59,12 +57,13 @@ def _device_row(event: Event) -> tuple[str, ...]:
     return device["hostname"], device["type"], name, device.get("ip", ""), when, compliance(event)
 
 
-def _alert(event: Event, raw: str, *path: str) -> str:
-    """Of an alert as it was given, or of the normalised event."""
-    value: Any = event if "message" in event else event.get(raw)
-    for step in path if "message" in event else ():
-        value = value.get(step) if isinstance(value, dict) else None
-    return "" if value is None else str(value)
+def _alert(event: Event, raw: str, ecs: str) -> str:
+    """A field of an alert as it was given, or of the normalised event; `*.*.` is the vendor's own part of ECS."""
+    found = value_at(event, ecs if "message" in event else raw)
+    if "message" in event and ecs.startswith("*.*."):
+        products = [product for vendor in event.values() if isinstance(vendor, dict) for product in vendor.values()]
+        found = next(filter(None, (value_at(product, ecs[4:]) for product in products)), None)
+    return "" if found is None else str(found)
 
 
 def _alert_time(event: Event) -> str:
@@ -79,10 +78,10 @@ def alert_moment(event: Event) -> float | None:
 def _alert_row(event: Event) -> tuple[str, ...]:
     return (
         _alert_time(event)[:16].replace("T", " "),
-        _alert(event, "severity", "log", "level"),
-        _alert(event, "attack_vector", "checkpoint", "harmony", "attack_vector"),
-        _alert(event, "name", "checkpoint", "harmony", "device_name"),
-        _alert(event, "details", "event", "reason"),
+        _alert(event, "severity", "log.level"),
+        _alert(event, "attack_vector", "*.*.attack_vector"),
+        _alert(event, "name", "*.*.device_name"),
+        _alert(event, "details", "event.reason"),
     )
 
 

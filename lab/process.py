@@ -19,6 +19,7 @@ from weakref import finalize
 import requests
 
 from lab.modules import LabModule
+from lab.platform.files import append_to
 from lab.platform.local import LocalPlatform
 
 _START_S = 30.0
@@ -67,9 +68,8 @@ class ModuleProcess:
         }
 
     def start(self) -> Self:
-        self._data.mkdir(parents=True, exist_ok=True)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        self._data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with append_to(self.log) as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
                 self.invocation,
                 cwd=self.module.folder,

@@ -69,6 +69,7 @@ _NOBODYS_MACS = {
 _MAX_ADDRESSES = 1000  # characters of a text that lists addresses
 _MAX_ENTRIES = 10_000  # of a list of addresses
 _BETWEEN = re.compile(rf"[,;{re.escape(PADDING)}]+")
+_AROUND = re.compile(rf"[,;/%{re.escape(PADDING)}]")  # without any of it, nobody reads what the C library does not
 _LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
 _is_usual_link_local = re.compile(r"fe80::[0-9a-f:]{1,34}").fullmatch
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
@@ -101,7 +102,7 @@ def typed(interface: dict[str, Any], default: InterfaceType | None = None) -> di
 
 
 def interfaces_of(
-    adapters: Iterable[tuple[dict[str, Any], Sequence[str]]],
+    adapters: Sequence[tuple[dict[str, Any], Sequence[str]]],
     others: Iterable[str] = (),
     default: InterfaceType | None = None,
 ) -> list[dict[str, Any]] | None:
@@ -112,18 +113,16 @@ def interfaces_of(
     """
     found: list[dict[str, Any]] = []
     further: list[dict[str, Any]] = []
-    known: set[str] = set()
     for adapter, ips in adapters:
+        if len(ips) > 1:
+            more = (ip for ip in dict.fromkeys(ips[1:]) if ip != ips[0] and not is_link_local(ip))
+            further += [{**adapter, "ip": ip} for ip in more]
         if ips:
-            known.update(ips)
-            if len(ips) > 1:
-                _, *more = dict.fromkeys(ips)
-                further += [{**adapter, "ip": ip} for ip in more if not is_link_local(ip)]
             adapter["ip"] = ips[0]
         if adapter:
             found.append(adapter)
     for ip in others:
-        if ip not in known:
+        if not any(ip in ips for _, ips in adapters):
             further.append(typed({"ip": ip}, default))
     return found + further or None
 
@@ -165,21 +164,23 @@ def clean_ips(value: Any) -> tuple[str, ...]:
     In canonical form, without prefix length or zone (`fe80::1%eth0/64`); IPv4 inside IPv6 (`::ffff:203.0.113.9`) is IPv4.
     What is nobody's address is left out: unspecified, broadcast, loopback. A list is read to 10,000 entries.
     """
+    if type(value) is list and len(value) == 1 and type(value[0]) is str:  # as nearly all are
+        value = value[0]
     if type(value) is str:
         return () if len(value) > _MAX_ADDRESSES else _ips(value)
     if not value or not isinstance(value, list):
         return ()
-    found: tuple[str, ...] = ()
+    found: list[str] = []  # a tuple would be copied for each entry
     for one in value if len(value) < _MAX_ENTRIES else value[:_MAX_ENTRIES]:
         if type(one) is str and len(one) <= _MAX_ADDRESSES:
             found += _ips(one)
-    return found
+    return tuple(found)
 
 
 def routable_ips(value: Any) -> tuple[str, ...]:
     """As `clean_ips`, without link-local addresses; their usual form, of which each adapter has one, is not parsed."""
     if isinstance(value, list):
-        value = [one for one in value if type(one) is str and not _is_usual_link_local(one)]
+        value = [one for one in value[:_MAX_ENTRIES] if type(one) is str and not _is_usual_link_local(one)]
     found = clean_ips(value)
     return tuple([ip for ip in found if not is_link_local(ip)]) if found else ()
 
@@ -193,7 +194,7 @@ def _ips(value: str) -> tuple[str, ...]:
             return (value,) if inet_pton(AF_INET, value)[0] not in _NOBODYS_OCTETS else _unusual_ips(value)
         found = inet_ntop(AF_INET6, inet_pton(AF_INET6, value))
     except (OSError, ValueError):
-        return _unusual_ips(value)
+        return _unusual_ips(value) if _AROUND.search(value) else ()
     return _unusual_ips(value) if "." in found or len(found) < 4 else (found,)
 
 

@@ -41,7 +41,7 @@ class DeviceAbsenceConformance(DeviceChangesConformance):
     def silence(self, rig: Rig, identity: str, hours: float) -> float:
         """The device was last active so many hours ago; → when, epoch seconds."""
         at = float(int(time.time() - hours * 3600))
-        rig.console.change(identity, **{self.seen_field: iso(at)})
+        rig.console.change(identity, **{self.lab_module.last_seen: iso(at)})
         return at
 
     def test_a_device_that_is_gone_starts_a_playbook_once_after_two_complete_walks(
@@ -76,7 +76,7 @@ class DeviceAbsenceConformance(DeviceChangesConformance):
         rig.console.remove(rig.console.ids[-1])
         self.full_round(rig, clock)
         for page in (0, 1, 3):
-            rig.console.fault(Status(503), match=self.list_route, skip=page, times=3)
+            rig.console.fault(Status(503), match=self.lab_module.list_route, skip=page, times=3)
             with suppress(TryAgain):
                 self.full_round(rig, clock)
             rig.console.clear_faults()
@@ -87,7 +87,7 @@ class DeviceAbsenceConformance(DeviceChangesConformance):
     def test_a_row_that_the_console_counts_and_does_not_list_is_not_gone(
         self, rig: Rig, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        if not self.reports_total:
+        if not self.lab_module.reports_total:
             return
         hidden = rig.console.ids[20]
         self.learned(rig)
@@ -160,7 +160,7 @@ class DeviceAbsenceConformance(DeviceChangesConformance):
             self.full_round(rig, clock)
         if away == "gone":
             rig.console.add(record)
-        rig.console.change(identity, **self.change)
+        rig.console.change(identity, **self.lab_module.change)
         rig.console.heartbeat(identity)
         for _ in range(2):
             self.full_round(rig, clock)
@@ -235,7 +235,7 @@ class DeviceAbsenceConformance(DeviceChangesConformance):
         *_, changed, leaving, quiet = self.lively(rig)
         self.learned(rig)
         self.join(rig)
-        rig.console.change(changed, **self.change)
+        rig.console.change(changed, **self.lab_module.change)
         rig.console.remove(leaving)
         self.silence(rig, quiet, 200)
         for _ in range(2):

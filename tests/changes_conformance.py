@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from lab.commands.preview import read_devices
+from lab.paths import with_values
 from lab.platform.faults import RateLimited, Reset, Status
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.times import iso
@@ -30,7 +31,6 @@ class DeviceChangesConformance(DeviceConformance):
     taken = ("empty 200", "wrong JSON shape")  # only the status counts: the callback says nothing else
     state_files = {"changes-context.json", "changes-fingerprints.bin"}
     arguments = {"include_existing": True}
-    first_seen_fields: ClassVar[tuple[str, ...]] = ()  # of a vendor whose list can leave a device out unnoticed
 
     def learned(self, rig: Rig) -> None:
         """The first round as it is by default."""
@@ -48,11 +48,11 @@ class DeviceChangesConformance(DeviceConformance):
 
     def test_the_first_round_learns_the_fleet_and_starts_nothing(self, rig: Rig) -> None:
         self.learned(rig)
-        assert rig.cycle().counts.unchanged or self.cursor_field
+        assert rig.cycle().counts.unchanged or self.lab_module.cursor
         assert not rig.platform.playbook_runs
 
     def test_a_first_round_that_was_interrupted_goes_on_learning(self, rig: Rig) -> None:
-        rig.console.fault(Status(503), match=self.list_route, skip=2, times=3)
+        rig.console.fault(Status(503), match=self.lab_module.list_route, skip=2, times=3)
         with pytest.raises(TryAgain):
             self.learned(rig)
         rig.cycle()
@@ -68,7 +68,7 @@ class DeviceChangesConformance(DeviceConformance):
     def test_a_change_is_told_once_with_its_fields(self, rig: Rig) -> None:
         self.learned(rig)
         identity = rig.console.ids[17]
-        rig.console.change(identity, **self.change)
+        rig.console.change(identity, **self.lab_module.change)
         rig.cycle()
         rig.cycle()
         [run] = rig.platform.playbook_runs
@@ -96,7 +96,8 @@ class DeviceChangesConformance(DeviceConformance):
             joined = other.record(other.ids[35])
         rig.console.has([*before, joined])
         now = iso(time.time() + 1)
-        rig.console.change(rig.console.ids[-1], **self.change, **dict.fromkeys(self.first_seen_fields, now))
+        joining = {self.lab_module.first_seen: now} if self.lab_module.first_seen else {}  # the list may miss rows
+        rig.console.change(rig.console.ids[-1], **self.lab_module.change, **joining)
 
     def test_a_heartbeat_starts_nothing(self, rig: Rig) -> None:
         rig.arguments["silent_after"] = 1_000_000  # none of the fleet is, so that none is back
@@ -119,7 +120,7 @@ class DeviceChangesConformance(DeviceConformance):
     def test_a_parent_of_fields_stands_for_them(self, rig: Rig) -> None:
         rig.arguments["fields"] = ["device"]
         self.learned(rig)
-        rig.console.change(rig.console.ids[3], **self.change)
+        rig.console.change(rig.console.ids[3], **self.lab_module.change)
         rig.cycle()
         assert len(rig.platform.playbook_runs) == 1
 
@@ -187,13 +188,13 @@ class DeviceChangesConformance(DeviceConformance):
         assert rig.cycle().counts.refused == 1
         assert len(rig.platform.calls_to("callback")) == calls
         rig.platform.clear_faults()
-        rig.console.change(rig.console.ids[0], **{name: f"{value}-other" for name, value in self.change.items()})
+        rig.console.change(rig.console.ids[0], **self.another("other"))
         rig.cycle()
         assert [one for one, _, _ in self.runs(rig)].count(uid) == 1
 
     def test_one_event_alone_that_is_refused_is_an_error_that_says_so(self, rig: Rig) -> None:
         self.learned(rig)
-        rig.console.change(rig.console.ids[0], **self.change)
+        rig.console.change(rig.console.ids[0], **self.lab_module.change)
         rig.platform.fault(Status(400), match="callback", times=None)
         with pytest.raises(TryAgain, match="Too few devices were sent to tell whether others are accepted"):
             rig.cycle()
@@ -203,7 +204,7 @@ class DeviceChangesConformance(DeviceConformance):
 
     def test_a_start_whose_answer_was_lost_is_told_again(self, rig: Rig) -> None:
         self.learned(rig)
-        rig.console.change(rig.console.ids[0], **self.change)
+        rig.console.change(rig.console.ids[0], **self.lab_module.change)
         rig.platform.fault(Reset(), match="callback", times=3, after=True)
         with pytest.raises(TryAgain):
             rig.cycle()
@@ -257,7 +258,7 @@ class DeviceChangesConformance(DeviceConformance):
         monkeypatch.setitem(module, "version", "99.0.0")
         rig.cycle()
         assert not rig.platform.playbook_runs
-        rig.console.change(rig.console.ids[0], **self.change)
+        rig.console.change(rig.console.ids[0], **self.lab_module.change)
         rig.cycle()
         assert len(rig.platform.playbook_runs) == 1
 
@@ -277,7 +278,7 @@ class DeviceChangesConformance(DeviceConformance):
         rig.cycle()
         assert not rig.platform.playbook_runs
         assert any("learned again" in record.message for record in caplog.records)
-        rig.console.change(rig.console.ids[0], **self.change)
+        rig.console.change(rig.console.ids[0], **self.lab_module.change)
         rig.cycle()
         assert len(rig.platform.playbook_runs) == 1
 
@@ -294,12 +295,12 @@ class DeviceChangesConformance(DeviceConformance):
         self.learned(rig)
         for path in rig.data.glob("*fingerprints*"):
             path.unlink()
-        rig.console.fault(Status(503), match=self.list_route, skip=2, times=3)
+        rig.console.fault(Status(503), match=self.lab_module.list_route, skip=2, times=3)
         with pytest.raises(TryAgain):
             rig.cycle()
         rig.cycle()
         assert not rig.platform.playbook_runs
-        rig.console.change(rig.console.ids[0], **self.change)
+        rig.console.change(rig.console.ids[0], **self.lab_module.change)
         rig.cycle()
         assert len(rig.platform.playbook_runs) == 1
 
@@ -315,7 +316,7 @@ class DeviceChangesConformance(DeviceConformance):
     def test_a_device_that_cannot_be_mapped_for_two_walks_is_not_new_afterwards(self, rig: Rig, clock: Clock) -> None:
         self.learned(rig)
         records = [rig.console.record(identity) for identity in rig.console.ids]
-        broken = [{**records[0], self.name_fields[0]: math.nan}, *records[1:]]
+        broken = [with_values(records[0], {self.lab_module.names[0]: math.nan}), *records[1:]]
         for listed in (broken, broken, records):
             rig.console.has(listed)
             clock.ahead += 90_000

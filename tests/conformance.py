@@ -13,12 +13,13 @@ import re
 import time
 from collections import Counter
 from threading import Event
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from lab.paths import value_at, with_values, without
 from lab.platform.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated, WrongShape
 from lab.platform.local import LocalPlatform
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
@@ -27,6 +28,7 @@ from shared.runtime.backoff import Backoff
 from shared.times import epoch, iso
 from tests.conformance_base import ConnectionTestConformance, ConnectorConformance
 from tests.differences import differences
+from tests.endless import endless, without_list
 from tests.rig import Clock, Elsewhere, Rig, assert_next_try_is_far, assert_stops_in_time, until_signals_are_caught
 from tests.waiting import HANGS, until
 from tests.watched import on_one_way, watched
@@ -36,13 +38,6 @@ REFUSALS = [Status(500), RateLimited(0), Reset(), Status(400), Status(503), Html
 
 class DeviceConformance(ConnectorConformance):
     """What the asset connectors and the triggers have in common: the same rounds, to two destinations."""
-
-    cursor_field: ClassVar[str | None] = None  # the record's field the cursor follows, if the vendor has one
-    name_fields: ClassVar[tuple[str, ...]]  # without these a device is sent under its id
-    id_fields: ClassVar[tuple[str, ...]]  # in the order in which the first told one is the uid
-    reports_total: ClassVar[bool] = True  # of the devices of the list
-    seen_field: ClassVar[str]  # the record's last activity
-    change: ClassVar[dict[str, Any]]  # fields that make a device another
 
     @pytest.fixture
     def clock(self, monkeypatch: pytest.MonkeyPatch) -> Clock:
@@ -56,7 +51,7 @@ class DeviceConformance(ConnectorConformance):
         return {self.uid(record): record for record in map(console.record, console.ids)}
 
     def uid(self, record: dict[str, Any]) -> str:
-        return str(next(record[name] for name in self.id_fields if record.get(name)))
+        return str(next(filter(None, (value_at(record, path) for path in self.lab_module.ids))))
 
     def undelivered(self, rig: Rig) -> dict[str, str]:
         """By `device.uid`. What a heartbeat moves is not compared."""
@@ -72,10 +67,10 @@ class DeviceConformance(ConnectorConformance):
 
     def behind_cursor(self, rig: Rig) -> dict[str, float]:
         cursor = epoch(rig.cursor)
-        if cursor is None or self.cursor_field is None:
+        if cursor is None or self.lab_module.cursor is None:
             return {}
         records = self.records(rig.console)
-        times = {uid: epoch(records[uid].get(self.cursor_field)) for uid in self.undelivered(rig)}
+        times = {uid: epoch(value_at(records[uid], self.lab_module.cursor)) for uid in self.undelivered(rig)}
         return {uid: at for uid, at in times.items() if at is not None and at < cursor}
 
     def deliver_all(self, rig: Rig) -> None:
@@ -83,7 +78,11 @@ class DeviceConformance(ConnectorConformance):
 
     def change_all(self, rig: Rig) -> None:
         for number, identity in enumerate(rig.console.ids):
-            rig.console.change(identity, **{name: f"{value}-{number}" for name, value in self.change.items()})
+            rig.console.change(identity, **self.another(number))
+
+    def another(self, number: Any) -> dict[str, str]:
+        """The fields that make a device another one, with values of their own for each number."""
+        return {path: f"{value}-{number}" for path, value in self.lab_module.change.items()}
 
     # --- reading
 
@@ -105,17 +104,15 @@ class DeviceConformance(ConnectorConformance):
 
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
         """A console that names the same page again and again was read for hours; its devices counted as complete."""
-        rig.console.fault(WrongShape(self.page_without_end), match=self.list_route, times=None)
+        rig.console.fault(endless(self.lab_module), match=self.lab_module.list_route, times=None)
         with pytest.raises(UnexpectedReply, match="pages in a row"):
             rig.cycle()
         assert rig.cursor is None
-        assert len(rig.console.calls_to(self.list_route)) <= 7  # five, and one that is prefetched
+        assert len(rig.console.calls_to(self.lab_module.list_route)) <= 7  # five, and one that is prefetched
 
     def test_a_page_without_its_list_is_not_the_end_of_the_fleet(self, rig: Rig) -> None:
         """`data: null` was read as "no devices" and the cursor moved on."""
-        rig.console.fault(
-            WrongShape({"data": None, "devices": None, "items": None, "results": None}), match=self.list_route
-        )
+        rig.console.fault(without_list(self.lab_module), match=self.lab_module.list_route)
         with pytest.raises(UnexpectedReply):
             rig.cycle()
         assert rig.cursor is None
@@ -123,7 +120,7 @@ class DeviceConformance(ConnectorConformance):
     @pytest.mark.parametrize("page", [0, 1, 3])
     def test_a_page_that_cannot_be_read_stops_the_walk_and_is_read_next_time(self, rig: Rig, page: int) -> None:
         """A 500 on page 7 became the end of the fleet."""
-        rig.console.fault(Status(503), match=self.list_route, skip=page, times=3)
+        rig.console.fault(Status(503), match=self.lab_module.list_route, skip=page, times=3)
         with pytest.raises(TryAgain):
             rig.cycle()
         assert rig.cursor is None
@@ -131,13 +128,13 @@ class DeviceConformance(ConnectorConformance):
         self.assert_all_delivered(rig)
 
     def test_a_refused_credential_says_what_to_do(self, rig: Rig) -> None:
-        rig.console.fault(Status(401), match=self.list_route, times=None)
+        rig.console.fault(Status(401), match=self.lab_module.list_route, times=None)
         with pytest.raises(ActionNeeded, match=r"refused the credentials.*401.*(Check|Create)"):
             rig.cycle()
-        assert len(rig.console.calls_to(self.list_route)) <= 2
+        assert len(rig.console.calls_to(self.lab_module.list_route)) <= 2
 
     def test_a_missing_right_says_which(self, rig: Rig) -> None:
-        rig.console.fault(Status(403), match=self.list_route)
+        rig.console.fault(Status(403), match=self.lab_module.list_route)
         with pytest.raises(ActionNeeded, match=r"403.*(Give|Grant|right|role|permission)"):
             rig.cycle()
 
@@ -176,7 +173,7 @@ class DeviceConformance(ConnectorConformance):
         self.assert_all_delivered(rig)
 
     def test_a_failing_vendor_does_not_hold_back_what_was_read(self, rig: Rig) -> None:
-        rig.console.fault(Status(503), match=self.list_route, skip=2, times=3)
+        rig.console.fault(Status(503), match=self.lab_module.list_route, skip=2, times=3)
         with pytest.raises(TryAgain):
             rig.cycle()
         assert len(rig.platform.devices) == 20
@@ -193,7 +190,7 @@ class DeviceConformance(ConnectorConformance):
     def test_a_changed_device_is_sent_again_and_alone(self, rig: Rig) -> None:
         rig.cycle()
         identity = rig.console.ids[17]
-        rig.console.change(identity, **self.change)
+        rig.console.change(identity, **self.lab_module.change)
         rig.cycle()
         uid = self.uid(rig.console.record(identity))
         assert rig.platform.deliveries[uid] == 2
@@ -204,9 +201,13 @@ class DeviceConformance(ConnectorConformance):
         changed: list[str] = []
 
         def change_behind_the_walk(request: Any) -> None:
-            if request.endpoint == self.list_route and not changed and len(rig.console.calls_to(self.list_route)) == 2:
+            if (
+                request.endpoint == self.lab_module.list_route
+                and not changed
+                and len(rig.console.calls_to(self.lab_module.list_route)) == 2
+            ):
                 changed.append(rig.console.ids[0])
-                rig.console.change(changed[0], **self.change)
+                rig.console.change(changed[0], **self.lab_module.change)
 
         rig.console.before_call = change_behind_the_walk
         rig.cycle()
@@ -236,23 +237,23 @@ class DeviceConformance(ConnectorConformance):
             {**template, "a field of next year": {"deep": [1, {"er": None}]}},
         ]
         for number, record in enumerate(odd):
-            for name in self.id_fields:
-                if template.get(name) is not None and template[name] == record.get(name):
-                    record[name] = f"{template[name]}-{number}"
+            for path in self.lab_module.ids:
+                own = value_at(template, path)
+                if own is not None and own == value_at(record, path):
+                    odd[number] = with_values(odd[number], {path: f"{own}-{number}"})
         rig.console.has(odd)
         rig.page_size, rig.arguments["batch_size"] = 100, 100
         counts = rig.cycle().counts
         assert counts.read > len(odd) - 10  # a console may hide some, decommissioned ones for example
         assert not rig.platform.refused
         assert counts.sent + counts.skipped + counts.unchanged == counts.read
-        assert counts.skipped <= 20 * len(self.id_fields)
+        assert counts.skipped <= 20 * len(self.lab_module.ids)
 
     def test_a_record_without_an_id_is_skipped_and_named_and_the_page_goes_on(
         self, rig: Rig, caplog: pytest.LogCaptureFixture
     ) -> None:
         records = [rig.console.record(identity) for identity in rig.console.ids]
-        for name in self.id_fields:
-            records[3].pop(name, None)
+        records[3] = without(records[3], self.lab_module.ids)
         rig.console.has([*records, "no object", 42, None, []])
         counts = rig.cycle().counts
         assert (counts.skipped, counts.sent) == (5, 34)
@@ -262,7 +263,7 @@ class DeviceConformance(ConnectorConformance):
 
     def test_a_device_without_a_name_is_sent_under_its_id(self, rig: Rig) -> None:
         record = rig.console.record(rig.console.ids[0])
-        rig.console.has([{key: value for key, value in record.items() if key not in self.name_fields}])
+        rig.console.has([without(record, self.lab_module.names)])
         rig.cycle()
         [(uid, event)] = rig.platform.devices.items()
         assert event["device"]["hostname"] == uid == self.uid(record)
@@ -272,21 +273,21 @@ class DeviceConformance(ConnectorConformance):
         self, rig: Rig, broken: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         records = [rig.console.record(identity) for identity in rig.console.ids]
-        records[3][self.name_fields[0]] = broken
+        records[3] = with_values(records[3], {self.lab_module.names[0]: broken})
         rig.console.has(records)
         counts = rig.cycle().counts
         assert (counts.skipped, counts.sent) == (1, 34)
-        assert any(self.name_fields[0] in record.message for record in caplog.records)
+        assert any(self.lab_module.names[0] in record.message for record in caplog.records)
 
     # --- stopping
 
     def test_a_dead_credential_is_tried_slowly(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
         """A refused token was retried thousands of times a second."""
         rig.backoff = Backoff()
-        rig.console.fault(Status(401), match=self.list_route, times=None)
+        rig.console.fault(Status(401), match=self.lab_module.list_route, times=None)
         with rig.running() as connector:
             until(lambda: connector.last_error)
-        assert len(rig.console.calls_to(self.list_route)) <= 2
+        assert len(rig.console.calls_to(self.lab_module.list_route)) <= 2
         assert_next_try_is_far(caplog)
 
     @pytest.mark.timing
@@ -297,13 +298,13 @@ class DeviceConformance(ConnectorConformance):
     def stopped_in(self, rig: Rig, phase: str) -> None:
         """Bring a process into the phase, and stop it there. The seconds are those from the signal to the process's end."""
         if phase == "reading":
-            rig.console.fault(Hang(30), match=self.list_route, skip=1)
+            rig.console.fault(Hang(30), match=self.lab_module.list_route, skip=1)
         elif phase == "pushing":
             rig.platform.fault(Hang(30), match=self.delivered_by)
         elif phase == "waiting for a task":
             rig.platform.hang_tasks(10)
         elif phase == "failing":
-            rig.console.fault(Status(401), match=self.list_route, times=None)
+            rig.console.fault(Status(401), match=self.lab_module.list_route, times=None)
         process = rig.process().start()
         if phase == "between rounds":
             process.wait_for_rounds(1)
@@ -311,7 +312,7 @@ class DeviceConformance(ConnectorConformance):
             until_signals_are_caught(process)
         else:
             calls = rig.console.calls_to if phase in ("reading", "failing") else rig.platform.calls_to
-            route = {"pushing": "secrets", "waiting for a task": "task"}.get(phase, self.list_route)
+            route = {"pushing": "secrets", "waiting for a task": "task"}.get(phase, self.lab_module.list_route)
             until(lambda: calls(route))
             time.sleep(0.3)
         assert_stops_in_time(process)
@@ -321,9 +322,11 @@ class DeviceConformance(ConnectorConformance):
     def test_health_tells_of_a_round_that_hangs(self, rig: Rig) -> None:
         """It answered 200 for ever."""
         go_on = Event()
-        rig.console.before_call = lambda _: go_on.wait(HANGS) if rig.console.calls_to(self.list_route) else None
+        rig.console.before_call = lambda _: (
+            go_on.wait(HANGS) if rig.console.calls_to(self.lab_module.list_route) else None
+        )
         with rig.running() as connector:
-            until(lambda: rig.console.calls_to(self.list_route))
+            until(lambda: rig.console.calls_to(self.lab_module.list_route))
             assert connector.is_alive()
             connector.hung_after = 0.0
             assert not connector.is_alive()
@@ -333,7 +336,7 @@ class DeviceConformance(ConnectorConformance):
 
     def test_metrics_count_what_the_rounds_did(self, rig: Rig) -> None:
         """Of a process, as its registry is one of the whole interpreter. The second round follows the back-off of the first."""
-        rig.console.fault(Status(404), match=self.list_route)
+        rig.console.fault(Status(404), match=self.lab_module.list_route)
         with rig.process() as process:
             process.wait_for_rounds(2)
             text = requests.get(process.metrics_url, timeout=HANGS).text
@@ -354,7 +357,7 @@ class DeviceConformance(ConnectorConformance):
         assert value("http_calls_total", to="Sekoia.io", status="200") > 0
         assert 0 < value("last_round_duration_seconds") < HANGS
         assert abs(time.time() - value("last_success_timestamp_seconds")) < HANGS
-        assert (value("cursor_age_seconds") is not None) == bool(self.cursor_field)
+        assert (value("cursor_age_seconds") is not None) == bool(self.lab_module.cursor)
 
     def test_the_log_of_a_round_says_what_it_did(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.INFO):
@@ -376,7 +379,7 @@ class DeviceConformance(ConnectorConformance):
             Status(400, json.dumps({"message": entered})),
             Html(403),
         ):
-            rig.console.fault(fault, match=self.list_route)
+            rig.console.fault(fault, match=self.lab_module.list_route)
         process = rig.process(frequency=1)
         with process:
             process.wait_for_rounds(4)
@@ -451,7 +454,7 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
         assert counts.refused == counts.listed - counts.unchanged
 
         rig.platform.clear_faults()
-        rig.console.change(rig.console.ids[17], **{name: f"{value}-other" for name, value in self.change.items()})
+        rig.console.change(rig.console.ids[17], **self.another("other"))
         rig.cycle()
         assert not self.undelivered(rig)
 
@@ -500,7 +503,9 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
         assert not self.undelivered(rig)
         rig.cycle()
         again = sum(rig.platform.deliveries.values()) - 35
-        assert again in ((0, 10, 5) if not self.cursor_field else (0,)), "a batch that was not followed is sent again"
+        assert again in ((0, 10, 5) if not self.lab_module.cursor else (0,)), (
+            "a batch that was not followed is sent again"
+        )
         clock.ahead += rig.arguments["full_sync_interval"] - 60
         rig.cycle()
 
@@ -511,7 +516,7 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
         rig.cycle()
         self.assert_all_delivered(rig)
         assert len([record for record in caplog.records if "cannot be followed" in record.message]) == 1
-        if self.cursor_field:
+        if self.lab_module.cursor:
             assert rig.cursor
 
     @pytest.mark.timing
@@ -540,7 +545,7 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
         clock.ahead += 50_000
         changed = rig.console.ids[:5]
         for identity in changed:
-            rig.console.change(identity, **self.change)
+            rig.console.change(identity, **self.lab_module.change)
         rig.cycle()
         clock.ahead += 40_000
         rig.cycle()
@@ -549,22 +554,23 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
 
     def test_a_row_that_becomes_visible_late_is_delivered_by_the_next_round(self, rig: Rig) -> None:
         """Its time lay before the cursor, which others had moved: it was missed until the full walk."""
-        if self.cursor_field is None:
+        if self.lab_module.cursor is None:
             return  # each round reads all
         rig.cycle()
-        late = {**rig.console.record(rig.console.ids[0]), self.cursor_field: iso(epoch(rig.cursor) - 300)}
-        for name in self.id_fields:
-            late[name] = f"{late[name]}-late"
+        first = rig.console.record(rig.console.ids[0])
+        ids = {path: f"{value_at(first, path)}-late" for path in self.lab_module.ids}
+        late = with_values(first, {**ids, self.lab_module.cursor: iso(epoch(rig.cursor) - 300)})
         rig.console.has([*map(rig.console.record, rig.console.ids), late])
         rig.cycle()
         assert not self.undelivered(rig)
 
     def test_clones_with_one_uid_are_each_known(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
         """Two machines with one agent uuid were each sent because of the other, in every round."""
-        if len(self.id_fields) == 1:
+        if len(self.lab_module.ids) == 1:
             return  # the identity is what is sent as `device.uid`
         records = [rig.console.record(identity) for identity in rig.console.ids]
-        records[1][self.id_fields[0]] = records[0][self.id_fields[0]]
+        uid = self.lab_module.ids[0]
+        records[1] = with_values(records[1], {uid: value_at(records[0], uid)})
         rig.console.has(records)
         rig.cycle()
         assert any("1 more devices share a device.uid" in record.message for record in caplog.records)
@@ -579,7 +585,7 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
             assert len(other.devices) == 35
 
     def test_the_columns_add_up_and_are_in_health_and_metrics(self, rig: Rig) -> None:
-        broken = {**rig.console.record(rig.console.ids[0]), self.name_fields[0]: math.nan}
+        broken = with_values(rig.console.record(rig.console.ids[0]), {self.lab_module.names[0]: math.nan})
         uid = self.uid(rig.console.record(rig.console.ids[17]))
         rig.console.has([broken, *map(rig.console.record, rig.console.ids[1:])])
         rig.platform.fault(
@@ -607,7 +613,7 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
         self, rig: Rig, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:
         rig.cycle()
-        rig.console.change(rig.console.ids[0], **{self.seen_field: "2026-11-02T08:14:30Z"})
+        rig.console.change(rig.console.ids[0], **{self.lab_module.last_seen: "2026-11-02T08:14:30Z"})
         clock.ahead += 90_000
         rig.cycle()
         names = [
@@ -652,7 +658,7 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
     def test_the_connection_test_reads_a_device(self, rig: Rig) -> None:
         validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
         assert validator.validate()
-        assert len(rig.console.calls_to(self.list_route)) == 1
+        assert len(rig.console.calls_to(self.lab_module.list_route)) == 1
 
     def test_state_is_readable_by_its_owner_only(self, rig: Rig) -> None:
         rig.cycle()
@@ -664,8 +670,6 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
 class TokenConformance(DeviceConnectorConformance):
     """The suite, and what vendors whose token is fetched with a password or secret hold beside it."""
 
-    token_route: ClassVar[str]  # the name of the simulated console's route that hands out tokens
-
     def expire(self, console: Any) -> None:
         """From now on the console refuses every token it has handed out."""
         raise NotImplementedError
@@ -673,15 +677,15 @@ class TokenConformance(DeviceConnectorConformance):
     def test_one_token_serves_all_pages_and_rounds(self, rig: Rig) -> None:
         connector = rig.cycle()
         rig.cycle(connector)
-        assert len(rig.console.calls_to(self.token_route)) == 1
+        assert len(rig.console.calls_to(self.lab_module.token_route)) == 1
 
     @pytest.mark.parametrize("page", [0, 1, 3])
     def test_a_token_that_expires_in_mid_walk_is_refreshed_once(self, rig: Rig, page: int) -> None:
         expired: list[bool] = []
 
         def expire_behind_the_walk(request: Any) -> None:
-            at = len(rig.console.calls_to(self.list_route))
-            if request.endpoint == self.list_route and not expired and at == page:
+            at = len(rig.console.calls_to(self.lab_module.list_route))
+            if request.endpoint == self.lab_module.list_route and not expired and at == page:
                 expired.append(True)
                 self.expire(rig.console)
 
@@ -689,8 +693,8 @@ class TokenConformance(DeviceConnectorConformance):
         rig.cycle()
         assert expired
         self.assert_all_delivered(rig)
-        assert len(rig.console.calls_to(self.token_route)) == 2
-        assert len(rig.console.calls_to(self.list_route)) == math.ceil(35 / rig.page_size) + 1
+        assert len(rig.console.calls_to(self.lab_module.token_route)) == 2
+        assert len(rig.console.calls_to(self.lab_module.list_route)) == math.ceil(35 / rig.page_size) + 1
 
     def test_a_token_that_expires_between_two_rounds_costs_one_new_one(self, rig: Rig) -> None:
         connector = rig.cycle()
@@ -698,35 +702,35 @@ class TokenConformance(DeviceConnectorConformance):
         self.change_all(rig)
         rig.cycle(connector)
         self.assert_all_delivered(rig)
-        assert len(rig.console.calls_to(self.token_route)) == 2
+        assert len(rig.console.calls_to(self.lab_module.token_route)) == 2
 
     @pytest.mark.parametrize("status", [400, 401])
     def test_a_wrong_secret_says_what_to_do_and_is_sent_once(self, rig: Rig, status: int) -> None:
-        rig.console.fault(Status(status), match=self.token_route, times=None)
+        rig.console.fault(Status(status), match=self.lab_module.token_route, times=None)
         with pytest.raises(ActionNeeded, match=rf"refused the credentials.*{status}.*(Check|Create)"):
             rig.cycle()
-        assert len(rig.console.calls_to(self.token_route)) == 1
-        assert not rig.console.calls_to(self.list_route)
+        assert len(rig.console.calls_to(self.lab_module.token_route)) == 1
+        assert not rig.console.calls_to(self.lab_module.list_route)
 
     def test_a_dead_secret_is_tried_slowly(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
         rig.backoff = Backoff()
-        rig.console.fault(Status(401), match=self.token_route, times=None)
+        rig.console.fault(Status(401), match=self.lab_module.token_route, times=None)
         with rig.running() as connector:
             until(lambda: connector.last_error)
-        assert len(rig.console.calls_to(self.token_route)) == 1
+        assert len(rig.console.calls_to(self.lab_module.token_route)) == 1
         assert_next_try_is_far(caplog)
 
     @pytest.mark.parametrize("fault", [Status(503), Reset(), Truncated(), RateLimited(0)], ids=repr)
     def test_a_token_server_that_time_heals_is_tried_again(self, rig: Rig, fault: Fault) -> None:
-        rig.console.fault(fault, match=self.token_route, times=2)
+        rig.console.fault(fault, match=self.lab_module.token_route, times=2)
         rig.cycle()
         self.assert_all_delivered(rig)
 
     def test_a_token_server_that_stays_down_is_given_up_after_three_tries(self, rig: Rig) -> None:
-        rig.console.fault(Status(503), match=self.token_route, times=None)
+        rig.console.fault(Status(503), match=self.lab_module.token_route, times=None)
         with pytest.raises(TryAgain):
             rig.cycle()
-        assert len(rig.console.calls_to(self.token_route)) == 3
+        assert len(rig.console.calls_to(self.lab_module.token_route)) == 3
 
     @pytest.mark.parametrize(
         "fault",
@@ -739,31 +743,31 @@ class TokenConformance(DeviceConnectorConformance):
         ids=repr,
     )
     def test_an_answer_without_a_usable_token_is_said(self, rig: Rig, fault: Fault) -> None:
-        rig.console.fault(fault, match=self.token_route, times=None)
+        rig.console.fault(fault, match=self.lab_module.token_route, times=None)
         with pytest.raises(UnexpectedReply):
             rig.cycle()
-        assert not rig.console.calls_to(self.list_route)
+        assert not rig.console.calls_to(self.lab_module.list_route)
 
     def test_the_secret_follows_no_redirect(self, rig: Rig) -> None:
         with LocalPlatform() as elsewhere:
-            rig.console.fault(Redirect(f"{elsewhere.url}/api"), match=self.token_route)
+            rig.console.fault(Redirect(f"{elsewhere.url}/api"), match=self.lab_module.token_route)
             with pytest.raises(ConnectorError):
                 rig.cycle()
             assert not elsewhere.calls
 
     def test_the_connection_test_says_that_the_secret_is_wrong(self, rig: Rig) -> None:
-        rig.console.fault(Status(401), match=self.token_route, times=None)
+        rig.console.fault(Status(401), match=self.lab_module.token_route, times=None)
         validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
         assert not validator.validate()
         assert validator._error
         assert re.search(r"refused the credentials.*Check", validator._error)
 
     def test_a_fetched_token_is_written_nowhere(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
-        rig.console.fault(Status(400), match=self.list_route, skip=1)
+        rig.console.fault(Status(400), match=self.lab_module.list_route, skip=1)
         with caplog.at_level(logging.DEBUG), pytest.raises(UnexpectedReply):
             rig.cycle()
         calls = rig.console.calls
-        headers = {call.headers.get("Authorization", "") for call in rig.console.calls_to(self.list_route)}
+        headers = {call.headers.get("Authorization", "") for call in rig.console.calls_to(self.lab_module.list_route)}
         [token] = {header.partition(" ")[2] for header in headers}
         assert token
         assert token not in str([(call.path, call.query) for call in calls]) + caplog.text

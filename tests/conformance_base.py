@@ -23,7 +23,6 @@ from lab.platform.faults import (
     Fault,
     Hang,
     Html,
-    Made,
     RateLimited,
     Redirect,
     Reset,
@@ -39,6 +38,7 @@ from shared.runtime.service import HUNG
 from shared.times import iso
 from tests.clock import Clock
 from tests.differences import listed
+from tests.endless import endless
 from tests.rig import Rig, impatient, signal_handlers_kept
 from tests.waiting import HANGS, until
 
@@ -49,13 +49,9 @@ class ConnectorConformance:
     """The part that is the same for both kinds."""
 
     lab_module: ClassVar[LabModule]
-    list_route: ClassVar[str]  # the name of the simulated console's route that lists devices or events
-    token_route: ClassVar[str | None] = None  # the console's route that hands out tokens, where they are fetched
     of_changes: ClassVar[bool] = False  # whether it is the module's trigger on changes, and not its connector
     delivered_by: ClassVar[str]  # the platform's route that takes what is sent
     follows_tasks: ClassVar[bool] = False  # whether the platform tells later how what it took was ingested
-    renewed: ClassVar[tuple[str, ...]] = ("401",)  # answers of the list after which one new token is tried
-    page_without_end: ClassVar[Any]  # a page that names itself as the next
     state_files: ClassVar[set[str]]
     pushes: ClassVar[int] = 4  # of a round
     taken: ClassVar[tuple[str, ...]] = ()  # odd answers to a push that by the platform's contract mean it was taken
@@ -88,7 +84,7 @@ class ConnectorConformance:
         assert not passed, f"the stored cursor {rig.cursor} is ahead of {len(passed)} undelivered records: {which}"
 
     def assert_every_page_was_read_once(self, rig: Rig, records: int = 35) -> None:
-        calls, pages = rig.console.calls_to(self.list_route), math.ceil(records / rig.page_size)
+        calls, pages = rig.console.calls_to(self.lab_module.list_route), math.ceil(records / rig.page_size)
         asked = "\n".join(f"{call.path} {call.query}" for call in calls)
         assert len(calls) == pages, (
             f"{records} records are {pages} pages of {rig.page_size}, but the list was asked for {len(calls)} times:\n{asked}"
@@ -129,7 +125,7 @@ class ConnectorConformance:
             yield self.rigged(console, platform, tmp_path / "data", monkeypatch)
 
     def test_html_instead_of_json_says_what_to_check(self, rig: Rig) -> None:
-        rig.console.fault(Html(), match=self.list_route, skip=1)
+        rig.console.fault(Html(), match=self.lab_module.list_route, skip=1)
         with pytest.raises(UnexpectedReply, match=r"HTML page.*Check"):
             rig.cycle()
         rig.cycle()
@@ -137,7 +133,7 @@ class ConnectorConformance:
 
     def test_a_redirect_to_another_host_is_refused_unsent(self, rig: Rig) -> None:
         with LocalPlatform() as elsewhere:
-            rig.console.fault(Redirect(f"{elsewhere.url}/api"), match=self.list_route)
+            rig.console.fault(Redirect(f"{elsewhere.url}/api"), match=self.lab_module.list_route)
             with pytest.raises(ConnectorError):
                 rig.cycle()
             assert not elsewhere.calls
@@ -147,7 +143,10 @@ class ConnectorConformance:
         """No less. That it waits no longer is tested in tests/shared/test_http.py, by the waits that it asks for."""
 
         def refuse_the_second(request: Any) -> None:
-            if request.endpoint == self.list_route and len(rig.console.calls_to(self.list_route)) == 1:
+            if (
+                request.endpoint == self.lab_module.list_route
+                and len(rig.console.calls_to(self.lab_module.list_route)) == 1
+            ):
                 rig.console.before_call = None
                 soon = datetime.now(UTC) + timedelta(seconds=3)  # full seconds: over 2
                 limited = {
@@ -157,27 +156,27 @@ class ConnectorConformance:
                     "reset": RateLimited(reset=("X-Rate-Limit-Reset", "2")),
                     "reset as an epoch": RateLimited(reset=("X-RateLimit-Reset", str(int(soon.timestamp())))),
                 }
-                rig.console.fault(limited[form], match=self.list_route)
+                rig.console.fault(limited[form], match=self.lab_module.list_route)
 
         rig.console.before_call = refuse_the_second
         rig.cycle()
-        _, refused, again, *_ = rig.console.calls_to(self.list_route)
+        _, refused, again, *_ = rig.console.calls_to(self.lab_module.list_route)
         assert refused.status == 429
         assert again.at - refused.at >= 1.0
         self.assert_all_delivered(rig)
 
     def test_a_429_that_asks_for_long_ends_the_round_with_that_wait(self, rig: Rig) -> None:
-        rig.console.fault(RateLimited(120), match=self.list_route)
+        rig.console.fault(RateLimited(120), match=self.lab_module.list_route)
         with pytest.raises(TryAgain) as caught:
             rig.cycle()
         assert caught.value.retry_after == 120
-        assert len(rig.console.calls_to(self.list_route)) == 1
+        assert len(rig.console.calls_to(self.lab_module.list_route)) == 1
 
     @pytest.mark.parametrize("page", [0, 1])
     def test_an_error_in_a_200_is_not_an_empty_list(self, rig: Rig, page: int) -> None:
         """`{"errors": [...], "data": []}` counted as "0 devices, all well"."""
-        failed = {**self.page_without_end, "errors": [{"message": "shard 3 is down"}]}
-        rig.console.fault(WrongShape(failed), match=self.list_route, skip=page)
+        failed = endless(self.lab_module, errors=[{"message": "shard 3 is down"}])
+        rig.console.fault(failed, match=self.lab_module.list_route, skip=page)
         with pytest.raises(UnexpectedReply, match=r"reported an error.*\(shard 3 is down\)"):
             rig.cycle()
         self.assert_cursor_not_ahead(rig)
@@ -190,23 +189,21 @@ class ConnectorConformance:
     ) -> None:
         """It was asked for at the same size forever."""
         rig.page_size = 40
-        too_long = long_pages(self.list_route, 10)
+        too_long = long_pages(self.lab_module.list_route, self.lab_module.size, 10)
         if isinstance(fault, Fault):
             rig.console.fault(fault, match=too_long, times=None)
         else:
-            rig.console.fault(Made(lambda: "x" * 1_000_000), match=too_long, times=None)
+            rig.console.fault(WrongShape("x" * 1_000_000), match=too_long, times=None)
             monkeypatch.setattr("shared.http.body.MAX_BYTES", 500_000)
         rig.cycle()
         self.assert_all_delivered(rig)
-        asked = [
-            call.query.get("limit") or call.query.get("pageSize") for call in rig.console.calls_to(self.list_route)
-        ]
+        asked = [call.query.get(self.lab_module.size) for call in rig.console.calls_to(self.lab_module.list_route)]
         assert {"40", "20", "10"} <= set(asked)
 
     @pytest.mark.parametrize("fault", HEALED, ids=repr)
     @pytest.mark.parametrize("page", [0, 1, 3])
     def test_what_time_heals_is_tried_again_and_all_arrive(self, rig: Rig, fault: Fault, page: int) -> None:
-        rig.console.fault(fault, match=self.list_route, skip=page, times=2)
+        rig.console.fault(fault, match=self.lab_module.list_route, skip=page, times=2)
         rig.cycle()
         self.assert_all_delivered(rig)
 
@@ -224,9 +221,9 @@ class ConnectorConformance:
         """Of an hour, whether the call waits or the loop."""
         rig.backoff = Backoff(first=3600, most=3600)
         impatient(rig, first_wait=3600, budget=budget)
-        rig.console.fault(fault, match=self.list_route, times=None)
+        rig.console.fault(fault, match=self.lab_module.list_route, times=None)
         with rig.running():
-            until(lambda: rig.console.calls_to(self.list_route))
+            until(lambda: rig.console.calls_to(self.lab_module.list_route))
             time.sleep(0.2)  # so that it waits by now, as a rule
 
     def test_a_round_that_reads_page_after_page_is_alive(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +232,7 @@ class ConnectorConformance:
         connector = rig.start()
 
         def take_long(request: Any) -> None:
-            if request.endpoint == self.list_route:
+            if request.endpoint == self.lab_module.list_route:
                 alive.append(connector.is_alive())
                 clock.now += HUNG * 0.3  # two pages may be asked for ahead
 
@@ -272,7 +269,7 @@ class ConnectionTestConformance(ConnectorConformance):
 
     def _answer_of_a_process(self, rig: Rig, fault: Fault | None) -> dict[str, Any]:
         if fault:
-            rig.console.fault(fault, match=self.list_route, times=None)
+            rig.console.fault(fault, match=self.lab_module.list_route, times=None)
         process = rig.process("validate_module_configuration")
         rig.platform.module_secrets = {name: rig.settings[name] for name in self.lab_module.secrets}
         with process:
@@ -284,19 +281,19 @@ class ConnectionTestConformance(ConnectorConformance):
     def test_a_connection_test_ends_at_its_deadline_whatever_the_console_does(
         self, rig: Rig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        rig.console.fault(Hang(HANGS), match=self.list_route, times=None)
+        rig.console.fault(Hang(HANGS), match=self.lab_module.list_route, times=None)
         assert self.lab_module.validator.deadline == 15, "20 seconds less the start of the process"
         monkeypatch.setattr(self.lab_module.validator, "deadline", 0.5)
         validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
         assert not validator.validate()
         assert re.search(r"No answer within .*Check the configured URL", str(validator._error))
-        assert rig.console.calls_to(self.list_route) == [], "the call has its answer: nothing hung"
+        assert rig.console.calls_to(self.lab_module.list_route) == [], "the call has its answer: nothing hung"
 
     @pytest.mark.parametrize(
         "fault", [Status(401), Status(403), Status(404), Html(), Status(503), Reset(), Empty()], ids=repr
     )
     def test_the_connection_test_says_what_to_do(self, rig: Rig, fault: Fault) -> None:
-        rig.console.fault(fault, match=self.list_route, times=None)
+        rig.console.fault(fault, match=self.lab_module.list_route, times=None)
         validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
         assert not validator.validate()
         assert validator._error

@@ -26,6 +26,7 @@ from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedRepl
 from shared.times import epoch
 from tests.conformance_base import ConnectionTestConformance
 from tests.differences import differences
+from tests.endless import endless, without_list
 from tests.rig import Rig, assert_stops_in_time, signal_handlers_kept, until_signals_are_caught
 from tests.waiting import HANGS, until
 
@@ -47,8 +48,6 @@ class EventConnectorConformance(ConnectionTestConformance):
 
     delivered_by = "intake"
     state_files = {"context.json"}
-    stamp_field: ClassVar[str]  # the field the windows go by
-    page_without_list: ClassVar[Any]
     arguments: ClassVar[dict[str, Any]] = {"timedelta": 0, "hours_ago": 6}
     missing: Set[Version] = frozenset()  # of the console's lists, so that the cursor may pass them by
 
@@ -63,7 +62,7 @@ class EventConnectorConformance(ConnectionTestConformance):
     # --- what the tests compare with
 
     def version(self, record: dict[str, Any]) -> Version:
-        return record.get("id"), epoch(record.get(self.stamp_field))
+        return record.get("id"), epoch(record.get(self.lab_module.cursor))
 
     def versions(self, console: Any) -> set[Version]:
         return {self.version(console.record(identity)) for identity in console.ids}
@@ -116,7 +115,7 @@ class EventConnectorConformance(ConnectionTestConformance):
             rig.console.change(identity, at=began + step * number, **fields)
 
     def assert_every_page_was_read_once(self, rig: Rig, records: int = 35) -> None:
-        calls = rig.console.calls_to(self.list_route)
+        calls = rig.console.calls_to(self.lab_module.list_route)
         asked = "\n".join(f"{call.path} {call.query}" for call in calls)
         pages = 1 + math.ceil(records / rig.page_size)  # the first call is for the vendor's clock
         assert len(calls) == pages, f"{records} records and the clock are {pages} calls, but there were:\n{asked}"
@@ -133,15 +132,15 @@ class EventConnectorConformance(ConnectionTestConformance):
         assert not rig.platform.refused
 
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
-        rig.console.fault(WrongShape(self.page_without_end), match=self.list_route, times=None)
+        rig.console.fault(endless(self.lab_module), match=self.lab_module.list_route, times=None)
         with pytest.raises(UnexpectedReply, match="5 pages in a row without a new row"):
             rig.cycle()
-        assert len(rig.console.calls_to(self.list_route)) <= 7
+        assert len(rig.console.calls_to(self.lab_module.list_route)) <= 7
         self.assert_cursor_not_ahead(rig)
 
     def test_a_page_without_its_list_is_not_the_end_of_the_events(self, rig: Rig) -> None:
         """The window was taken for empty, its end stored, and its events were lost."""
-        rig.console.fault(WrongShape(self.page_without_list), match=self.list_route, skip=1)
+        rig.console.fault(without_list(self.lab_module), match=self.lab_module.list_route, skip=1)
         with pytest.raises(UnexpectedReply):
             rig.cycle()
         self.assert_cursor_not_ahead(rig)
@@ -150,7 +149,7 @@ class EventConnectorConformance(ConnectionTestConformance):
 
     @pytest.mark.parametrize("page", [0, 1, 2, 4])
     def test_a_page_that_cannot_be_read_stops_the_walk_and_is_read_next_time(self, rig: Rig, page: int) -> None:
-        rig.console.fault(Status(503), match=self.list_route, skip=page, times=3)
+        rig.console.fault(Status(503), match=self.lab_module.list_route, skip=page, times=3)
         with pytest.raises(TryAgain):
             rig.cycle()
         self.assert_cursor_not_ahead(rig)
@@ -400,8 +399,8 @@ class EventConnectorConformance(ConnectionTestConformance):
     def test_an_event_without_a_stamp_is_sent_all_the_same_and_once(self, rig: Rig) -> None:
         records = [rig.console.record(identity) for identity in rig.console.ids]
         for number, stamp in enumerate(("No data", None, "", "soon", 5)):
-            records[number][self.stamp_field] = stamp
-        del records[5][self.stamp_field]
+            records[number][self.lab_module.cursor] = stamp
+        del records[5][self.lab_module.cursor]
         rig.console.has(records)
         rig.cycle()
         assert {json.loads(text)["id"] for text in rig.platform.alerts} == {record["id"] for record in records}
@@ -456,11 +455,11 @@ class EventConnectorConformance(ConnectionTestConformance):
     def test_sigterm_ends_the_process_within_two_seconds_in_any_phase(self, rig: Rig, phase: str) -> None:
         """The SDK's handler waited for the threads that were retrying a push for an hour."""
         if phase == "reading":
-            rig.console.fault(Hang(30), match=self.list_route, skip=1)
+            rig.console.fault(Hang(30), match=self.lab_module.list_route, skip=1)
         elif phase == "pushing":
             rig.platform.fault(Hang(30), match="intake")
         elif phase == "failing":
-            rig.console.fault(Status(401), match=self.list_route, times=None)
+            rig.console.fault(Status(401), match=self.lab_module.list_route, times=None)
         process = rig.process(ratelimit_per_minute=2 if phase == "pacing" else 1000).start()
         if phase == "between rounds":
             process.wait_for_rounds(1)
@@ -468,7 +467,7 @@ class EventConnectorConformance(ConnectionTestConformance):
             until_signals_are_caught(process)
         else:
             calls = rig.platform.calls_to if phase == "pushing" else rig.console.calls_to
-            route = "secrets" if phase == "pushing" else self.list_route
+            route = "secrets" if phase == "pushing" else self.lab_module.list_route
             until(lambda: calls(route))
             time.sleep(0.5)
         assert_stops_in_time(process)
@@ -493,7 +492,7 @@ class EventConnectorConformance(ConnectionTestConformance):
         """By a process, with all that one writes: output, metrics, health and files."""
         rig.platform.intake_key = "a-Very-Secret-Intake-Key"
         secrets = [rig.settings[name] for name in self.lab_module.secrets] + [rig.platform.intake_key]
-        rig.console.fault(Status(400, json.dumps({"message": secrets[:-1]})), match=self.list_route)
+        rig.console.fault(Status(400, json.dumps({"message": secrets[:-1]})), match=self.lab_module.list_route)
         for status in (400, 401, 413):
             told = {"message": [f"intake_key={secrets[-1]}"], "error": f"key {secrets[-1]} is wrong"}
             rig.platform.fault(Status(status, json.dumps(told)), match="intake")
@@ -532,7 +531,7 @@ class EventConnectorConformance(ConnectionTestConformance):
     def test_the_connection_test_reads_an_event(self, rig: Rig) -> None:
         validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
         assert validator.validate()
-        assert len(rig.console.calls_to(self.list_route)) == 1
+        assert len(rig.console.calls_to(self.lab_module.list_route)) == 1
 
     # --- the state
 
@@ -559,7 +558,7 @@ class EventConnectorConformance(ConnectionTestConformance):
 
     def test_the_first_run_keeps_its_beginning_while_it_fails(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         """Hours of a wrong secret moved the beginning of the first run, and the events of those hours were lost."""
-        rig.console.fault(Status(401), match=self.list_route, times=None)
+        rig.console.fault(Status(401), match=self.lab_module.list_route, times=None)
         with pytest.raises(ActionNeeded):
             rig.cycle()
         begun = rig.cursor

@@ -4,85 +4,81 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
-from typing import Any
+from typing import NamedTuple
 
 from flask import Response, request
 
+from lab.modules import LabModule
+from lab.paths import with_values
 from lab.platform.faults import Fault
 from lab.platform.wire import STREAM
 from shared.http.body import MAX_BYTES, MAX_MEMORY, memory_of
-from tests.suites import SUITES
+from tests.endless import with_number, with_texts
 
 MIB = 1024 * 1024
 
 
-_MANY = {
-    "ESET": ('"hardwareProfiles":[{"networkAdapters":[', '{"caption":"eth0"}', "]}]"),
-    "SentinelOne": ('"networkInterfaces":[', '{"name":"eth0","id":"1"}', "]"),
-    "Sophos": ('"macAddresses":[', '"00:00:5e:00:53:01"', "]"),
-}
+class Body(NamedTuple):
+    """A body that is made while it is sent, and the headers of its answer."""
+
+    parts: Iterator[bytes]
+    headers: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a console writes a page, as its conformance suite has it. `empty` is a page without records that names a next one,
-    by the only text in it; `uid` and `name` are what a record's identity and name are called. `many` is a list inside of
-    a record: what stands before it, an entry, what stands behind it.
-    """
+    """How a module's console writes a page. `uid` and `name` are the paths of a record's identity and name."""
 
-    route: str
-    empty: dict[str, Any]
-    uid: str
-    name: str
-    many: tuple[str, str, str]
+    module: LabModule
 
-    @classmethod
-    def of(cls, module: str) -> Dialect:
-        suite = SUITES[module]
-        uid, name = (getattr(suite, fields, [own])[0] for fields, own in (("id_fields", "id"), ("name_fields", "name")))
-        return cls(
-            suite.list_route, suite.page_without_end, uid, name, _MANY.get(module, ('"entries":[', '"entry"', "]"))
-        )
+    @property
+    def uid(self) -> str:
+        return self.module.ids[0]
 
-    def page(self, *records: bytes, next_page: str | None = None) -> Iterator[bytes]:
-        before, behind = json.dumps(_replaced(self.empty, lambda _: next_page)).encode().split(b"[]", 1)
-        yield before + b"["
-        yield b",".join(records)
-        yield b"]" + behind
+    def page(self, *records: bytes, next_page: str | None = None) -> Body:
+        """`next_page` takes the place of the only string in the module's endless page or its headers."""
+        text = json.dumps(with_texts(self.module.endless_page, lambda _: next_page)).encode()
+        before, behind = text.split(b"[]", 1)
+        linked = self.module.endless_headers.items() if next_page else ()
+        headers = {name: re.sub("<.*>", f"<{next_page}>", value) for name, value in linked}
+        return Body(iter([before + b"[", b",".join(records), b"]" + behind]), headers)
 
     def position(self, number: int) -> str:
-        """Of the page of that number: a link or a token."""
-        told: list[str] = []
-        _replaced(self.empty, told.append)
-        return told[0] + (f"&page={number}" if "?" in told[0] else f"-{number}")
+        """The page token or link that names the page of that number."""
+        found: list[str] = []
+        with_texts([self.module.endless_page, dict(self.module.endless_headers)], found.append)
+        return with_number(re.sub("<(.*)>.*", r"\1", found[0]), number)
 
     def record(self, uid: str, name: str = '"a name"', more: str = "") -> bytes:
         """`name` and `more` are JSON."""
-        return f'{{"{self.uid}":"{uid}","{self.name}":{name}{more}}}'.encode()
+        record = json.dumps(with_values({}, {self.uid: uid, self.module.names[0]: "NAME"}))
+        return f"{record[:-1]}{more}}}".replace('"NAME"', name, 1).encode()
 
-
-def _replaced(page: Any, by: Callable[[str], Any]) -> Any:
-    """A page in which each text is another."""
-    if isinstance(page, dict):
-        return {key: _replaced(value, by) for key, value in page.items()}
-    return by(page) if isinstance(page, str) else page
+    def largest_list(self, entries: int) -> str:
+        """The list inside of a record that can be the largest, of so many entries, as a member of an object."""
+        path, entry = self.module.largest_list
+        before, behind = "", ""
+        for step in path.split("."):
+            before, behind = f'{before}{{"{step.removesuffix("[]")}":[', f"]}}{behind}"
+        return before[1:] + ",".join([json.dumps(entry)] * entries) + behind[:-1]
 
 
 @dataclass(frozen=True)
 class Streams(Fault):
     """A 200 whose body is made while it is sent, a new one for each call; it may have no end."""
 
-    bodies: Iterator[Iterator[bytes]]
+    bodies: Iterator[Body]
     encoding: str = ""
 
     def answer(self) -> Response:
-        request.environ[STREAM] = next(self.bodies)
-        headers = {"Content-Encoding": self.encoding} if self.encoding else {}
+        request.environ[STREAM], headers = next(self.bodies)
+        headers = {**headers, "Content-Encoding": self.encoding} if self.encoding else headers
         return Response(b"", 200, headers, content_type="application/json")
 
 
@@ -94,7 +90,7 @@ class Attack:
     """
 
     name: str
-    bodies: Callable[[Dialect], Iterator[Iterator[bytes]]]
+    bodies: Callable[[Dialect], Iterator[Body]]
     most: int
     says: str = ""
     arrive: frozenset[str] = frozenset()
@@ -108,7 +104,7 @@ A, B, BOTH = frozenset("a"), frozenset("b"), frozenset("ab")  # the uids that co
 
 def refused(name: str, body: Callable[[Dialect], Iterator[bytes]], says: str, encoding: str = "") -> Attack:
     """Six replies, each refused for its size or form: a page in three tries, and one of ten records in three."""
-    return Attack(name, lambda d: (body(d) for _ in count()), REFUSED_MIB, says, calls=6, encoding=encoding)
+    return Attack(name, lambda d: (Body(body(d)) for _ in count()), REFUSED_MIB, says, calls=6, encoding=encoding)
 
 
 def page_of(
@@ -121,7 +117,7 @@ def page_of(
 def pages_of(name: str, records: Callable[[Dialect, int], list[bytes]], calls: int | None, says: str = "") -> Attack:
     """So many pages (None: without end), each of which names another one, but for the last."""
 
-    def bodies(d: Dialect) -> Iterator[Iterator[bytes]]:
+    def bodies(d: Dialect) -> Iterator[Body]:
         for number in count() if calls is None else range(calls):
             last = calls is not None and number + 1 == calls
             yield d.page(*records(d, number), next_page=None if last else d.position(number))
@@ -143,7 +139,7 @@ def a_gigabyte(_: Dialect) -> Iterator[bytes]:
 
 
 def without_end(d: Dialect) -> Iterator[bytes]:
-    yield b"".join(d.page())[:-2]
+    yield b"".join(d.page().parts).partition(b"]")[0]
     while True:
         yield (d.record("a") + b",") * 1000
 
@@ -180,11 +176,11 @@ def attacks(whole: bool) -> list[Attack]:
             "a bomb in a bomb", lambda _: iter([gzip.compress(bomb())]), "more than 32 MiB|broke off", "gzip, gzip"
         ),
         refused("a body that is not what it says", lambda _: iter([b"no gzip"]), "broke off", "gzip"),
-        refused("more values than fit", lambda d: d.page(b"{}," * 9_000_000 + b"{}"), "MiB of memory"),
-        refused("JSON nested 200,000 deep", lambda d: d.page(d.record("a", nested(200_000))), "not JSON"),
+        refused("more values than fit", lambda d: d.page(b"{}," * 9_000_000 + b"{}").parts, "MiB of memory"),
+        refused("JSON nested 200,000 deep", lambda d: d.page(d.record("a", nested(200_000))).parts, "not JSON"),
         page_of("JSON nested 900 deep", lambda d: [d.record("a", nested(900)), d.record("b")], B),
         page_of("strings of 10 MB", lambda d: [d.record("a", f'"{"x" * 10 * MIB}"'), d.record("b")], B),
-        page_of("a million interfaces", lambda d: [d.record("a", more=a_million(d))], A),
+        page_of("a million interfaces", lambda d: [d.record("a", more=f",{d.largest_list(1_000_000)}")], A),
         page_of("a lone surrogate", lambda d: [d.record("a", '"\\ud800"'), d.record("b")], B, "surrogate"),
         page_of("NaN", lambda d: [d.record("a", "NaN"), d.record("b")], B, "NaN is not a JSON number"),
         page_of("NaN under long names", lambda d: [d.record("a", more=names("k" * 30_000)), d.record("b")], B, "NaN"),
@@ -208,11 +204,6 @@ def light_then_heavy(number: int, most: int) -> list[bytes]:
     """The first is held where rows are held; the second takes the most while it is read."""
     first = filling(lambda n: b'{"%x":0}' % n, most // 4 - MIB)
     return [*filling(within(*"abcde"), most), b"NaN"] if number else first
-
-
-def a_million(d: Dialect) -> str:
-    before, entry, behind = d.many
-    return f",{before}{','.join([entry] * 1_000_000)}{behind}"
 
 
 def names(name: str) -> str:

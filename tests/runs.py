@@ -9,7 +9,7 @@ from lab.kinds import ALERTS, DEVICES, Kind
 from lab.report.skips import Skip
 from lab.report.summary import Outcome
 
-MODULES = ("HarfangLab", "SentinelOne", "ESET", "Sophos")
+VENDORS = ("Alpha", "Beta", "Gamma", "Delta")
 NOW = time.time()
 
 
@@ -45,10 +45,10 @@ def plain_run(count: int) -> list[Outcome]:
         outcome(
             name, [device(f"PAR-LT-{number:06}", ip=f"10.0.{place}.1", age=number * 100) for number in range(count)]
         )
-        for place, name in enumerate(MODULES)
+        for place, name in enumerate(VENDORS)
     ]
     alerts = [alert(("Critical", "Warning")[number % 2], age=60 * (number % 600)) for number in range(count)]
-    return [*devices, outcome("CheckpointHarmony", alerts, ALERTS)]
+    return [*devices, outcome("Alerts", alerts, ALERTS)]
 
 
 def hostile_run(texts: list[str]) -> list[Outcome]:
@@ -57,7 +57,7 @@ def hostile_run(texts: list[str]) -> list[Outcome]:
     alerts = [alert(text, attack_vector=text, name=text, details=text) for text in texts]
     skips = [Skip(text, text) for text in texts]
     return [
-        outcome("HarfangLab", devices, error=" ".join(texts), skips=skips),
-        outcome("Sophos", devices),
-        outcome("CheckpointHarmony", alerts, ALERTS),
+        outcome("Alpha", devices, error=" ".join(texts), skips=skips),
+        outcome("Beta", devices),
+        outcome("Alerts", alerts, ALERTS),
     ]

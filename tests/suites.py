@@ -11,6 +11,10 @@ import pytest
 from lab.modules import MODULES
 from tests.conformance_base import ConnectorConformance
 
+OF_DEVICES = "SentinelOne"
+OF_ALERTS = "CheckpointHarmony"
+"""The modules that stand for their kind where one is enough."""
+
 
 def _written() -> Iterator[type[ConnectorConformance]]:
     """The classes of tests in each module's `test_conformance.py`."""

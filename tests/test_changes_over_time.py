@@ -31,7 +31,7 @@ from shared.errors import ConnectorError
 from shared.state.fingerprints import VOLATILE
 from shared.times import iso
 from tests.rig import Rig, signal_handlers_kept
-from tests.suites import SUITES, slow_but_for
+from tests.suites import slow_but_for
 from tests.waiting import HANGS
 
 ROUNDS = 100
@@ -99,7 +99,7 @@ class Fleet:
 
     @property
     def seen_field(self) -> str:
-        return str(SUITES[self.rig.module.name].seen_field)
+        return str(self.rig.module.last_seen)
 
     def live_on(self) -> None:
         """What happens between two rounds: some change, some check in; now and then one joins, leaves, falls silent."""
@@ -121,12 +121,11 @@ class Fleet:
             console.add(self.joining.pop())
             self.rename(console.ids[-1])
             if self.rig.connector.may_miss_rows:  # else it counts as one that was there before
-                console.change(console.ids[-1], firstseen=iso(time.time() + 1))
+                console.change(console.ids[-1], **{self.rig.module.first_seen: iso(time.time() + 1)})
 
     def rename(self, identity: str) -> None:
         self.number += 1
-        name = {"ESET": "displayName", "SentinelOne": "computerName"}.get(self.rig.module.name, "hostname")
-        self.rig.console.change(identity, **{name: f"pc-{self.number}"})
+        self.rig.console.change(identity, **{self.rig.module.names[0]: f"pc-{self.number}"})
 
     def cut_list(self) -> None:
         """Hide so many devices from the list that those who report no total need a third reading."""
@@ -235,7 +234,7 @@ def test_every_change_and_absence_is_reported_once_and_again_only_when_no_answer
             happens = "kill" if number in killed else chance.choices(*zip(*MISHAPS, strict=True))[0]
             if happens == "cut" and cut:
                 happens = ""  # where no total is reported, a device that is cut twice is one that is gone
-            full = happens in ("page", "cut") or chance.random() < 0.6 or not SUITES[name].cursor_field
+            full = happens in ("page", "cut") or chance.random() < 0.6 or not module.cursor
             rig.arguments["full_sync_interval"] = 1 if full else 86_400
             try:
                 ended, clean = run_round(rig, fleet, happens, witness, chance)
@@ -243,7 +242,7 @@ def test_every_change_and_absence_is_reported_once_and_again_only_when_no_answer
                 console.clear_faults()
                 witness.clear_faults()
             if full and (ended or happens != "page"):
-                cut = set() if SUITES[name].reports_total else fleet.hidden
+                cut = set() if module.reports_total else fleet.hidden
                 oracle.walked({uid: now for uid, now in listed.items() if uid not in cut}, complete=clean)
             fleet.hidden = set()
             for told in witness.told[before:]:
@@ -273,7 +272,7 @@ def run_round(rig: Rig, fleet: Fleet, happens: str, witness: Witness, chance: ra
         fault, skip = chance.choice(FAULTS), chance.randint(0, 2)
         witness.fault(fault, match="callback", skip=skip, times=3, after=chance.random() < 0.3)
     elif happens == "page":
-        route = SUITES[rig.module.name].list_route
+        route = rig.module.list_route
         rig.console.fault(Status(503), match=route, skip=chance.randint(0, 1), times=10)
     elif happens == "cut":
         fleet.cut_list()

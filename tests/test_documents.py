@@ -98,7 +98,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     """With the files that README.md names, and this environment as `.venv`."""
     [settings] = blocks_in(README, "json")
     with SimulatedSentinelOne() as console:
-        console.has(agents=DEVICES)
+        console.has(DEVICES)
         leading_here = MODULES["SentinelOne"].settings_for(console)
         assert leading_here.keys() == json.loads(settings).keys()
         (tmp_path / "sentinelone.json").write_text(json.dumps(leading_here))

@@ -64,7 +64,7 @@ class Scene:
         **environment: str,
     ) -> None:
         self.module, self.console, self.platform = module, console, platform
-        self.dialect = Dialect.of(module.name)
+        self.dialect = Dialect(module)
         self.process = ModuleProcess(
             module,
             platform,
@@ -115,7 +115,7 @@ def elsewhere() -> Iterator[LocalServer]:
 def survives(attack: Attack, scene: Scene, record_property: Report) -> None:
     fault = Streams(attack.bodies(scene.dialect), attack.encoding)
     skip = int(scene.module.kind is ALERTS)  # a round of alerts begins with a call for the vendor's clock
-    scene.console.fault(fault, match=scene.dialect.route, skip=skip, times=attack.calls)
+    scene.console.fault(fault, match=scene.module.list_route, skip=skip, times=attack.calls)
     with scene.process as process:
         process.wait_for_rounds(1, timeout=300)
         if attack.calls is None:
@@ -159,11 +159,14 @@ def test_ever_new_records_on_pages_without_end_are_delivered_in_little_memory(
         return [dialect.record(f"new-{next(numbers)}", more=f',"text":"{"x" * 3000}"') for _ in range(1000)]
 
     endless = (dialect.page(*records(), next_page=dialect.position(number)) for number in count())
-    scene.console.fault(Streams(endless), match=dialect.route, times=None)
+    scene.console.fault(Streams(endless), match=scene.module.list_route, times=None)
     with scene.process as process:
         pages = 60 if WHOLE else 15
         until(
-            lambda: len(scene.console.calls_to(dialect.route)) > pages or (process.health() or {}).get("last_error"),
+            lambda: (
+                len(scene.console.calls_to(scene.module.list_route)) > pages
+                or (process.health() or {}).get("last_error")
+            ),
             300,
         )
         record_property("peak", (module.name, "ever new records", round(scene.peak_mib)))
@@ -176,9 +179,9 @@ def test_ever_new_records_on_pages_without_end_are_delivered_in_little_memory(
 def test_the_token_goes_nowhere_else(module: LabModule, way: str, scene: Scene, elsewhere: LocalServer) -> None:
     if way == "a next page":
         page = scene.dialect.page(scene.dialect.record("a"), next_page=f"{elsewhere.url}/next?page=2")
-        scene.console.fault(Streams(iter([page])), match=scene.dialect.route)
+        scene.console.fault(Streams(iter([page])), match=scene.module.list_route)
     else:
-        scene.console.fault(Redirect(f"{elsewhere.url}/api"), match=scene.dialect.route)
+        scene.console.fault(Redirect(f"{elsewhere.url}/api"), match=scene.module.list_route)
     with scene.process:
         scene.until_the_fleet_arrived()
     assert not elsewhere.calls

@@ -21,7 +21,7 @@ from lab.platform.local import LocalPlatform
 from lab.process import ModuleProcess, claimed_port
 from tests.conformance_base import ConnectorConformance
 from tests.rig import Rig
-from tests.suites import SUITES
+from tests.suites import OF_ALERTS, OF_DEVICES, SUITES
 from tests.test_storage import Storage
 from tests.waiting import until
 
@@ -44,7 +44,7 @@ socket.getaddrinfo = getaddrinfo
 """
 
 
-@pytest.fixture(params=["HarfangLab", "CheckpointHarmony"])
+@pytest.fixture(params=[OF_DEVICES, OF_ALERTS])
 def suite(request: pytest.FixtureRequest) -> ConnectorConformance:
     """One that sends devices, one that sends alerts: both have the same process."""
     return SUITES[request.param]()
@@ -139,10 +139,10 @@ def test_the_last_lines_of_a_process_that_is_stopped_reach_the_platform(rig: Rig
 def test_a_process_does_not_wait_for_a_log_service_that_hangs(rig: Rig, suite: ConnectorConformance) -> None:
     """Each error took five seconds of the thread that reads."""
     rig.platform.hang_logs(60)
-    rig.console.fault(Status(404), match=suite.list_route)
+    rig.console.fault(Status(404), match=suite.lab_module.list_route)
     with rig.process() as process:
         process.wait_for_rounds(2)
-    failed, *retried = [call.at for call in rig.console.calls_to(suite.list_route)]
+    failed, *retried = [call.at for call in rig.console.calls_to(suite.lab_module.list_route)]
     assert retried[0] - failed < 4, "the next try waited for the log service"
     assert not suite.undelivered(rig)
 

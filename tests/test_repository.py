@@ -24,6 +24,7 @@ from lab.modules import MODULES, ROOT, LabModule, device_modules
 from lab.packaging.fields import page, path_of
 from lab.packaging.imports import names_imported
 from lab.packaging.library import CAPABILITIES, CATEGORIES, KEEP_A_CHANGELOG
+from lab.packaging.locks import NO_SOURCES
 from lab.packaging.results import trigger_file
 from shared.devices.inventory import DeviceConnector
 from shared.runtime.settings import (
@@ -64,7 +65,7 @@ def test_shared_imports_no_vendor_and_not_the_lab() -> None:
 
 ROOMS = {  # lowest first
     "shared": ("", "state", "http", "mapping", "runtime", "devices", "alerts"),
-    "lab": ("platform", "fleet", "consoles", "", "vendors", "report", "packaging", "commands", "cli"),
+    "lab": ("paths", "platform", "fleet", "consoles", "", "vendors", "report", "packaging", "commands", "cli"),
 }
 each_library = pytest.mark.parametrize("library", ROOMS)
 
@@ -73,7 +74,9 @@ each_library = pytest.mark.parametrize("library", ROOMS)
 def test_a_room_imports_only_rooms_below_it(library: str) -> None:
     """Imports under TYPE_CHECKING count, and those inside of functions."""
     rooms, listed = {path.parent.name for path in (ROOT / library).glob("*/__init__.py")}, ROOMS[library]
-    assert rooms == set(listed) - {"", "cli"}, f"docs/architecture.md and this test list the rooms of {library}/"
+    assert rooms == {room for room in listed if room and not (ROOT / library / f"{room}.py").exists()}, (
+        f"docs/architecture.md and this test list the rooms of {library}/"
+    )
     upwards = [
         f"{name} imports {imported}"
         for name, imports in imports_within(library).items()
@@ -100,14 +103,45 @@ def imports_within(package: str) -> dict[str, set[str]]:
 
 
 def room_of(module: str) -> str:
-    """`shared.http.pages` -> `http`; "" for the modules at the top, but for `lab.cli`, which is above all rooms."""
-    return module.split(".")[1] if module.count(".") == 2 or module == "lab.cli" else ""
+    """`shared.http.pages` -> `http`; "" for the modules at the top, unless they are a room of their own."""
+    library, name, *inner = module.split(".")
+    return name if inner or name in ROOMS[library] else ""
 
 
-def test_shared_names_no_vendor() -> None:
-    names = re.compile(rf"harfang|harmony|check point|\b(?:{'|'.join(MODULES)})\b", re.IGNORECASE)
-    for path in python_files("shared"):
-        assert not names.search(path.read_text(encoding="utf-8")), path
+VENDOR_NAMES = re.compile(
+    rf"harfang|hurukai|harmony|check ?point_?harmony|check point|\b(?:{'|'.join(MODULES)})\b|{'|'.join(VENDOR_PACKAGES)}",
+    re.I,
+)
+OWN = re.compile(rf"(?:^|[/_])(?:{'|'.join(MODULES)}|checkpoint)(?:[/_.]|$)", re.I)
+"""Paths of a vendor's own files."""
+
+
+@pytest.mark.parametrize("folder", ["shared", "lab", "benchmarks", "tests/fuzz"])
+def test_a_vendor_is_named_in_its_own_files_alone(folder: str) -> None:
+    """A new vendor is added by its own files, so no other has a list of vendors, or a branch for one of them."""
+    named = {
+        str(path): found[0]
+        for path in map(ROOT.__truediv__, (path.relative_to(ROOT) for path in python_files(folder)))
+        if not OWN.search(str(path.relative_to(ROOT))) and (found := VENDOR_NAMES.search(path.read_text("utf-8")))
+    }
+    assert not named
+
+
+def test_no_other_test_has_a_list_of_vendors() -> None:
+    """An example is one vendor; two of them in a literal, or one as a key, are a list that a new one is missing from."""
+    lists = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in python_files("tests")
+        if not OWN.search(str(path.relative_to(ROOT)))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Dict | ast.List | ast.Tuple | ast.Set)
+        and len(_names_in(node.keys if isinstance(node, ast.Dict) else node.elts)) > (not isinstance(node, ast.Dict))
+    ]
+    assert not lists
+
+
+def _names_in(nodes: list[ast.expr | None] | list[ast.expr]) -> set[str]:
+    return {node.value for node in nodes if isinstance(node, ast.Constant)} & set(MODULES)
 
 
 @pytest.mark.parametrize("package", sorted(VENDOR_PACKAGES))
@@ -304,7 +338,7 @@ def test_the_locks_hold_hashes_and_no_address() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "://" not in text
         assert "index-url" not in text
-        blocks = re.split(r"\n(?=[a-z0-9])", text.strip(), flags=re.IGNORECASE)
+        blocks = re.split(r"\n(?=[a-z0-9])", text.removeprefix(NO_SOURCES).strip(), flags=re.IGNORECASE)
         assert all("--hash=sha256:" in block for block in blocks)
         requirements = [Requirement(re.split(r"\\|\n", block)[0].strip()) for block in blocks]
         pinned[name] = {requirement.name: str(requirement.specifier) for requirement in requirements}

@@ -31,17 +31,18 @@ from lab.platform.server import LocalServer
 from lab.process import ModuleProcess
 from shared.runtime.settings import configuration_error
 from tests.search import Report, assert_nowhere, echo, fetched, files_in, secrets_of
-from tests.suites import slow_but_for
+from tests.suites import OF_ALERTS, OF_DEVICES, slow_but_for
 from tests.waiting import HANGS, until
 
 SECRET = "s3cret/with+odd=signs"
 
-each_module = pytest.mark.parametrize("name", slow_but_for(MODULES, "SentinelOne"))
-FAST = ("Sophos", "CheckpointHarmony")
+each_module = pytest.mark.parametrize("name", slow_but_for(MODULES, OF_DEVICES))
 each_process = pytest.mark.parametrize(
     ("module", "command"),
     [
-        pytest.param(module, command, id=command, marks=[pytest.mark.slow] * (module.name not in FAST))
+        pytest.param(
+            module, command, id=command, marks=[pytest.mark.slow] * (module.name not in (OF_DEVICES, OF_ALERTS))
+        )
         for module in MODULES.values()
         for command in (module.command, *([module.changes_command] if module.changes else []))
     ],

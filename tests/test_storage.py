@@ -24,7 +24,7 @@ from shared.errors import TryAgain
 from tests.conformance_base import ConnectorConformance
 from tests.faults.matrix import INTAKE_LIMIT
 from tests.rig import Rig, impatient, signal_handlers_kept
-from tests.suites import SUITES, slow_but_for
+from tests.suites import OF_ALERTS, OF_DEVICES, SUITES, slow_but_for
 
 BUCKET = "connector-state"
 
@@ -93,7 +93,7 @@ def bucket(service: Storage, monkeypatch: pytest.MonkeyPatch) -> Storage:
     return service
 
 
-@pytest.fixture(params=slow_but_for(SUITES, "SentinelOne", "CheckpointHarmony"))
+@pytest.fixture(params=slow_but_for(SUITES, OF_DEVICES, OF_ALERTS))
 def suite(request: pytest.FixtureRequest) -> ConnectorConformance:
     return SUITES[request.param]()
 
@@ -171,7 +171,7 @@ def test_a_stale_second_writer_is_found_out(suite: ConnectorConformance, rig: Ri
     first, second = rig.start(full_sync_interval=1), rig.start(full_sync_interval=1)
 
     def overtake(request: Any) -> None:
-        if request.endpoint == suite.list_route:
+        if request.endpoint == suite.lab_module.list_route:
             rig.console.before_call = None
             second.cycle()
 

@@ -15,14 +15,8 @@ from rich.table import Table
 
 from benchmarks.contests import contenders_of, contest, ratio
 from benchmarks.measure import FLOOR, MODULE, STOCK, Measurement, Setting, bench
-from lab.modules import LabModule
+from lab.modules import MODULES, LabModule
 
-MAX_TIMES_THE_FLOOR = {"HarfangLab": 1.8, "SentinelOne": 2.5, "ESET": 3.1, "Sophos": 3.6}
-"""What `--check` lets pass: a third above what was measured, for machines that are busy with something else.
-
-The target is 2.5 for all. Records of 2 KB (ESET, Sophos) cost the floor so little that the table and the SDK's model alone
-are more: docs/performance.md says what stands between.
-"""
 _NAMES = {STOCK: "the SDK's loop", FLOOR: "the floor"}
 _COLUMNS = (
     "µs CPU\na dev.",
@@ -84,7 +78,7 @@ def too_slow(found: dict[str, dict[str, Measurement]]) -> list[str]:
     return [
         f"{name}: a device costs {times:.2f} times the floor's CPU, more than {most}."
         for name, runs in found.items()
-        if (times := ratio(runs)) is not None and times > (most := MAX_TIMES_THE_FLOOR.get(name, 4.0))
+        if (times := ratio(runs)) is not None and times > (most := MODULES[name].times_the_floor)
     ]
 
 

@@ -21,13 +21,12 @@ from werkzeug.exceptions import HTTPException
 from lab.consoles.collection import encode
 from lab.consoles.console import Console
 from lab.fleet.checkpoint import checkpoint_alerts, slashed
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 
 LOGIN = "/auth/external"
 APPLICATION = "/app/SBM"
 ALERTS = "/external_api/v3/alert/"
 CLIENT_ID = "local-harmony-client"
-SECRET_KEY = "local-harmony-secret-4d7a"  # noqa: S105 - good for a portal that does not exist
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
     "gte": operator.ge,
@@ -63,7 +62,7 @@ class SimulatedHarmonyMobile(Console):
 
     def __init__(self, *, rate: float | None = None, latency: float = 0.0) -> None:
         super().__init__(rate, latency)
-        self.client_id, self.secret_key = CLIENT_ID, SECRET_KEY
+        self.client_id, self.secret_key = CLIENT_ID, new_secret("local-harmony-secret")
         self.most: int | None = None
         self.links: Links = "relative"
         self.ended: Ended = "forceLogout"
@@ -85,13 +84,13 @@ class SimulatedHarmonyMobile(Console):
 
     # The alerts
 
-    def has(self, alerts: int | Iterable[Any], seed: int = 7, hours: float = 5.5) -> None:
+    def has(self, records: int | Iterable[Any], seed: int = 7, hours: float = 5.5) -> None:
         """These alerts and no others: a number of generated ones, of the last hours, or these as they are."""
-        if isinstance(alerts, int):
-            alerts = checkpoint_alerts(alerts, seed, self.now(), hours)
+        if isinstance(records, int):
+            records = checkpoint_alerts(records, seed, self.now(), hours)
         with self._lock:
             self._rows.clear()
-            for alert in alerts:
+            for alert in records:
                 self.add(alert)
 
     @property

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from lab.paths import value_at, with_values
+
 Mark = str | int
 """A comparable value; one field's marks are all of one type."""
 Marks = tuple[Mark, ...]
@@ -78,10 +80,10 @@ class Collection:
     def put(self, record: Any) -> None:
         """Add a record, or replace the one of the same identity."""
         known = record if isinstance(record, dict) else {}
-        row_marks = tuple(mark(known.get(name)) for name, mark in self._marks.items())
+        row_marks = tuple(mark(value_at(known, name)) for name, mark in self._marks.items())
         encoded = encode(record)
         with self._lock:
-            identity = str(known.get(self._identity) or self._name())
+            identity = str(value_at(known, self._identity) or self._name())
             old = self._rows.get(identity)
             self._rows[identity] = _Row(row_marks, self._pack(encoded))
             for name, order in self._sorted.items():
@@ -91,9 +93,9 @@ class Collection:
                 bisect.insort(order, (row_marks[place], identity))
 
     def change(self, identity: str, fields: Mapping[str, Any]) -> None:
-        """Set fields of one record; KeyError when it is not there."""
+        """Set fields of one record, by dotted path; KeyError when it is not there."""
         with self._lock:
-            self.put({**self[identity], **fields})
+            self.put(with_values(self[identity], fields))
 
     def remove(self, identity: str) -> None:
         with self._lock:

@@ -1,14 +1,18 @@
-"""What the vendors' consoles have in common: a limit of requests per second, and what a gateway says of wrong paths."""
+"""What the vendors' consoles have in common: a limit of requests per second, a gateway's answers, a fleet of devices."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
+from lab.consoles.collection import Collection, Mark
 from lab.platform.faults import RateLimited
 from lab.platform.server import LocalServer
 
@@ -54,3 +58,71 @@ class Console(LocalServer):
                 return True
             self._recent.append(now)
             return False
+
+
+class DeviceConsole(Console):
+    """A console with one fleet: `marks` are the fields that its list sorts and filters by, `identity` is one of them.
+
+    Fleets of more than `packed_from` devices are kept compressed.
+    """
+
+    identity: ClassVar[str] = "id"
+    marks: ClassVar[Mapping[str, Callable[[Any], Mark]]] = {"id": str}
+    packed_from: ClassVar[int] = 200_000
+
+    def __init__(self, rate: float | None = None, latency: float = 0.0) -> None:
+        super().__init__(rate, latency)
+        self._fleet = self._empty_fleet()
+        self._last_write = datetime.min.replace(tzinfo=UTC)
+
+    def generated(self, count: int, seed: int) -> Iterable[Any]:
+        """So many records of the vendor."""
+        raise NotImplementedError
+
+    def touched(self) -> dict[str, Any]:
+        """The fields that a change sets besides those that are changed, such as the time of the last update."""
+        return {}
+
+    def checked_in(self) -> dict[str, Any]:
+        """The fields that a heartbeat sets."""
+        raise NotImplementedError
+
+    def has(self, records: int | Iterable[Any], seed: int = 7) -> None:
+        """This fleet and no other: a number of generated devices, or these records as they are."""
+        if isinstance(records, int):
+            self._fleet = self._empty_fleet(packed=records > self.packed_from)
+            records = self.generated(records, seed)
+        self._fleet.fill(records)
+
+    @property
+    def ids(self) -> list[str]:
+        """The identities of all records, in the order of arrival; those without one have a name that begins with ~."""
+        return list(self._fleet)
+
+    def record(self, identity: str) -> dict[str, Any]:
+        """A copy of the record."""
+        return dict(self._fleet[identity])
+
+    def add(self, record: Any) -> None:
+        """One more record, as it is."""
+        self._fleet.put(record)
+
+    def change(self, identity: str, **fields: Any) -> None:
+        """Set these fields, by dotted path, as the console does: with the time of the update where it keeps one."""
+        self._fleet.change(identity, {**self.touched(), **fields})
+
+    def heartbeat(self, identity: str) -> None:
+        """The device checks in, and nothing else of it changes."""
+        self._fleet.change(identity, self.checked_in())
+
+    def remove(self, identity: str) -> None:
+        """The record is gone without a trace."""
+        self._fleet.remove(identity)
+
+    def later(self, step: timedelta = timedelta(microseconds=1)) -> datetime:
+        """Now by the console's clock (`clock_offset`), and at least a step after the time that was returned last."""
+        self._last_write = max(self.now(), self._last_write + step)
+        return self._last_write
+
+    def _empty_fleet(self, packed: bool = False) -> Collection:
+        return Collection(self.identity, self.marks, packed)

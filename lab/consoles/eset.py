@@ -16,16 +16,12 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from lab.consoles.collection import Collection
-from lab.consoles.console import Console
+from lab.consoles.console import DeviceConsole
 from lab.consoles.eset_query import FILTERS, MARKS, Refused, read
 from lab.fleet.eset import eset_devices, eset_groups
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 
 USERNAME = "api-user@example.com"
-PASSWORD = "local eset & pässword"  # noqa: S105 - good for a console that does not exist; has to be encoded in a form
-PACKED_FROM = 200_000
-
-Device = dict[str, Any]
 
 
 @dataclass
@@ -38,7 +34,7 @@ class _Deferred:
     named: bool  # later 202s name the id too
 
 
-class SimulatedEset(Console):
+class SimulatedEset(DeviceConsole):
     """One customer's devices and groups. Routes by name: token, devices, groups.
 
     `username` and `password` are the API user's; `integrations=False` is a user without the toggle, `permitted=False`
@@ -48,11 +44,13 @@ class SimulatedEset(Console):
     """
 
     vendor = "ESET"
+    identity = "uuid"
+    marks = MARKS
 
     def __init__(
         self,
         username: str = USERNAME,
-        password: str = PASSWORD,
+        password: str | None = None,
         *,
         integrations: bool = True,
         permitted: bool = True,
@@ -61,14 +59,14 @@ class SimulatedEset(Console):
         latency: float = 0.0,
     ) -> None:
         super().__init__(rate, latency)
-        self.username, self.password = username, password
+        self.username = username
+        self.password = password or new_secret("local eset & pässword")  # has to be encoded in a form
         self.integrations, self.permitted, self.lifetime = integrations, permitted, lifetime
         self.no_more: Any = ""
         self.leaves_empty_lists_out = False
         self.empty_page_last = False
         self.access_tokens: dict[str, float] = {}  # and when each ends, time.monotonic()
         self.refresh_tokens: set[str] = set()
-        self._devices = Collection("uuid", MARKS)
         self._groups = Collection("uuid", MARKS)
         self._lock = threading.Lock()
         self._deferring: list[tuple[str, _Deferred]] = []
@@ -80,47 +78,22 @@ class SimulatedEset(Console):
 
     # The fleet
 
-    def has(self, devices: int | Iterable[Any], seed: int = 7) -> None:
-        """This fleet and no other: a number of generated devices with their groups, or these records as they are."""
-        if isinstance(devices, int):
-            self._devices = Collection("uuid", MARKS, packed=devices > PACKED_FROM)
-            self.has_groups(eset_groups(seed))
-            devices = eset_devices(devices, seed=seed, now=self.now())
-        self._devices.fill(devices)
+    def generated(self, count: int, seed: int) -> Iterable[Any]:
+        """With their groups."""
+        self.has_groups(eset_groups(seed))
+        return eset_devices(count, seed=seed, now=self.now())
 
     def has_groups(self, groups: Iterable[Any]) -> None:
         """These groups and no others."""
         self._groups.fill(groups)
 
     @property
-    def ids(self) -> list[str]:
-        """The uuids of all devices, in the order they came."""
-        return list(self._devices)
-
-    @property
     def groups(self) -> list[dict[str, Any]]:
         """The groups, as the API lists them."""
         return [self._groups[identity] for identity in self._groups]
 
-    def record(self, device_id: str) -> Device:
-        """A copy of the device's record."""
-        return dict(self._devices[device_id])
-
-    def add(self, device: Device) -> None:
-        """One more device, as it is."""
-        self._devices.put(device)
-
-    def change(self, device_id: str, **fields: Any) -> None:
-        """Someone edits the device."""
-        self._devices.change(device_id, fields)
-
-    def heartbeat(self, device_id: str) -> None:
-        """The device calls home: `lastSyncTime` moves."""
-        self._devices.change(device_id, {"lastSyncTime": self.now().isoformat().replace("+00:00", "Z")})
-
-    def remove(self, device_id: str) -> None:
-        """The device is gone without a trace."""
-        self._devices.remove(device_id)
+    def checked_in(self) -> dict[str, Any]:
+        return {"lastSyncTime": self.now().isoformat().replace("+00:00", "Z")}
 
     # How it misbehaves
 
@@ -168,7 +141,7 @@ class SimulatedEset(Console):
         return answer_json({**granted, "expires_in": self.lifetime})
 
     def _list_devices(self) -> Response:
-        return self._list("devices", self._devices, FILTERS)
+        return self._list("devices", self._fleet, FILTERS)
 
     def _list_groups(self) -> Response:
         return self._list("deviceGroups", self._groups, {})

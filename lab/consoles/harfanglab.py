@@ -15,20 +15,16 @@ from urllib.parse import urlencode
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from lab.consoles.collection import Collection, Keep, Mark
-from lab.consoles.console import Console
+from lab.consoles.collection import Keep, Mark
+from lab.consoles.console import DeviceConsole
 from lab.fleet.harfanglab import harfanglab_agents, iso
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 from shared.times import epoch
 
 AGENTS = "/api/data/endpoint/Agent/"
-TOKEN = "local-harfanglab-token"  # noqa: S105 - good for a manager that does not exist
 DEFAULT_PAGE, LARGEST_PAGE = 100, 10_000  # guesses; 10,000 is the largest page that clients were seen to ask for
-PACKED_FROM = 200_000
 _NULLS_LAST = 2**63  # as PostgreSQL sorts
 _FILTERS = ("hostname", "ostype", "status")
-
-Agent = dict[str, Any]
 
 
 def _moment(value: Any) -> Mark:
@@ -49,7 +45,7 @@ MARKS: dict[str, Callable[[Any], Mark]] = {
 _PLACE = {name: place for place, name in enumerate(MARKS)}
 
 
-class SimulatedHarfangLab(Console):
+class SimulatedHarfangLab(DeviceConsole):
     """A manager with one fleet. Routes by name: agents, agents_without_slash, agent, version.
 
     `token` is the API key it takes; `permitted=False` takes its user the right to see endpoints. `next_origin` is what
@@ -58,17 +54,17 @@ class SimulatedHarfangLab(Console):
     """
 
     vendor = "HarfangLab"
+    marks = MARKS
 
     def __init__(
-        self, token: str = TOKEN, *, permitted: bool = True, rate: float | None = None, latency: float = 0.0
+        self, token: str | None = None, *, permitted: bool = True, rate: float | None = None, latency: float = 0.0
     ) -> None:
         super().__init__(rate, latency)
-        self.token = token
+        self.token = token or new_secret("local-harfanglab-token")
         self.permitted = permitted
         self.next_origin = ""
         self.bare = False
         self.hidden = 0
-        self._agents = Collection("id", MARKS)
         self.route("GET", AGENTS, "agents", self._needs_token(self._list))
         self.route("GET", AGENTS.rstrip("/"), "agents_without_slash", self._add_the_slash)
         self.route("GET", f"{AGENTS}<agent_id>/", "agent", self._needs_token(self._one))
@@ -76,42 +72,16 @@ class SimulatedHarfangLab(Console):
 
     # The fleet
 
-    def has(self, agents: int | Iterable[Any], seed: int = 7) -> None:
-        """This fleet and no other: a number of generated agents, or these records as they are."""
-        if isinstance(agents, int):
-            self._agents = Collection("id", MARKS, packed=agents > PACKED_FROM)
-            agents = harfanglab_agents(agents, seed=seed, now=self.now())
-        self._agents.fill(agents)
+    def generated(self, count: int, seed: int) -> Iterable[Any]:
+        return harfanglab_agents(count, seed=seed, now=self.now())
 
-    @property
-    def ids(self) -> list[str]:
-        """The ids of all agents, in the order they came."""
-        return list(self._agents)
-
-    def record(self, agent_id: str) -> Agent:
-        """A copy of the agent's record."""
-        return dict(self._agents[agent_id])
-
-    def add(self, agent: Agent) -> None:
-        """One more agent, as it is."""
-        self._agents.put(agent)
-
-    def change(self, agent_id: str, **fields: Any) -> None:
-        """Something changes; no time tells when, for an agent has none that would."""
-        self._agents.change(agent_id, fields)
-
-    def heartbeat(self, agent_id: str) -> None:
-        """The agent calls home, as each does every minute: the times of its last contact and its load move."""
+    def checked_in(self) -> dict[str, Any]:
+        """The times of the last contact and the load move, as they do every minute."""
         seen = self.now().astimezone(UTC)
         late = {
-            "lastseen_warning": iso(seen + timedelta(seconds=132)),
-            "lastseen_error": iso(seen + timedelta(seconds=330)),
+            f"lastseen_{level}": iso(seen + timedelta(seconds=s)) for level, s in (("warning", 132), ("error", 330))
         }
-        self._agents.change(agent_id, {"lastseen": iso(seen), **late, "status": "online", "avg_cpu": seen.second / 60})
-
-    def remove(self, agent_id: str) -> None:
-        """The agent is forgotten: it is gone without a trace."""
-        self._agents.remove(agent_id)
+        return {"lastseen": iso(seen), **late, "status": "online", "avg_cpu": seen.second / 60}
 
     # The calls
 
@@ -120,10 +90,10 @@ class SimulatedHarfangLab(Console):
         sort, descending = _ordering(request.args.get("ordering", ""))
         limit = min(_whole(request.args.get("limit"), 1, DEFAULT_PAGE), LARGEST_PAGE)
         offset = _whole(request.args.get("offset"), 0, 0)
-        total = self._agents.count(keep)
+        total = self._fleet.count(keep)
         if self.bare:
             limit, offset = max(total, 1), 0
-        records = self._agents.page(sort, limit, keep, descending=descending, skip=offset).records
+        records = self._fleet.page(sort, limit, keep, descending=descending, skip=offset).records
         listed = b"[" + b",".join(records) + b"]"
         if self.bare:
             return Response(listed, content_type="application/json")
@@ -141,7 +111,7 @@ class SimulatedHarfangLab(Console):
 
     def _one(self, agent_id: str) -> Response:
         try:
-            return answer_json(self._agents[agent_id])
+            return answer_json(self._fleet[agent_id])
         except KeyError:
             return answer_json({"detail": "Not found."}, 404)
 

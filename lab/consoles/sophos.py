@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 import orjson
@@ -20,17 +20,14 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from lab.consoles.collection import Collection, Marks
-from lab.consoles.console import Console
+from lab.consoles.console import DeviceConsole
 from lab.consoles.sophos_query import MOST, NEVER, Query, Refused, micros, read
 from lab.fleet.sophos import iso, sophos_endpoints
-from lab.platform.server import answer_json
+from lab.platform.server import answer_json, new_secret
 
 LOGIN_PATH = "/api/v2/oauth2/token"
 CLIENT_ID = "local-sophos-client"
-CLIENT_SECRET = "local-sophos-secret-8f1c"  # noqa: S105 - good for a console that does not exist
 OWN_ID = "00000000-0000-4000-8000-000000000001"
-PACKED_FROM = 300_000
-"""Fleets larger than this are kept compressed."""
 _OWNERS = {
     "tenant": OWN_ID,
     "partner": "00000000-0000-4000-8000-0000000000aa",
@@ -38,10 +35,9 @@ _OWNERS = {
 }
 
 Kind = Literal["tenant", "partner", "organization"]
-Endpoint = dict[str, Any]
 
 
-class SimulatedSophos(Console):
+class SimulatedSophos(DeviceConsole):
     """Sophos Central with one credential. Routes by name: token, whoami, partner_tenants, organization_tenants,
     endpoints.
 
@@ -54,6 +50,7 @@ class SimulatedSophos(Console):
     """
 
     vendor = "Sophos"
+    packed_from = 300_000
 
     def __init__(
         self,
@@ -65,7 +62,7 @@ class SimulatedSophos(Console):
         latency: float = 0.0,
     ) -> None:
         super().__init__(rate, latency)
-        self.client_id, self.client_secret = CLIENT_ID, CLIENT_SECRET
+        self.client_id, self.client_secret = CLIENT_ID, new_secret("local-sophos-secret")
         self.kind = kind
         self.tenants = {OWN_ID: "Example Corp"} if tenants is None else tenants
         self.reader = reader
@@ -77,8 +74,6 @@ class SimulatedSophos(Console):
         self.lifetime = 3600
         self.tokens: dict[str, float] = {}  # and until when, by time.monotonic()
         self.end_key: Any = "absent"  # what stands for "no next page": null and "" were seen too
-        self._endpoints = self._collection()
-        self._last_seen = datetime.min.replace(tzinfo=UTC)
         self.route("POST", LOGIN_PATH, "token", self._token)
         self.route("GET", "/whoami/v1", "whoami", self._needs_token(self._whoami))
         for owner in ("partner", "organization"):
@@ -86,59 +81,39 @@ class SimulatedSophos(Console):
             self.route("GET", f"/{owner}/v1/tenants", f"{owner}_tenants", view)
         self.route("GET", "/endpoint/v1/endpoints", "endpoints", self._needs_token(self._list))
 
+    @property
+    def login_url(self) -> str:
+        """The "OAuth2 Authorization URL" of the settings."""
+        return self.url + LOGIN_PATH
+
     # The fleet
 
-    def has(self, endpoints: int | Iterable[Any], seed: int = 7) -> None:
-        """This fleet and no other: a number of generated endpoints, dealt to the tenants, or these as they are."""
-        if isinstance(endpoints, int):
-            self._endpoints = self._collection(packed=endpoints > PACKED_FROM)
-            endpoints = sophos_endpoints(endpoints, seed, self.now(), list(self.tenants) or [OWN_ID])
-        self._endpoints.fill(endpoints)
+    def generated(self, count: int, seed: int) -> Iterable[Any]:
+        """Dealt to the tenants."""
+        return sophos_endpoints(count, seed, self.now(), list(self.tenants) or [OWN_ID])
 
-    @property
-    def ids(self) -> list[str]:
-        """The ids of all endpoints of all tenants, in the order they came."""
-        return list(self._endpoints)
+    def touched(self) -> dict[str, Any]:
+        """A check-in, later than the one before."""
+        return {"lastSeenAt": iso(self.later(timedelta(milliseconds=1)))}
 
-    def record(self, endpoint_id: str) -> Endpoint:
-        """A copy of the endpoint's record."""
-        return dict(self._endpoints[endpoint_id])
-
-    def add(self, endpoint: Endpoint) -> None:
-        """One more endpoint, as it is."""
-        self._endpoints.put(endpoint)
-
-    def change(self, endpoint_id: str, **fields: Any) -> None:
-        """The device changed and tells so: `lastSeenAt` becomes now, and later than at any check-in before."""
-        self._endpoints.change(endpoint_id, {"lastSeenAt": self._check_in(), **fields})
+    def checked_in(self) -> dict[str, Any]:
+        return {**self.touched(), "online": True}
 
     def change_silently(self, endpoint_id: str, **fields: Any) -> None:
         """Someone changes it in Central: no check-in, so `lastSeenAt` stays."""
-        self._endpoints.change(endpoint_id, fields)
-
-    def heartbeat(self, endpoint_id: str) -> None:
-        """The device checks in: `lastSeenAt` moves and nothing else."""
-        self._endpoints.change(endpoint_id, {"lastSeenAt": self._check_in(), "online": True})
-
-    def remove(self, endpoint_id: str) -> None:
-        """The endpoint was deleted: it is gone without a trace."""
-        self._endpoints.remove(endpoint_id)
+        self._fleet.change(endpoint_id, fields)
 
     def expire_tokens(self) -> None:
-        """No token handed out so far is good any more."""
+        """No token handed out so far is accepted any more."""
         self.tokens.clear()
 
-    def _check_in(self) -> str:
-        self._last_seen = max(self.now(), self._last_seen + timedelta(milliseconds=1))
-        return iso(self._last_seen)
-
-    def _collection(self, packed: bool = False) -> Collection:
+    def _empty_fleet(self, packed: bool = False) -> Collection:
         return Collection("id", {"id": str, "lastSeenAt": micros, "tenant": self._tenant_mark}, packed)
 
     def _tenant_mark(self, tenant: Any) -> str:
-        """The tenant an endpoint is kept under; one that tells none, or a strange one, is the first's."""
-        told = str(tenant.get("id")) if isinstance(tenant, dict) else ""
-        return told if told in self.tenants else next(iter(self.tenants), OWN_ID)
+        """The tenant that an endpoint is kept under; the first one where the id is missing or unknown."""
+        known = str(tenant.get("id")) if isinstance(tenant, dict) else ""
+        return known if known in self.tenants else next(iter(self.tenants), OWN_ID)
 
     # The calls
 
@@ -196,7 +171,7 @@ class SimulatedSophos(Console):
             seen = query.seen_after is None or (marks[1] != NEVER and int(marks[1]) >= query.seen_after)
             return of_tenant and seen
 
-        page = self._endpoints.page("id", query.size, keep, after=query.after)
+        page = self._fleet.page("id", query.size, keep, after=query.after)
         pages: dict[str, Any] = {"size": query.size, "maxSize": query.most}
         if query.key:
             pages["fromKey"] = query.key
@@ -205,7 +180,7 @@ class SimulatedSophos(Console):
         elif self.end_key != "absent":
             pages["nextKey"] = self.end_key
         if query.total:
-            items = self._endpoints.count(keep)
+            items = self._fleet.count(keep)
             pages |= {"total": -(-items // query.size), "items": items}
         body = b'{"items":[%s],"pages":%s}' % (b",".join(_viewed(page.records, query)), orjson.dumps(pages))
         return Response(body, content_type="application/json")

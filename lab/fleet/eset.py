@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.fleet.hosts import WITH_MOBILES, Host, host
 from lab.fleet.names import TEAMS
-from lab.fleet.real_hosts import as_real_hosts_are
+from lab.fleet.real_hosts import EMPTY_MACS, ZERO, as_real_hosts_are
 
 Device = dict[str, Any]
 
@@ -63,7 +63,7 @@ def eset_device(index: int, seed: int, now: datetime, *, odd: bool = True, broke
     }
     if odd:
         _make_odd(device, dice)
-        as_real_hosts_are(device, "eset", seed, index)
+        as_real_hosts_are(device, "eset", ODDITIES, seed, index)
     if dice.random() < broken:
         del device["uuid"]
     return device
@@ -202,3 +202,30 @@ _ODDITIES: tuple[Device, ...] = (
     {"displayName": ""},
     {"functionalityStatus": "DEVICE_FUNCTIONALITY_STATUS_ATTENTION_RECOMMENDED", "isMuted": True},
 )
+
+ODDITIES: tuple[dict[str, Any], ...] = (
+    {"deviceType": "", "operatingSystem": {"familyId": 1, "displayName": "Microsoft Windows Server 2019 Standard"}},
+    {"deviceType": "DEVICE_TYPE_PRINTER", "isMobile": False},
+    {"deviceType": "DEVICE_TYPE_ROUTER", "isMobile": False},
+    {"deviceType": "DEVICE_TYPE_SMARTPHONE", "isMobile": False},
+    {"enrollmentStatus": "DEVICE_ENROLLMENT_STATUS_PENDING"},
+    {"enrollmentStatus": "DEVICE_ENROLLMENT_STATUS_FAILED"},
+    {"operatingSystem": {"familyId": 2, "displayName": "Zorin OS 17"}},
+    {"operatingSystem": {"familyId": 2, "displayName": "Elementary 7.1"}},
+    {"operatingSystem": {"familyId": 7, "displayName": "Oracle Solaris 11.4"}},
+    {"lastSyncTime": ZERO},
+    {"managementDomain": "N/A", "description": "Default string"},
+    {"displayName": "UNKNOWN-7\0\0"},
+    {"primaryLocalIpAddress": "192.0.2.7, 192.0.2.8", "publicIpAddress": "::ffff:203.0.113.9"},
+    *({"hardwareProfiles": [{"networkAdapters": [{"caption": "wlan0", "macAddress": mac}]}]} for mac in EMPTY_MACS),
+    {
+        "hardwareProfiles": [
+            {
+                "manufacturer": "System manufacturer",
+                "model": "System Product Name",
+                "networkAdapters": [{"caption": "Intel(R) Wi-Fi 6 AX201", "macAddress": "02:00:5E:00:53:07"}],
+            }
+        ]
+    },
+)  # fmt: skip
+"""Of real hosts, that the vendor's documentation does not name."""

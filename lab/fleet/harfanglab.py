@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.fleet.hosts import Host, host
-from lab.fleet.real_hosts import as_real_hosts_are
+from lab.fleet.real_hosts import ZERO, as_real_hosts_are
 
 Agent = dict[str, Any]
 
@@ -47,7 +47,7 @@ def harfanglab_agent(index: int, seed: int, now: datetime, *, odd: bool = True, 
         _make_old(agent, machine)
     if odd:
         _make_odd(agent, dice)
-        as_real_hosts_are(agent, "harfanglab", seed, index)
+        as_real_hosts_are(agent, "harfanglab", ODDITIES, seed, index)
     if dice.random() < broken:
         agent["id"] = None
     return agent
@@ -244,3 +244,21 @@ _ODDITIES: tuple[Agent, ...] = (
     {"origin_stack": "lab", "tenant": "6f1e"},
     {"hostname": "工作站-北京"},
 )
+
+ODDITIES: tuple[dict[str, Any], ...] = (
+    {"producttype": None, "osproducttype": "Windows Server 2019 Datacenter", "ostype": "windows"},
+    {"producttype": None, "osproducttype": "WindowsServer2016Standard", "ostype": None},
+    {"ostype": None, "osproducttype": "Windows 10 Pro"},
+    {"ostype": "linux", "osproducttype": "Ubuntu 22.04.4 LTS", "distroid": "ubuntu"},  # under a Windows policy
+    {"ipaddress": "0.0.0.0"},
+    {"ipaddress": "127.0.0.1"},
+    {"ipaddress": "192.0.2.7, 192.0.2.8"},
+    {"ipmask": "255.255.255.255"},
+    {"domainname": "N/A", "producttype": "unknown", "description": "-"},
+    {"hostname": "UNKNOWN-7\0\0", "domainname": "none.example.org"},
+    {"lastseen": ZERO},
+    {"groups": [{"id": "2b1f", "name": None}, {"id": "2b20", "name": "unknown"}]},
+    {"tenant": {"id": "6f1e", "name": "Example Corp"}},
+    {"hostname": "srv-7.corp.example.com", "dnsdomainname": "corp.example.com"},
+)  # fmt: skip
+"""Of real hosts, that the vendor's documentation does not name."""

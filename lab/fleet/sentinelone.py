@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.fleet.hosts import Host, Interface, Platform, host
 from lab.fleet.names import ORGANIZATION
-from lab.fleet.real_hosts import as_real_hosts_are
+from lab.fleet.real_hosts import EMPTY_MACS, ZERO, as_real_hosts_are
 from lab.fleet.sentinelone_oddities import iso, make_odd, whole_seconds
 
 Agent = dict[str, Any]
@@ -44,7 +44,7 @@ def sentinelone_agent(index: int, seed: int, now: datetime, *, odd: bool = True,
     }
     if odd:
         make_odd(agent, machine, dice)
-        as_real_hosts_are(agent, "sentinelone", seed, index)
+        as_real_hosts_are(agent, "sentinelone", ODDITIES, seed, index)
     if dice.random() < broken:
         agent["id"] = agent["uuid"] = None
     return agent
@@ -268,3 +268,26 @@ def _workloads(machine: Host) -> Agent | None:
     return (
         {"podsCount": 12, "containersCount": 31, "tasksCount": None} if machine.platform.kind == "container" else None
     )
+
+
+ODDITIES: tuple[dict[str, Any], ...] = (
+    {"locationType": "fallback", "locations": [{"id": "9", "name": "Fallback", "scope": "global"}]},
+    {"locationType": "not_applicable"},
+    {"osType": None, "osName": "Windows 10 Pro", "osRevision": "19045"},
+    {"externalIp": None, "lastIpToMgmt": "192.0.2.40", "networkInterfaces": []},
+    {"lastIpToMgmt": "::ffff:192.0.2.41"},
+    {"domain": "N/A", "modelName": "To Be Filled By O.E.M.", "siteName": "Not Specified"},
+    {"computerName": "UNKNOWN-7\0", "domain": "none.example.org"},
+    {"osStartTime": ZERO},
+    *(
+        {"networkInterfaces": [{"id": "1", "name": "Ethernet", "physical": mac, "inet": ["127.0.0.1", "192.0.2.9"]}]}
+        for mac in EMPTY_MACS
+    ),
+    {
+        "networkInterfaces": [
+            {"id": "1", "name": "TP-Link 5G Wireless USB Adapter", "inet": [], "inet6": ["fe80::1", "2001:db8::5"]},
+            {"id": "2", "name": "docker0", "physical": "02:42:ac:11:00:01", "inet": ["192.0.2.2", "192.0.2.3"]},
+        ]
+    },
+)  # fmt: skip
+"""Of real hosts, that the vendor's documentation does not name."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.fleet.hosts import Host, host
-from lab.fleet.real_hosts import as_real_hosts_are
+from lab.fleet.real_hosts import EMPTY_MACS, ZERO, as_real_hosts_are
 
 Endpoint = dict[str, Any]
 
@@ -51,7 +51,7 @@ def sophos_endpoint(index: int, seed: int, now: datetime, tenant: str, *, odd: b
     }
     if odd:
         _make_odd(endpoint, dice)
-        as_real_hosts_are(endpoint, "sophos", seed, index)
+        as_real_hosts_are(endpoint, "sophos", ODDITIES, seed, index)
     return endpoint
 
 
@@ -171,3 +171,20 @@ _ODDITIES: tuple[Endpoint, ...] = (
 def iso(moment: datetime) -> str:
     """UTC with milliseconds and a Z: the form of `lastSeenAt`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+ODDITIES: tuple[dict[str, Any], ...] = (
+    {"ipv4Addresses": ["169.254.10.20", "192.168.1.5"], "ipv6Addresses": ["fe80::1"]},
+    {"ipv4Addresses": ["192.0.2.7"], "ipv6Addresses": ["fe80::1"],
+     "macAddresses": ["02:11:22:33:44:55", "0A:00:27:00:00:0B"]},
+    {"ipv4Addresses": ["127.0.0.1", "192.0.2.7"], "macAddresses": [*EMPTY_MACS, "02:42:AC:11:00:01"]},
+    {"ipv6Addresses": ["::ffff:203.0.113.9", "::1"]},
+    {"encryption": {"volumes": [{"volumeId": "C", "status": "notEncrypted"}, {"volumeId": "D", "status": "encrypting"}]}},
+    {"associatedPerson": {"viaLogin": "CORP\\ann"}},
+    {"associatedPerson": {"name": "N/A", "viaLogin": "CORP\\bob"}},
+    {"os": {"platform": None, "name": "Windows 10 Pro"}},
+    {"hostname": "UNKNOWN-7\0\0"},
+    {"cloud": {"provider": "unknown"}},
+    {"registeredAt": ZERO},
+)  # fmt: skip
+"""Of real hosts, that the vendor's documentation does not name."""

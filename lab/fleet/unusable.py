@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
-_IDS = ("id", "uuid")
-_NUMBERS = ("cpu_frequency", "totalMemory", "functionalityProblemCount", "mdrManaged", "device_id")  # one a vendor
+from lab.paths import Record, with_values
 
 
-def unusable(sound: dict[str, Any], *, by_id: bool) -> list[Any]:
-    """What a sound record became when its number was computed wrongly, when it was cut to its name and, where a record
-    is known `by_id` only, when its id was lost."""
-    ids = {name: "lab-0000-not-a-number" for name in _IDS if name in sound}
-    wrong = {**sound, **ids, **{name: math.nan for name in _NUMBERS if name in sound}}
-    lost = {**sound, **dict.fromkeys(ids)}
+def unusable(sound: Record, ids: Iterable[str], number: str | None, *, by_id: bool) -> list[Any]:
+    """A sound record with NaN at `number` and an id by which the log names it, a string instead of a record and, where
+    a record is known `by_id` only, the record without any of its `ids`."""
+    names = dict.fromkeys(ids, "lab-0000-not-a-number")
+    wrong = with_values(sound, {**names, number: math.nan}) if number else {**sound, "anything": math.nan, **names}
+    lost = with_values(sound, dict.fromkeys(names))
     return [wrong, "PAR-LT-000000", *([lost] if by_id else [])]

@@ -19,6 +19,7 @@ from lab.packaging.library_folder import LOCK
 from lab.packaging.locks import part_for, pins
 
 _TOOLS = {"mypy", "pytest-cov", "ruff"}
+_UV = {"package": False, "no-build": True}  # as NO_SOURCES of the other locks
 _TO_LOCK = (
     "activate this repository's environment (. .venv/bin/activate) or install uv, then run in that folder: uv lock"
 )
@@ -61,7 +62,7 @@ def declare(module: LabModule, folder: Path, imported: set[str]) -> None:
     tables = [
         _table("project", project),
         _table("dependency-groups", {"dev": tests}),
-        _table("tool.uv", {"package": False}),
+        _table("tool.uv", _UV),
         _table("tool.pytest.ini_options", options),
         _table("tool.coverage.run", {"omit": ["tests/*"]}),
         _section(text, "tool.ruff").replace("]\n", ']\nsrc = [".", "tests"]\n', 1),
@@ -85,8 +86,8 @@ def lock_with_uv(folder: Path) -> None:
     text = project.read_text(encoding="utf-8")
     exact = [str(pin.requirement) for pin in pins((folder / "requirements.lock").read_text(encoding="utf-8"))]
     try:
-        constrained = {"package": False, "constraint-dependencies": exact}
-        project.write_text(text.replace(_table("tool.uv", {"package": False}), _table("tool.uv", constrained)))
+        constrained = {**_UV, "constraint-dependencies": exact}
+        project.write_text(text.replace(_table("tool.uv", _UV), _table("tool.uv", constrained)))
         _run_uv(folder)
     finally:
         project.write_text(text, encoding="utf-8")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lab.packaging.locks import NO_SOURCES
+
 TOOLS = (
     "uv sync --frozen",
     "uv run ruff check .",
@@ -40,15 +42,20 @@ def _dockerfile(folder: Path) -> Iterator[str]:
     made = re.search(rf"useradd .*--uid {USER_ID} .*{USER}\b", text)
     if not made or not users or users[-1] not in (USER, f"{USER_ID}:{USER_ID}"):
         yield f"Dockerfile does not end as the user {USER} ({USER_ID})"
-    for sources in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", text, re.MULTILINE):
-        for source in sources.split():
-            if not (folder / source).exists():
+    for copied in (
+        line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ") and "--from" not in line
+    ):
+        for source in copied:
+            if not source.startswith("--") and not (folder / source).exists():
                 yield f"Dockerfile copies {source}, which is not in the folder"
 
 
 def _locks(folder: Path) -> Iterator[str]:
     for name in ("requirements.lock", "requirements-image.lock"):
-        blocks = re.split(r"\n(?=\w)", (folder / name).read_text(encoding="utf-8").strip())
+        text = (folder / name).read_text(encoding="utf-8")
+        blocks = re.split(r"\n(?=\w)", text.removeprefix(NO_SOURCES).strip())
+        if not text.startswith(NO_SOURCES):
+            yield f"{name} lets pip build packages from their source: it does not begin with {NO_SOURCES.strip()}"
         if not all("==" in block and "--hash=sha256:" in block for block in blocks) or "://" in "".join(blocks):
             yield f"{name} pins nothing, lacks a hash or names an address"
 

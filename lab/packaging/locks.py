@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+NO_SOURCES = "--only-binary :all:\n\n"
+"""How each lock begins: to build a package from its source, pip fetches tools that no lock pins, and runs its code."""
+
 
 @dataclass(frozen=True)
 class Pin:
@@ -26,7 +29,7 @@ class Pin:
 def pins(lock: str) -> list[Pin]:
     """In the lock's order."""
     found = []
-    for block in re.split(r"\n(?=[A-Za-z0-9])", lock.strip()):
+    for block in re.split(r"\n(?=[A-Za-z0-9])", lock.removeprefix(NO_SOURCES).strip()):
         via = re.findall(r"^ +#(?: via)? +(?!via$)([A-Za-z0-9._-]+)", block, re.MULTILINE)
         requirement = Requirement(re.split(r"\\|\n", block, maxsplit=1)[0].strip())
         found.append(Pin(requirement, block, frozenset(map(canonicalize_name, via))))
@@ -44,4 +47,4 @@ def part_for(lock: str, names: Iterable[str]) -> str:
         raise KeyError(*sorted(unknown))
     while added := {pin.name for pin in every if pin.via & wanted} - wanted:
         wanted |= added
-    return "".join(f"{pin.text}\n" for pin in every if pin.name in wanted)
+    return NO_SOURCES + "".join(f"{pin.text}\n" for pin in every if pin.name in wanted)

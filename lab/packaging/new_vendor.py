@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from lab.modules import MODULES, ROOT
+from lab.modules import ROOT, device_modules
 from lab.packaging.fields import path_of, write
 
 NEXT = """\
@@ -27,7 +27,9 @@ Next, as docs/adding-a-vendor.md explains:
 2. Fill in what grep -rn TODO {name} lab/*/{slug}.py tests/{slug} lists: the console, then the client, then the table.
 3. make docs, after each change to the table.
 4. .venv/bin/python -m pytest tests/{slug} fails until the client, the table and the golden files are there."""
-_MODEL = MODULES["SentinelOne"]
+_MODEL = next(
+    one for one in device_modules() if one.prefix == one.name and one.command.endswith("_device_assets_connector")
+)
 _LIKE_THE_MODEL = ("Dockerfile", "main.py", "connector_*.json", "trigger_*.json")
 _WORDS = {  # of the model's connector → in any vendor's
     f"{_MODEL.name} EDR": _MODEL.name,

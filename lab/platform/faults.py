@@ -126,22 +126,23 @@ class Empty(Fault):
 
 @dataclass(frozen=True)
 class WrongShape(Fault):
-    """JSON that is none of what the API documents: a list, a string, other keys."""
+    """JSON that the API does not document: a list, a string, other keys."""
 
     json: Any
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def answer(self) -> Response:
-        return Response(orjson.dumps(self.json), 200, content_type="application/json")
+        return Response(orjson.dumps(self.json), 200, dict(self.headers), content_type="application/json")
 
 
 @dataclass(frozen=True)
 class Made(Fault):
-    """A 200 with JSON that is made anew for each call: the pages of a list without an end, for example."""
+    """Another fault for each call: the pages of a list without an end, for example."""
 
-    make: Callable[[], Any]
+    make: Callable[[], Fault]
 
-    def answer(self) -> Response:
-        return Response(orjson.dumps(self.make()), 200, content_type="application/json")
+    def answer(self) -> Response | None:
+        return self.make().answer()
 
 
 @dataclass(frozen=True)
@@ -208,12 +209,11 @@ class Faults:
             return striking
 
 
-def long_pages(route: str, records: int) -> Match:
-    """The calls to a route that ask for a page of more records than this: those that a console may be too weak to serve."""
+def long_pages(route: str, parameter: str, records: int) -> Match:
+    """The calls to a route whose `parameter` asks for a page of more records than this: a console may be too weak for it."""
 
     def concerned(call: Request) -> bool:
-        asked = call.args.get("limit") or call.args.get("pageSize") or "0"
-        return call.endpoint == route and int(asked) > records
+        return call.endpoint == route and int(call.args.get(parameter, 0)) > records
 
     return concerned
 

@@ -8,10 +8,13 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
 import orjson
+
+from lab.platform.files import append_to
 
 Event = dict[str, Any]
 
@@ -116,8 +119,7 @@ class Arrivals:
 
     def _write(self, lines: Iterable[str]) -> None:
         if self._out is None and self._out_path is not None:
-            self._out_path.parent.mkdir(parents=True, exist_ok=True)
-            self._out = self._out_path.open("a", encoding="utf-8")
+            self._out = TextIOWrapper(append_to(self._out_path), encoding="utf-8")
         if self._out is not None:
             self._out.writelines(f"{line}\n" for line in lines)
             self._out.flush()

@@ -21,7 +21,7 @@ from flask import Request, Response, request
 from lab.platform.faults import Hang, Status
 from lab.platform.ingestion import Arrivals, Event, Push, Tasks
 from lab.platform.inspection import has_uid, is_log, is_uuid, what_is_wrong
-from lab.platform.server import LocalServer, answer_json
+from lab.platform.server import LocalServer, answer_json, new_secret
 
 INTAKE_LIMIT = 10_485_760
 """Bytes of a request to the intake, the limit the SDK states."""
@@ -69,7 +69,7 @@ class LocalPlatform(LocalServer):
 
     def __init__(
         self,
-        api_key: str = "local-api-key",
+        api_key: str | None = None,
         module_secrets: dict[str, Any] | None = None,
         node_secrets: dict[str, Any] | None = None,
         *,
@@ -77,12 +77,14 @@ class LocalPlatform(LocalServer):
         out: Path | None = None,
         latency: float = 0.0,
         keep: bool = True,
-        token: str = "local-token",  # noqa: S107 - good for this stand-in only
-        intake_key: str = "local-intake-key",
+        token: str | None = None,
+        intake_key: str | None = None,
         strict: bool = True,
     ) -> None:
         super().__init__(latency)
-        self.api_key, self.token, self.intake_key = api_key, token, intake_key
+        self.api_key = api_key or new_secret("local-api-key")
+        self.token = token or new_secret("local-token")
+        self.intake_key = intake_key or new_secret("local-intake-key")
         self.module_secrets, self.node_secrets = module_secrets or {}, node_secrets
         self.tasks, self.task_polls, self.task_seconds = tasks, 0, 0.0
         self.strict = strict

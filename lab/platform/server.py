@@ -5,6 +5,7 @@ The platform's stand-in and every simulated console are one of these. Nothing ou
 
 from __future__ import annotations
 
+import secrets
 import ssl
 import threading
 from collections import Counter
@@ -30,6 +31,7 @@ class LocalServer:
 
     `latency` is seconds before each answer; `clock_offset` is how far the server's clock runs ahead of ours, seen in
     its `Date` header. `before_call` runs in the serving thread before each call: the way to change things mid-walk.
+    Every process of this machine can call it, so its credentials are new each time.
     """
 
     software = "lab"
@@ -144,6 +146,8 @@ class LocalServer:
         return None
 
     def _arrive(self) -> Response | None:
+        if request.headers.get("Host") not in (f"127.0.0.1:{self._port}", f"localhost:{self._port}"):
+            return Response("This server is for this machine alone.\n", 421)  # a page in a browser chose the name
         self.pause(self.latency)
         return self._meet_a_fault() or self._turn_away()
 
@@ -172,6 +176,11 @@ class LocalServer:
         cut = request.environ.get(CUT)
         self._log.record(request, 0 if cut in (RESET, CLOSE) else answer.status_code)
         return answer
+
+
+def new_secret(what: str) -> str:
+    """A credential that nobody can guess, named after what it is good for."""
+    return f"{what}-{secrets.token_urlsafe(24)}"
 
 
 def answer_json(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

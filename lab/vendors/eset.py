@@ -1,4 +1,4 @@
-"""What the lab needs to know of ESET."""
+"""ESET: all that lab, tests, benchmarks and fuzzing know of it; its console and its fleet apart."""
 
 from __future__ import annotations
 
@@ -6,33 +6,17 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from lab.registration import Classes, LabModule
+from lab.registration import Floor, LabModule, page_token
 
 if TYPE_CHECKING:
-    from lab.consoles.eset import SimulatedEset
-    from shared.mapping.table import Field
+    import requests
 
 
-def _classes() -> Classes:
-    from eset_assets.connector import EsetDeviceChanges, EsetDeviceConnector
-    from eset_assets.settings import EsetModule
-    from eset_assets.validator import EsetAccountValidator
-
-    return Classes(EsetModule, EsetDeviceConnector, EsetAccountValidator, EsetDeviceChanges)
-
-
-def _table() -> tuple[Field, ...]:
-    from eset_assets.mapper import ESET_TO_DEVICE
-
-    return ESET_TO_DEVICE
-
-
-def _simulated(devices: int) -> SimulatedEset:
-    from lab.consoles.eset import SimulatedEset
-
-    console = SimulatedEset()
-    console.has(devices=devices)
-    return console
+def _login(session: requests.Session, settings: Any) -> str:
+    form = {"grant_type": "password", "username": settings["username"], "password": settings["password"]}
+    token = session.post(f"{settings['authentication_url']}/oauth/token", form).json()["access_token"]
+    session.headers["Authorization"] = f"Bearer {token}"
+    return str(settings["api_url"])
 
 
 def _with_groups(listed: Iterable[Any]) -> Callable[[Any], Any]:
@@ -53,13 +37,9 @@ MODULE = LabModule(
     published="bbc218bf-9cf4-4d77-8938-47cebe86801f",
     library_folder="Eset",
     package="eset_assets",
-    classes=_classes,
-    table=_table,
-    incidents={
-        "is handed to someone else": {"description": "Pool device, handed out at the front desk"},
-        "gets another address": {"primaryLocalIpAddress": "192.0.2.77"},
-    },
-    simulated=_simulated,
+    prefix="Eset",
+    mapping="ESET_TO_DEVICE",
+    console="lab.consoles.eset:SimulatedEset",
     settings_for=lambda console: {
         "region": "eu",
         "username": console.username,
@@ -67,5 +47,30 @@ MODULE = LabModule(
         "authentication_url": console.url,
         "api_url": console.url,
     },
+    list_route="devices",
+    size="pageSize",
+    token_route="token",  # noqa: S106 - the name of a route
+    endless_page={"devices": [], "nextPageToken": "again"},
+    ids=("uuid",),
+    names=("displayName", "originalDisplayName"),
+    number="functionalityProblemCount",
+    last_seen="lastSyncTime",
+    reports_total=False,
+    change={"displayName": "renamed", "description": "moved"},
+    incidents={
+        "is handed to someone else": {"description": "Pool device, handed out at the front desk"},
+        "gets another address": {"primaryLocalIpAddress": "192.0.2.77"},
+    },
+    largest_list=("hardwareProfiles[].networkAdapters[]", {"caption": "eth0"}),
+    floor=Floor(
+        login=_login,
+        path="/v1/devices",
+        query={"pageSize": 1000},
+        records="devices",
+        following=lambda _, body: page_token("pageToken", body.get("nextPageToken")),
+        first="/v1/device_groups",
+    ),
+    times_the_floor=3.1,
+    limits=((10, 1.0),),
     with_groups=_with_groups,
 )

@@ -1,36 +1,18 @@
-"""What the lab needs to know of HarfangLab."""
+"""HarfangLab: all that lab, tests, benchmarks and fuzzing know of it; its console and its fleet apart."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lab.registration import Classes, LabModule
+from lab.registration import Floor, LabModule
 
 if TYPE_CHECKING:
-    from lab.consoles.harfanglab import SimulatedHarfangLab
-    from shared.mapping.table import Field
+    import requests
 
 
-def _classes() -> Classes:
-    from harfanglab_assets.connector import HarfangLabDeviceChanges, HarfangLabDeviceConnector
-    from harfanglab_assets.settings import HarfangLabModule
-    from harfanglab_assets.validator import HarfangLabAccountValidator
-
-    return Classes(HarfangLabModule, HarfangLabDeviceConnector, HarfangLabAccountValidator, HarfangLabDeviceChanges)
-
-
-def _table() -> tuple[Field, ...]:
-    from harfanglab_assets.mapper import AGENT_TO_DEVICE
-
-    return AGENT_TO_DEVICE
-
-
-def _simulated(devices: int) -> SimulatedHarfangLab:
-    from lab.consoles.harfanglab import SimulatedHarfangLab
-
-    console = SimulatedHarfangLab()
-    console.has(agents=devices)
-    return console
+def _login(session: requests.Session, settings: Any) -> str:
+    session.headers["Authorization"] = f"Token {settings['api_token']}"
+    return str(settings["url"])
 
 
 MODULE = LabModule(
@@ -38,12 +20,32 @@ MODULE = LabModule(
     published="f7da3627-6016-415d-9885-231e1455a7a5",
     library_folder="HarfangLab",
     package="harfanglab_assets",
-    classes=_classes,
-    table=_table,
+    prefix="HarfangLab",
+    mapping="AGENT_TO_DEVICE",
+    console="lab.consoles.harfanglab:SimulatedHarfangLab",
+    settings_for=lambda console: {"url": console.url, "api_token": console.token},
+    list_route="agents",
+    endless_page={
+        "count": 0,
+        "next": "/api/data/endpoint/Agent/?limit=10&offset=10&ordering=firstseen",
+        "previous": None,
+        "results": [],
+    },
+    names=("hostname",),
+    first_seen="firstseen",
+    number="cpu_frequency",
+    last_seen="lastseen",
+    change={"hostname": "renamed", "domainname": "MOVED"},
     incidents={
         "loses its policy": {"policy": None},
         "moves into another domain": {"domainname": "BRANCH"},
     },
-    simulated=_simulated,
-    settings_for=lambda console: {"url": console.url, "api_token": console.token},
+    floor=Floor(
+        login=_login,
+        path="/api/data/endpoint/Agent/",
+        query={"limit": 1000, "offset": 0, "ordering": "firstseen"},
+        records="results",
+        following=lambda _, body: body["next"],
+    ),
+    times_the_floor=1.8,
 )

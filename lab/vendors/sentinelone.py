@@ -1,36 +1,18 @@
-"""What the lab needs to know of SentinelOne."""
+"""SentinelOne: all that lab, tests, benchmarks and fuzzing know of it; its console and its fleet apart."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lab.registration import Classes, LabModule
+from lab.registration import Floor, LabModule, page_token
 
 if TYPE_CHECKING:
-    from lab.consoles.sentinelone import SimulatedSentinelOne
-    from shared.mapping.table import Field
+    import requests
 
 
-def _classes() -> Classes:
-    from sentinelone_assets.connector import SentinelOneDeviceChanges, SentinelOneDeviceConnector
-    from sentinelone_assets.settings import SentinelOneModule
-    from sentinelone_assets.validator import SentinelOneAccountValidator
-
-    return Classes(SentinelOneModule, SentinelOneDeviceConnector, SentinelOneAccountValidator, SentinelOneDeviceChanges)
-
-
-def _table() -> tuple[Field, ...]:
-    from sentinelone_assets.mapper import AGENT_TO_DEVICE
-
-    return AGENT_TO_DEVICE
-
-
-def _simulated(devices: int) -> SimulatedSentinelOne:
-    from lab.consoles.sentinelone import SimulatedSentinelOne
-
-    console = SimulatedSentinelOne()
-    console.has(agents=devices)
-    return console
+def _login(session: requests.Session, settings: Any) -> str:
+    session.headers["Authorization"] = f"ApiToken {settings['api_token']}"
+    return str(settings["hostname"])
 
 
 MODULE = LabModule(
@@ -38,12 +20,30 @@ MODULE = LabModule(
     published="f47ac10b-58cc-4372-a567-0e02b2c3d479",
     library_folder="SentinelOne",
     package="sentinelone_assets",
-    classes=_classes,
-    table=_table,
+    prefix="SentinelOne",
+    mapping="AGENT_TO_DEVICE",
+    console="lab.consoles.sentinelone:SimulatedSentinelOne",
+    settings_for=lambda console: {"hostname": console.url, "api_token": console.token},
+    list_route="agents",
+    endless_page={"data": [], "pagination": {"nextCursor": "YWdhaW4%3D", "totalItems": 0}},
+    ids=("uuid", "id"),
+    names=("computerName",),
+    cursor="updatedAt",
+    number="totalMemory",
+    last_seen="lastActiveDate",
+    change={"computerName": "renamed", "siteName": "moved"},
     incidents={
         "reports an infection": {"infected": True, "activeThreats": 2},
         "is renamed": {"computerName": "RENAMED-PC"},
     },
-    simulated=_simulated,
-    settings_for=lambda console: {"hostname": console.url, "api_token": console.token},
+    largest_list=("networkInterfaces[]", {"name": "eth0", "id": "1"}),
+    floor=Floor(
+        login=_login,
+        path="/web/api/v2.1/agents",
+        query={"limit": 1000, "sortBy": "id", "sortOrder": "asc"},
+        records="data",
+        following=lambda _, body: page_token("cursor", body["pagination"]["nextCursor"]),
+    ),
+    times_the_floor=2.5,
+    limits=((25, 1.0),),
 )

@@ -1,47 +1,29 @@
-"""What the lab needs to know of Sophos."""
+"""Sophos: all that lab, tests, benchmarks and fuzzing know of it; its console and its fleet apart."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.registration import Classes, LabModule
+from lab.registration import Floor, LabModule, page_token
 
 if TYPE_CHECKING:
-    from lab.consoles.sophos import SimulatedSophos
-    from shared.mapping.table import Field
+    import requests
 
 
-def _classes() -> Classes:
-    from sophos_assets.connector import SophosDeviceChanges, SophosDeviceConnector
-    from sophos_assets.settings import SophosModule
-    from sophos_assets.validator import SophosAccountValidator
-
-    return Classes(SophosModule, SophosDeviceConnector, SophosAccountValidator, SophosDeviceChanges)
-
-
-def _table() -> tuple[Field, ...]:
-    from sophos_assets.mapper import ENDPOINT_TO_DEVICE
-
-    return ENDPOINT_TO_DEVICE
+def _login(session: requests.Session, settings: Any) -> str:
+    form = {"grant_type": "client_credentials", "scope": "token"}
+    form |= {name: settings[name] for name in ("client_id", "client_secret")}
+    token = session.post(settings["oauth2_authorization_url"], form).json()["access_token"]
+    session.headers["Authorization"] = f"Bearer {token}"
+    owner = session.get(f"{settings['api_host']}/whoami/v1").json()
+    session.headers["X-Tenant-ID"] = owner["id"]
+    return str(owner["apiHosts"]["dataRegion"]).rstrip("/")
 
 
-def _simulated(devices: int) -> SimulatedSophos:
-    from lab.consoles.sophos import SimulatedSophos
-
-    console = SimulatedSophos()
-    console.has(endpoints=devices)
-    return console
-
-
-def _settings_for(console: SimulatedSophos) -> dict[str, Any]:
-    from lab.consoles.sophos import LOGIN_PATH
-
-    return {
-        "client_id": console.client_id,
-        "client_secret": console.client_secret,
-        "api_host": console.url,
-        "oauth2_authorization_url": console.url + LOGIN_PATH,
-    }
+def _next_query(_: requests.Response, body: Any) -> dict[str, Any] | None:
+    """The total is asked for with the first page alone."""
+    query = page_token("pageFromKey", body["pages"].get("nextKey"))
+    return query and {**query, "pageTotal": None}
 
 
 MODULE = LabModule(
@@ -49,12 +31,38 @@ MODULE = LabModule(
     published="b3f7a1c2-4e8d-4b5a-9c6f-1d2e3f4a5b6c",
     library_folder="Sophos",
     package="sophos_assets",
-    classes=_classes,
-    table=_table,
+    prefix="Sophos",
+    mapping="ENDPOINT_TO_DEVICE",
+    console="lab.consoles.sophos:SimulatedSophos",
+    settings_for=lambda console: {
+        "client_id": console.client_id,
+        "client_secret": console.client_secret,
+        "api_host": console.url,
+        "oauth2_authorization_url": console.login_url,
+    },
+    list_route="endpoints",
+    size="pageSize",
+    token_route="token",  # noqa: S106 - the name of a route
+    endless_page={"items": [], "pages": {"nextKey": "YWdhaW4=", "size": 10, "maxSize": 100}},
+    names=("hostname",),
+    cursor="lastSeenAt",
+    number="mdrManaged",
+    last_seen="lastSeenAt",
+    change={"hostname": "renamed"},
     incidents={
         "falls out of compliance": {"health": {"overall": "bad", "threats": {"status": "bad"}}},
         "is isolated": {"isolation": {"status": "isolated", "adminIsolated": True, "selfIsolated": False}},
     },
-    simulated=_simulated,
-    settings_for=_settings_for,
+    largest_list=("macAddresses[]", "00:00:5e:00:53:01"),
+    floor=Floor(
+        login=_login,
+        path="/endpoint/v1/endpoints",
+        query={"pageSize": 100, "view": "full", "pageTotal": "true"},
+        records="items",
+        following=_next_query,
+    ),
+    times_the_floor=3.6,
+    limits=((10, 1.0), (100, 60.0), (1_000, 3_600.0)),
+    paced=12_000,
+    longer_pages=500,
 )

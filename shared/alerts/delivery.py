@@ -6,7 +6,7 @@ No `from __future__ import annotations` here: the SDK reads the annotation of `c
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from typing import Any, ClassVar, NamedTuple
 
@@ -73,7 +73,7 @@ class AlertDelivery(Service, Connector):
         try:
             if len(batch) == 1:
                 raise refusal
-            for part, error_of_one in isolate_refused(batch, self._probe, refusal):
+            for part, error_of_one in isolate_refused(batch, partial(self._push, once=True), refusal):
                 if error_of_one is not None:
                     self._refused(*part[0], error_of_one, works=True)
         except ConnectorError as error:
@@ -101,9 +101,6 @@ class AlertDelivery(Service, Connector):
         self._last_events_time = datetime.now(UTC).replace(tzinfo=None)
         self.put_forwarded_events(self.intake_label, len(alerts))
         self.put_events_lag(self.intake_label, max(0.0, self.clock.now() - alerts[-1].at))
-
-    def _probe(self, batch: Batch) -> None:
-        self._push(batch, once=True)
 
     def _refused(self, alert: Alert, text: bytes, error: ConnectorError, *, works: bool) -> None:
         """Skip an alert that was refused alone, or put it aside, behind the others. Raises unless the intake `works`: of one

@@ -7,7 +7,6 @@ an event at most 250,000 characters; a 2xx names as many `event_ids` as events w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import orjson
@@ -36,8 +35,7 @@ class Intake:
         if not key:
             raise ActionNeeded("The intake key is empty. Enter it in the configuration.")
         self._session = session
-        self._once = session.elsewhere(session.base_url)
-        self._once.patience = replace(session.patience, attempts=1)
+        self._once = session.trying_once()
         self._head = b'{"intake_key":' + orjson.dumps(key) + b',"jsons":['
 
     def batches(self, events: Iterable[tuple[Item, str]]) -> Iterator[list[tuple[Item, bytes]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import orjson
 import requests
 
+from shared.http.wire import TooLarge
 from shared.masking import one_line
 
 MAX_BYTES = 32 * 1024 * 1024  # decompressed
-MAX_SECONDS = 300.0  # a server that drips a byte a minute never trips the read timeout
 MAX_MEMORY = 480 * 1024 * 1024  # of its objects, as `memory_of` tells: twice what 32 MiB of devices take
 Parse = Callable[[bytes | bytearray], Any]  # a body → its JSON; raises ValueError when it is none
 _CHUNK = 256 * 1024
@@ -23,14 +22,6 @@ MAX_PER_BYTE = 120  # bytes that one of a body takes: of `{},{},` the most
 _OBJECT, _ENTRY = 256, 96  # bytes that one takes at most, measured: an object with its first keys; each further value
 _NO_PUNCTUATION = bytes(set(range(256)) - set(b"{[,"))
 _MAX_NAMED = 100  # characters of a field that is named in a message
-
-
-class TooLarge(ValueError):
-    """The body goes beyond `MAX_BYTES`; what was read of it is dropped."""
-
-
-class TooSlow(ValueError):
-    """The body did not end within `MAX_SECONDS`."""
 
 
 class BrokenObject(dict[str, Any]):
@@ -42,18 +33,12 @@ class BrokenObject(dict[str, Any]):
 
 
 def read(response: requests.Response) -> bytearray:
-    """The whole body, decompressed; raises TooLarge or TooSlow as soon as that is known, else what urllib3 raises.
-
-    Read as it arrives: a read that waits for a full chunk would wait as long as the server likes to drip.
-    """
-    started = time.monotonic()
+    """The whole body, decompressed; raises OverBound as soon as it is, else what urllib3 raises."""
     body = bytearray()
     while part := response.raw.read1(_CHUNK, decode_content=True):
         body += part
         if len(body) > MAX_BYTES:
-            raise TooLarge
-        if time.monotonic() - started > MAX_SECONDS:
-            raise TooSlow
+            raise TooLarge(f"{MAX_BYTES // (1024 * 1024)} MiB")
     return body
 
 

@@ -42,7 +42,7 @@ Pages = Generator[Page, None, None]
 class Listing:
     """A list of a vendor: `GET path`, with the maximum of records a page as the parameter `size`.
 
-    `records`: the key of the records. `total`, `max_size`: paths of the number of rows and of the longest page, where they
+    `records`: the key of the records; "" where each page is the list alone. `total`, `max_size`: paths of the number of rows and of the longest page, where they
     are reported. `any_size`: the query of a next page stays good with another page size. `absent_is_empty`: protobuf's JSON
     leaves an empty list out. `bare`: some servers answer with the records alone, all of them. `held`: pages are kept in
     memory together.
@@ -74,7 +74,7 @@ class Listing:
 
     def _records_of(self, reply: Reply) -> list[Any]:
         body = reply.json
-        if self.bare and isinstance(body, list):
+        if isinstance(body, list) and (self.bare or not self.records):
             return body
         fields = body if isinstance(body, dict) else {}
         records = fields.get(self.records)
@@ -85,8 +85,9 @@ class Listing:
         if self.absent_is_empty and isinstance(body, dict) and self.records not in body and not reply.reason:
             return []
         if not isinstance(records, list):
+            name = repr(self.records) if self.records else "of records"
             raise UnexpectedReply(
-                f"{reply.who} sent a page without the list {self.records!r}{reply.reason}; nothing is concluded from it."
+                f"{reply.who} sent a page without the list {name}{reply.reason}; nothing is concluded from it."
             )
         return records
 
@@ -151,7 +152,8 @@ def follow(
             try:
                 reply = caller.answer(asked)
                 page = listing.read(reply, first=first, anew=first and given, complete=complete)
-                following = None if isinstance(reply.json, list) else listing.next_page(reply, asked, len(page.records))
+                complete_list = listing.bare and isinstance(reply.json, list)
+                following = None if complete_list else listing.next_page(reply, asked, len(page.records))
                 size.allow(value_at(reply, listing.max_size, optional=True) if listing.max_size else 0)
                 del reply
             except ConnectorError as error:

@@ -12,6 +12,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError, SSLError
 from shared import times
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http import body as bodies
+from shared.http import wire
 from shared.masking import shown
 
 UNREACHABLE, UNTRUSTED = 0, -1  # keys of advice beside the statuses: there was no answer, or no trusted TLS
@@ -97,11 +98,10 @@ def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str]
     check = advice.get(UNREACHABLE, "Check the configured URL and its port, the network and the proxy.")
     trust = "Check the host name, and that its certificate is valid and signed by an authority this machine knows."
     match error:
-        case bodies.TooLarge():
-            most = bodies.MAX_BYTES // (1024 * 1024)
-            return _of_size(UnexpectedReply(f"{who} ({host}) sent more than {most} MiB in one reply; it was not read."))
-        case bodies.TooSlow():
-            return _of_size(TryAgain(f"{who} ({host}) did not finish its reply within {bodies.MAX_SECONDS:.0f} s."))
+        case wire.TooLarge():
+            return _of_size(UnexpectedReply(f"{who} ({host}) sent more than {error} in one reply; it was not read."))
+        case wire.TooSlow():
+            return _of_size(TryAgain(f"{who} ({host}) did not finish its reply within {wire.MAX_SECONDS:.0f} s."))
         case requests.exceptions.SSLError() | SSLError() if _HANDSHAKE_CUT.search(str(error)):
             return TryAgain(f"{who} at {host} cut the connection while it was secured (TLS). {check}")
         case requests.exceptions.SSLError() | SSLError():

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from http.cookiejar import DefaultCookiePolicy
 from threading import Event
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -28,8 +29,8 @@ from shared.http import body as bodies
 from shared.http import replies
 from shared.http.pace import Pace
 from shared.http.tokens import FetchedToken
-from shared.http.trust import TrustingAdapter
 from shared.http.urls import origin
+from shared.http.wire import BoundedAdapter, OverBound
 
 CALLS = Counter(
     "sekoia_connector_http_calls",
@@ -129,8 +130,8 @@ class ApiSession:
         self._verify = True if isinstance(verify, ssl.SSLContext) else verify
         self._pace = Pace(rates)
         self._session = _Session()
-        if isinstance(verify, ssl.SSLContext):
-            self._session.mount("https://", TrustingAdapter(verify))
+        self._session.mount("http://", BoundedAdapter())
+        self._session.mount("https://", BoundedAdapter(verify if isinstance(verify, ssl.SSLContext) else None))
         self._session.headers.update({"Accept": "application/json", "User-Agent": "sekoia-endpoint-connectors"})
         self._session.headers.update(headers or {})
 
@@ -216,7 +217,7 @@ class ApiSession:
             ) as response:
                 status = str(response.status_code)
                 return response, bodies.read(response)
-        except (requests.RequestException, HTTPError, bodies.TooLarge, bodies.TooSlow) as error:
+        except (requests.RequestException, HTTPError, OverBound) as error:
             raise replies.unreachable(self.who, urlsplit(url).netloc, error, self._advice) from None
         finally:
             CALLS.labels(self.who, status).inc()
@@ -246,6 +247,7 @@ class _Session(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the calls need none, and one a page piles up
         self._settings: dict[tuple[str, str, Any], Any] = {}
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:

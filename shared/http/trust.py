@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import re
 import ssl
-from typing import Any
-
-from requests import PreparedRequest
-from requests.adapters import HTTPAdapter
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
@@ -33,19 +29,3 @@ def authority(pem: str) -> ssl.SSLContext:
         raise ValueError("holds a certificate that cannot be read; copy it again, whole") from None
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
-
-
-class TrustingAdapter(HTTPAdapter):
-    """Calls through one TLS context, whatever bundle of authorities `requests` or the environment would take."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__()
-
-    def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
-        host, pool = super().build_connection_pool_key_attributes(request, True, cert)
-        return host, {**pool, "ssl_context": self._context}
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """What is verified is in the context; the base class would have it trust the usual authorities too."""
-        conn.cert_reqs = "CERT_REQUIRED"

@@ -116,7 +116,8 @@ def sibling(who: str, link: str, home: str) -> str:
             f"{who} named a host by something that is no https URL; nothing was sent there."
         ) from None
     domain = home_host.partition(".")[2]
-    beside = host.endswith(f".{domain}") and bool(_DOMAIN.fullmatch(domain)) and (scheme, port) == ("https", 443)
+    named = all(map(_DOMAIN.fullmatch, (domain, host)))  # a `%2f` in a host name may be a path to whoever resolves it
+    beside = host.endswith(f".{domain}") and named and (scheme, port) == ("https", 443)
     if not (there == here or beside or (local and host == home_host)):
         raise UnexpectedReply(
             f"{who} named the host {host}:{port}, which is not under the domain of the configured one ({home_host}); "

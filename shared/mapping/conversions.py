@@ -51,8 +51,8 @@ def lower_case(value: Any) -> str:
 
 
 def boolean(value: Any) -> bool | None:
-    """A boolean, also as the text some vendors make of it; else None."""
-    if isinstance(value, bool):
+    """A boolean, also as the string some vendors make of it; else None."""
+    if value is None or value is True or value is False:
         return value
     return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
 
@@ -65,7 +65,7 @@ def non_negative_int(value: Any) -> int | None:
 
 
 def as_list(value: Any) -> list[Any]:
-    """A list inside a record, read to 10,000 entries; a single text in its place is one; else nothing."""
+    """A list inside a record, read to 10,000 entries; a single string in its place is an entry; else nothing."""
     return value[:MAX_ENTRIES] if isinstance(value, list) else [value] if isinstance(value, str) else []
 
 

@@ -10,7 +10,7 @@ import pytest
 from lab.report.charts import Listing
 from lab.report.page import write_report
 from tests.browser.chromium import Chromium
-from tests.runs import MODULES, hostile_run, plain_run
+from tests.runs import VENDORS, hostile_run, plain_run
 
 pytestmark = pytest.mark.slow
 HOSTILE = [
@@ -194,7 +194,7 @@ def test_a_chart_says_in_words_what_it_shows(browser: Chromium, plain: Path) -> 
         """Array.from(document.querySelectorAll('#devices .bars'), (table) => [table.caption.textContent,
             ...Array.from(table.tBodies[0].rows, (row) => Array.from(row.cells, (cell) => cell.innerText).join('|'))])"""
     )
-    assert bars[0] == ["Vendor", *(f"{name}|60|25 %|" for name in MODULES)]
+    assert bars[0] == ["Vendor", *(f"{name}|60|25 %|" for name in VENDORS)]
     tables = browser.evaluate("document.querySelectorAll('.timeline .values tbody tr').length")
     assert tables >= 2
 
@@ -222,14 +222,14 @@ def test_a_list_is_reached_searched_and_paged_by_the_keyboard(browser: Chromium,
     browser.open(plain)
     assert status(browser) == f"First {Listing.PAGE} of 240 devices shown."
     tab_to(browser, "#all-devices input")
-    browser.type("sophos PAR-LT-00003")
+    browser.type("delta PAR-LT-00003")
     assert first_column(browser) == [f"PAR-LT-00003{digit}" for digit in range(10)]
     assert status(browser) == "10 that match, of 240 devices."
     browser.evaluate("document.activeElement.select()")
     browser.type("no such device")
     assert (status(browser), first_column(browser)) == ("None of 240 devices matches.", [])
     browser.evaluate("document.activeElement.select()")
-    browser.type("SOPHOS")
+    browser.type("DELTA")
     tab_to(browser, "#all-devices .pager button:last-child")
     browser.press("Enter")
     assert status(browser) == "26 to 50 of 60 that match, of 240 devices."
@@ -267,7 +267,7 @@ def test_of_a_hundred_thousand_rows_the_first_that_match_are_elements(browser: C
     assert status(browser) == f"First {Listing.PAGE} of 80,000 devices shown."
     assert status(browser, "all-alerts") == f"First {Listing.PAGE} of 20,000 alerts shown."
     browser.evaluate("document.querySelector('#all-devices input').select()")
-    browser.type("par-lt-0199 eset")
+    browser.type("par-lt-0199 gamma")
     assert status(browser) == f"First {Listing.PAGE} of 100 that match, of 80,000 devices shown."
 
 
@@ -277,7 +277,7 @@ def test_a_hundred_thousand_rows_are_searched_without_a_pause(browser: Chromium,
     slowest = browser.evaluate(
         """(() => {
             const input = document.querySelector('#all-devices input');
-            return Math.max(...['p', 'par-lt-01', 'par-lt-0199 eset', ''].map((text) => {
+            return Math.max(...['p', 'par-lt-01', 'par-lt-0199 gamma', ''].map((text) => {
                 const began = performance.now();
                 input.value = text;
                 input.dispatchEvent(new Event('input'));

@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parent / "golden" / "specification_both_dates.json"
 @pytest.fixture
 def console() -> Iterator[SimulatedHarmonyMobile]:
     with SimulatedHarmonyMobile() as console:
-        console.has(alerts=12)
+        console.has(12)
         yield console
 
 

@@ -27,7 +27,7 @@ QUICK = Patience(first_wait=0.01)
 @pytest.fixture
 def gateway() -> Iterator[SimulatedHarmonyMobile]:
     with SimulatedHarmonyMobile() as gateway:
-        gateway.has(alerts=23)
+        gateway.has(23)
         yield gateway
 
 
@@ -255,7 +255,7 @@ def test_calls_keep_to_the_rate_and_a_stop_ends_the_wait(gateway: SimulatedHarmo
 
 def test_the_token_goes_to_the_gateway_of_the_base_url_only(gateway: SimulatedHarmonyMobile) -> None:
     with SimulatedHarmonyMobile() as data:
-        data.has(alerts=3)
+        data.has(3)
         data.tokens = gateway.tokens
         settings = HarmonyMobileSettings.model_validate(
             {**MODULES["CheckpointHarmony"].settings_for(gateway), "base_url": f"{data.url}/some/page"}

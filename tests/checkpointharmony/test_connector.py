@@ -32,7 +32,7 @@ ARGUMENTS = {"frequency": 3600, "timedelta": 0, "hours_ago": 6, "ratelimit_per_m
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     with LocalPlatform() as platform, SimulatedHarmonyMobile() as console, signal_handlers_kept():
-        console.has(alerts=35)
+        console.has(35)
         rig = Rig(MODULE, console, platform, tmp_path / "data", monkeypatch)
         rig.arguments = dict(ARGUMENTS)
         yield rig

@@ -16,7 +16,7 @@ from tests.rig import Rig, signal_handlers_kept
 @pytest.fixture
 def console() -> Iterator[SimulatedEset]:
     with SimulatedEset() as console:
-        console.has(devices=35)
+        console.has(35)
         yield console
 
 

@@ -15,14 +15,6 @@ from tests.rig import Clock, Rig
 
 class EsetFacts(DeviceConformance):
     lab_module = MODULES["ESET"]
-    list_route = "devices"
-    token_route = "token"
-    name_fields = ("displayName", "originalDisplayName")
-    id_fields = ("uuid",)
-    reports_total = False
-    seen_field = "lastSyncTime"
-    change = {"displayName": "renamed", "description": "moved"}
-    page_without_end = {"devices": [], "nextPageToken": "again"}
 
     def records(self, console: Any) -> dict[str, dict[str, Any]]:
         """As the client hands them on: each with its group."""

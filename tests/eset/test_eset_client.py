@@ -55,7 +55,7 @@ def test_every_call_names_the_integration(console: SimulatedEset) -> None:
 def test_a_password_of_any_characters_arrives_whole() -> None:
     """One with an & was cut where the form's body was put together by hand: `invalid_grant`, with valid credentials."""
     with SimulatedEset(password="p&=+ %25;é\"'工") as console:
-        console.has(devices=1)
+        console.has(1)
         assert len(devices(client_of(console))) == 1
 
 
@@ -282,7 +282,7 @@ def test_a_next_page_that_is_no_text_is_not_the_end_of_the_fleet(console: Simula
 
 def test_calls_stay_within_the_documented_rate() -> None:
     with SimulatedEset(rate=10) as console:
-        console.has(devices=24)
+        console.has(24)
         assert len(devices(client_of(console, page_size=1))) == 24
         assert {call.status for call in console.calls} == {200}
 

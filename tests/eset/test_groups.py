@@ -163,7 +163,7 @@ def test_groups_without_an_end_are_given_up_and_the_known_ones_stand_in(
         return {"deviceGroups": groups, "nextPageToken": f"page-{number}"}
 
     rig.console.forget_calls()
-    rig.console.fault(Made(page), match="groups", times=None)
+    rig.console.fault(Made(lambda: WrongShape(page())), match="groups", times=None)
     counts = rig.cycle(connector).counts
     assert (counts.read, counts.sent) == (35, 0)
     assert len(rig.console.calls_to("groups")) <= 10

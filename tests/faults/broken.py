@@ -17,6 +17,7 @@ import pytest
 from sekoia_automation.asset_connector import AssetConnector
 from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
+from lab.modules import device_modules
 from shared.alerts.intake import Intake
 from shared.alerts.position import Position
 from shared.alerts.windows import Reading, VendorClock
@@ -32,7 +33,7 @@ from shared.errors import ConnectorError, TryAgain
 from shared.state.fingerprints import GONE, SILENT, Fingerprints
 from shared.state.storage import JsonFile
 from shared.times import iso
-from tests.suites import SUITES
+from tests.suites import OF_ALERTS, OF_DEVICES, SUITES
 
 
 class BrokenDelivery:
@@ -239,7 +240,8 @@ def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DeviceConnector, "get_assets", assets)
     monkeypatch.setattr(DeviceConnector, "update_checkpoint", checkpoint)
     monkeypatch.setattr(DeviceConnector, "asset_fetch_cycle", fetch)
-    monkeypatch.setattr(AssetConnector, "_http_header", {"Authorization": "Bearer local-api-key"})
+    key = property(lambda self: {"Authorization": f"Bearer {self.configuration.sekoia_api_key.get_secret_value()}"})
+    monkeypatch.setattr(AssetConnector, "_http_header", key)
 
 
 def _before_each_push(monkeypatch: pytest.MonkeyPatch, act: Callable[[Position, list[Any]], None]) -> None:
@@ -323,7 +325,7 @@ def unconfirmed_events_taken_for_accepted(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def failure_of_a_page_taken_for_the_end_of_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    connector = SUITES["CheckpointHarmony"].lab_module.connector
+    connector = SUITES[OF_ALERTS].lab_module.connector
     pages = connector.pages
 
     def broken(client: Any, since: int, until: int) -> Iterator[Any]:
@@ -334,14 +336,14 @@ def failure_of_a_page_taken_for_the_end_of_a_window(monkeypatch: pytest.MonkeyPa
 
 
 BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], ...]] = {
-    "SentinelOne": (
+    OF_DEVICES: (
         cursor_moved_before_the_push,
         fingerprint_stored_before_delivery,
         refused_batch_ignored,
         failure_of_a_page_taken_for_the_end,
         the_sdks_own_loop,
     ),
-    "CheckpointHarmony": (
+    OF_ALERTS: (
         position_moved_before_the_push,
         event_known_before_it_is_accepted,
         position_past_an_aside_that_was_not_stored,
@@ -353,56 +355,57 @@ BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], ...]] = {
         failure_of_a_page_taken_for_the_end_of_a_window,
     ),
 }
+_WITHOUT_TOTAL = next(module.name for module in device_modules() if not module.reports_total)
 KEPT: tuple[tuple[str, Callable[[pytest.MonkeyPatch], None], str], ...] = (
     (
-        "SentinelOne",
+        OF_DEVICES,
         refresh_taken_from_the_end_of_the_last_walk,
         "test_what_was_sent_since_the_last_full_walk_is_not_refreshed_by_the_next",
     ),
     (
-        "SentinelOne",
+        OF_DEVICES,
         changes_asked_for_without_an_overlap,
         "test_a_row_that_becomes_visible_late_is_delivered_by_the_next_round",
     ),
-    ("SentinelOne", device_known_by_its_uid, "test_clones_with_one_uid_are_each_known"),
+    (OF_DEVICES, device_known_by_its_uid, "test_clones_with_one_uid_are_each_known"),
     (
-        "SentinelOne changes",
+        f"{OF_DEVICES} changes",
         learning_remembered_by_the_process_alone,
         "test_learning_again_that_is_interrupted_goes_on_in_silence",
     ),
     (
-        "SentinelOne changes",
+        f"{OF_DEVICES} changes",
         gone_after_one_walk,
         "test_a_device_that_is_gone_starts_a_playbook_once_after_two_complete_walks",
     ),
     (
-        "SentinelOne changes",
+        f"{OF_DEVICES} changes",
         gone_repeated,
         "test_a_device_that_is_gone_starts_a_playbook_once_after_two_complete_walks",
     ),
     (
-        "SentinelOne changes",
+        f"{OF_DEVICES} changes",
         gone_from_a_list_that_is_short,
         "test_a_row_that_the_console_counts_and_does_not_list_is_not_gone",
     ),
     (
-        "ESET changes",
+        f"{_WITHOUT_TOTAL} changes",
         failure_of_a_page_taken_for_the_end,
         "test_a_walk_that_is_not_complete_finds_no_device_gone",
     ),
     (
-        "SentinelOne changes",
+        f"{OF_DEVICES} changes",
         gone_before_it_is_confirmed,
         "test_absences_without_a_confirmation_are_reported_by_the_next_round",
     ),
-    ("SentinelOne changes", silent_repeated, "test_a_device_that_is_silent_starts_a_playbook_once"),
+    (f"{OF_DEVICES} changes", silent_repeated, "test_a_device_that_is_silent_starts_a_playbook_once"),
     (
-        "SentinelOne changes",
+        f"{OF_DEVICES} changes",
         back_not_reported,
         "test_a_device_that_was_silent_at_first_starts_nothing_until_it_is_back",
     ),
     (
-        "SentinelOne changes",
+        f"{OF_DEVICES} changes",
         back_only_of_those_reported,
         "test_a_device_that_was_silent_at_first_starts_nothing_until_it_is_back",
     ),

@@ -23,10 +23,11 @@ from typing import Any
 import pytest
 
 from lab.kinds import DEVICES
-from lab.platform.faults import Made, Status, WrongShape, long_pages
+from lab.platform.faults import Made, Status, long_pages
 from shared.errors import ConnectorError
 from shared.state.storage import JsonFile
 from tests.conformance_base import ConnectorConformance
+from tests.endless import endless
 from tests.faults.cases import (
     CONSOLE_FAULTS,
     CONTENT_FAULTS,
@@ -69,7 +70,7 @@ def run(
     suite.assert_cursor_not_ahead(rig)
     most = PAGES * 2 + 6
     for server, route, a_round in (
-        (rig.console, suite.list_route, most),
+        (rig.console, suite.lab_module.list_route, most),
         (rig.platform, suite.delivered_by, max(most, suite.pushes)),
     ):
         calls = len(server.calls_to(route))
@@ -123,34 +124,26 @@ def _armed(case: Case, suite: ConnectorConformance, rig: Rig) -> Iterator[Callab
         yield _for_a_round(*_of_alerts(case, suite, rig))
         return
     server = rig.platform if case.place in ("push", "task poll") else rig.console
-    routes = {"push": suite.delivered_by, "task poll": "task", "token call": suite.token_route}
-    route = routes.get(case.place, suite.list_route)
+    routes = {"push": suite.delivered_by, "task poll": "task", "token call": suite.lab_module.token_route}
+    route = routes.get(case.place, suite.lab_module.list_route)
     skip = {"middle page": 1, "last page": PAGES - 1, "push": 1}.get(case.place, 0)
     alerts = suite.delivered_by == "intake"
     if case.fault == ERRORS_IN_A_200:
-        page = {**suite.page_without_end, "errors": [{"message": "shard 3 is down"}]}
-        server.fault(WrongShape(page), match=route, skip=skip)
+        page = endless(suite.lab_module, errors=[{"message": "shard 3 is down"}])
+        server.fault(page, match=route, skip=skip)
     elif case.fault == TOO_HEAVY:
         rig.page_size = 20  # two pages
-        server.fault(Status(504), match=long_pages(route, 10), skip=min(skip, 1), times=None)
+        server.fault(Status(504), match=long_pages(route, suite.lab_module.size, 10), skip=min(skip, 1), times=None)
     elif case.fault in (SAME_TOKEN, NEW_TOKENS):
-        numbers = count()
-        page = partial(_numbered, suite.page_without_end, numbers if case.fault == NEW_TOKENS else repeat(0))
+        numbers: Iterator[int] = count() if case.fault == NEW_TOKENS else repeat(0)
         times = IDLE_PAGES + alerts  # a round of alerts begins with a call for the vendor's clock
-        server.fault(Made(page), match=route, skip=skip, times=times)
+        server.fault(Made(lambda: endless(suite.lab_module, next(numbers))), match=route, skip=skip, times=times)
     else:
         fault = next(fault for fault in HTTP_FAULTS if fault.name == case.fault)
         lasting = 6 if alerts and case.place == "push" else 3  # three tries, and three events sent alone
         server.fault(fault.make(), match=route, skip=skip, times=lasting if case.lasting else 1)
     # Once a task cannot be followed none is until the next round: what is left of the fault there strikes nobody.
     yield lambda: bool(server.waiting_faults) and case.place != "task poll" and case.fault != TOO_HEAVY
-
-
-def _numbered(page: Any, numbers: Iterator[int]) -> Any:
-    """A page that names a next one by its only string, which gets the next of the numbers."""
-    if isinstance(page, dict):
-        return {key: _numbered(value, numbers) for key, value in page.items()}
-    return f"{page}{'&page=' if '?' in page else '-'}{next(numbers)}" if isinstance(page, str) else page
 
 
 def _of_alerts(case: Case, suite: Any, rig: Rig) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -232,7 +225,7 @@ def _assert_said(case: Case, errors: list[ConnectorError], suite: ConnectorConfo
     if case.place == "task poll":  # acceptance counts: said in a warning, and no round ends for it
         assert not errors, f"no round ends because a task cannot be followed, but these were raised: {errors}"
         return
-    one_renewal_heals = case.fault in suite.renewed and not case.lasting
+    one_renewal_heals = case.fault in suite.lab_module.renewed and not case.lasting
     assert errors or not ends_a_round or one_renewal_heals, (
         f"nothing was said of the fault: a round must raise {expected}"
     )

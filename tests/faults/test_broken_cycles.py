@@ -16,7 +16,7 @@ from tests.faults.broken import BROKEN, KEPT
 from tests.faults.cases import CONSOLE_FAULTS, Case
 from tests.faults.matrix import run
 from tests.rig import Clock, signal_handlers_kept
-from tests.suites import CHANGES, SUITES
+from tests.suites import CHANGES, OF_ALERTS, OF_DEVICES, SUITES
 
 CASES = [
     Case("push", "reset", True),
@@ -43,7 +43,7 @@ def test_a_broken_cycle_is_caught(
 ) -> None:
     """By a promise that it breaks, not by whatever else may go wrong."""
     broken(monkeypatch)
-    cases = CASES + ALERT_CASES if name == "CheckpointHarmony" else CASES
+    cases = CASES + ALERT_CASES if name == OF_ALERTS else CASES
     for number, case in enumerate(cases):
         try:
             _run(name, case, tmp_path / str(number), monkeypatch)
@@ -79,8 +79,8 @@ def test_a_broken_promise_is_caught_by_its_test(
 @pytest.mark.parametrize(
     ("name", "case"),
     [
-        *(("SentinelOne", case) for case in CASES),
-        *(("CheckpointHarmony", case) for case in CASES + ALERT_CASES),
+        *((OF_DEVICES, case) for case in CASES),
+        *((OF_ALERTS, case) for case in CASES + ALERT_CASES),
     ],
     ids=str,
 )

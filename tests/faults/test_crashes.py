@@ -18,7 +18,7 @@ import pytest
 from lab.modules import MODULES
 from lab.platform.local import LocalPlatform
 from tests.rig import Rig, signal_handlers_kept
-from tests.suites import CHANGES, SUITES, slow_but_for
+from tests.suites import CHANGES, OF_ALERTS, OF_DEVICES, SUITES, slow_but_for
 from tests.waiting import HANGS
 
 SEEDS = 50 if os.environ.get("FAULTS") == "all" else 1
@@ -28,7 +28,7 @@ CALLS = range(2, 14)  # of a round, about: a token, four pages, four batches, th
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-@pytest.mark.parametrize("name", slow_but_for(CRASHED, "SentinelOne", "CheckpointHarmony"))
+@pytest.mark.parametrize("name", slow_but_for(CRASHED, OF_DEVICES, OF_ALERTS))
 def test_killed_anywhere_and_restarted_nothing_is_missing(
     name: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Any
 ) -> None:

@@ -11,7 +11,7 @@ from tests.conformance_base import ConnectorConformance
 from tests.faults.cases import Case, chosen
 from tests.faults.matrix import run
 from tests.rig import Rig
-from tests.suites import CHANGES, SUITES
+from tests.suites import CHANGES, OF_DEVICES, SUITES
 
 SHARE = 1.0 if os.environ.get("FAULTS") == "all" else 0.08
 SEED = int(os.environ.get("FAULTS_SEED", "7"))
@@ -34,7 +34,7 @@ def matrix_of(suite: type[ConnectorConformance]) -> type[Any]:
         def test_survives(self, case: Case, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
             run(case, suite(), rig, monkeypatch)
 
-    if suite.of_changes and suite is not CHANGES["SentinelOne changes"]:
+    if suite.of_changes and suite is not CHANGES[f"{OF_DEVICES} changes"]:
         Matrix.pytestmark = pytest.mark.slow  # type: ignore[attr-defined] # each trigger shares its rounds with a connector
     return Matrix
 

@@ -12,28 +12,25 @@ import math
 import random
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import atheris
 import orjson
 from requests import Response
 
-VENDORS = ["checkpoint_harmony", "eset_assets", "harfanglab_assets", "sentinelone_assets", "sophos_assets"]
+with atheris.instrument_imports(include=["shared"]):
+    from lab.modules import MODULES, LabModule, device_modules
+    from tests.endless import with_texts
 
-with atheris.instrument_imports(include=["shared", *VENDORS]):
-    from checkpoint_harmony.client import HarmonyMobileClient
-    from checkpoint_harmony.connector import HarmonyMobileConnector
-    from checkpoint_harmony.mapper import as_given
-    from eset_assets.client import EsetClient, named_group, with_group
-    from eset_assets.connector import EsetDeviceConnector
-    from harfanglab_assets.client import HarfangLabClient
-    from harfanglab_assets.connector import HarfangLabDeviceConnector
-    from sentinelone_assets.client import SentinelOneClient
-    from sentinelone_assets.connector import SentinelOneDeviceConnector
-    from sophos_assets.client import SophosClient
-    from sophos_assets.connector import SophosDeviceConnector
+with atheris.instrument_imports(include=["shared", *(module.package for module in MODULES.values())]):
+    for module in MODULES.values():
+        module.classes()
+        module.table()
 
     from shared.alerts.intake import fitting, to_json
     from shared.devices.polling import WHOLE
@@ -42,28 +39,16 @@ with atheris.instrument_imports(include=["shared", *VENDORS]):
     from shared.http.oauth import token_of
     from shared.http.pages import Page
     from shared.http.selection import selection
-    from shared.http.session import ApiSession, Reply
-    from shared.http.tokens import Anonymous, FetchedToken, Token
+    from shared.http.session import ApiSession, Patience, Reply
     from shared.mapping import ocsf
     from shared.mapping.table import readable
     from shared.state.fingerprints import fingerprint, key_of
 
-
 ROOT = Path(__file__).resolve().parents[2]
-DEVICES = [
-    (connector, connector.mapper(), selection(connector.paths()))
-    for connector in (
-        EsetDeviceConnector,
-        HarfangLabDeviceConnector,
-        SentinelOneDeviceConnector,
-        SophosDeviceConnector,
-    )
-]
-ALERTS = HarmonyMobileConnector.mapper()
+DEVICES = {module: (module.mapper(), selection(module.connector.paths())) for module in device_modules()}
+ALERTS = [module for module in MODULES.values() if module not in DEVICES]
+RAW = SimpleNamespace(configuration=SimpleNamespace(event_format="raw"))
 MAX_PAGES = 6
-TOKEN = FetchedToken(lambda: Token("token", 3600.0))
-PAGES = ({"data": 0}, {"items": 0, "pages": {"nextKey": None}}, {"devices": 0, "nextPageToken": ""},
-         {"results": 0, "next": None, "count": 1}, {"objects": 0, "meta": {"next": None, "total_count": 1}})  # fmt: skip
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, -(2**64), 10**400, 1.5, -0.0, 1e308, math.nan, math.inf, "", " ", "0", "-1",
     "null", "true", "None", "9" * 5000, "²", "٣", "\0", "\ud800", "é", "x" * 70_000, "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z",
@@ -76,11 +61,11 @@ ODD: tuple[Any, ...] = (
 class Replayed(ApiSession):
     """Answers each call with the same JSON; a path that leads elsewhere is refused, as for real."""
 
-    told: Any = None
+    body: Any = None
 
     def call(self, method: str, path: str, **options: Any) -> Reply:
         reply = Reply(self.who, _response(self.url(path)), b"")
-        reply.json = self.told
+        reply.json = Replayed.body
         return reply
 
 
@@ -90,10 +75,11 @@ def _response(url: str) -> Response:
     return response
 
 
-def session_for(told: Any) -> Replayed:
-    session = Replayed("Vendor", "https://api.example.com", Anonymous())
-    session.told = told
-    return session
+def client_of(module: LabModule) -> Any:
+    """The module's client, as its connector makes it from settings."""
+    with module.simulated(0) as console:
+        settings = module.configured(module.settings_for(console)).configuration
+    return module.connector.connect(settings, stop=Event(), patience=Patience())
 
 
 def refused(run: Callable[[], object]) -> None:
@@ -109,7 +95,7 @@ def walk(pages: Iterator[Page]) -> None:
         assert isinstance(page.records, list)
 
 
-def device(connector: Any, mapper: Any, record: Any) -> None:
+def device(mapper: Any, record: Any) -> None:
     event = mapper(record)
     key_of(event["device"]["uid"])
     fingerprint(event)
@@ -117,54 +103,56 @@ def device(connector: Any, mapper: Any, record: Any) -> None:
     orjson.dumps(event)
 
 
-def alert(record: Any) -> None:
+def alert(module: LabModule, record: Any) -> None:
     known = readable(record)
-    fitting(known, as_given)
-    fitting(known, ALERTS)
+    fitting(known, partial(module.connector.event_of, RAW))
+    fitting(known, module.mapper())
     to_json(known)
+    module.connector.version(record)
+    if isinstance(record, dict):
+        module.connector.updated_at(record)
 
 
-def place(told: Any) -> None:
-    """The position of a record among the others, which no table guards."""
-    HarmonyMobileConnector.key_of(told)
-    if isinstance(told, dict):
-        HarmonyMobileConnector.updated_at(told)
-        for connector in (SentinelOneDeviceConnector, SophosDeviceConnector):
-            place_of = connector.walk(_Pages(), None, WHOLE).cursor_of
-            assert place_of is not None
-            place_of(told)
+def cursor(module: LabModule, record: Any) -> None:
+    """The cursor value of a record, which no table guards."""
+    cursor_of = module.connector.walk(_Pages(), None, WHOLE).cursor_of
+    if cursor_of is not None and isinstance(record, dict):
+        cursor_of(record)
 
 
 class _Pages:
-    """Stands for a client whose pages are not asked for."""
+    """A client whose pages are not asked for."""
 
-    def agents(self, *_: Any) -> Iterator[Page]:
-        return iter(())
+    def __getattr__(self, _: str) -> Callable[..., Iterator[Page]]:
+        return lambda *_, **__: iter(())
 
-    endpoints = agents
+
+def pages(module: LabModule, client: Any) -> None:
+    if module in ALERTS:
+        refused(lambda: walk(module.connector.pages(client, 0, 1)))
+        return
+    refused(lambda: module.connector.scopes(client))
+    refused(lambda: walk(module.connector.walk(client, None, WHOLE).pages))
 
 
 def one(data: bytes) -> None:
     try:
-        told = body.parse(data)
+        Replayed.body = body.parse(data)
     except ValueError:
         return
-    refused(lambda: walk(SentinelOneClient(session_for(told)).agents()))
-    refused(lambda: walk(HarfangLabClient(session_for(told)).agents()))
-    refused(lambda: walk(EsetClient(session_for(told)).devices()))
-    refused(lambda: SophosClient(session_for(told)).tenants())
-    refused(lambda: walk(SophosClient(session_for(told)).endpoints()))
-    refused(lambda: walk(HarmonyMobileClient(session_for(told), TOKEN).alerts(0, 1)))
-    refused(lambda: token_of("Vendor", told, 60.0))
-    records = records_in(told)
-    groups = dict(filter(None, map(named_group, records)))
-    for record in records:
-        with_group(record, groups)
-        place(record)
-        refused(lambda record=record: alert(record))
-    for connector, mapper, parse in DEVICES:
+    for module, client in CLIENTS:
+        pages(module, client)
+    refused(lambda: token_of("Vendor", Replayed.body, 60.0))
+    records = records_in(Replayed.body)
+    for module in ALERTS:
+        for record in records:
+            refused(lambda record=record, module=module: alert(module, record))
+    for module, (mapper, parse) in DEVICES.items():
+        grouped = module.with_groups(records) if module.with_groups else id
         for record in (*records, *records_in(parse(data))):
-            refused(lambda connector=connector, mapper=mapper, record=record: device(connector, mapper, record))
+            grouped(record)
+            cursor(module, record)
+            refused(lambda mapper=mapper, record=record: device(mapper, record))
 
 
 def records_in(told: Any) -> list[Any]:
@@ -206,9 +194,10 @@ def corpus(folder: Path) -> None:
         record = json.loads(path.read_text(encoding="utf-8"))["record"]
         name = f"{path.parts[-3]}-{path.stem}"
         (folder / name).write_text(json.dumps(record), encoding="utf-8")
-        for number, page in enumerate(PAGES):
-            filled = {key: [record] if value == 0 and key != "count" else value for key, value in page.items()}
-            (folder / f"{name}-{number}").write_text(json.dumps(filled), encoding="utf-8")
+        for module in MODULES.values():
+            last = json.dumps(with_texts(module.endless_page, lambda _: None))
+            page = last.replace("[]", f"[{json.dumps(record)}]")
+            (folder / f"{name}-{module.name}").write_text(page, encoding="utf-8")
     for depth in (250, 900, 1020, 5000):  # what orjson writes, what it reads, what `json` reads
         for number, (left, right) in enumerate((("[", "]"), ('{"a":', "}"), ('{"id":"1","uuid":"1","a":', "}"))):
             deep = left * depth + "1" + right * depth
@@ -218,6 +207,8 @@ def corpus(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    CLIENTS = [(module, client_of(module)) for module in MODULES.values()]
+    ApiSession.call = Replayed.call
     corpus(ROOT / ".lab" / "fuzz-corpus")
     atheris.Setup(sys.argv, one, custom_mutator=mutated)
     atheris.Fuzz()

@@ -12,17 +12,6 @@ from tests.rig import Rig
 
 class HarfangLabFacts(DeviceConformance):
     lab_module = MODULES["HarfangLab"]
-    list_route = "agents"
-    name_fields = ("hostname",)
-    id_fields = ("id",)
-    seen_field = "lastseen"
-    change = {"hostname": "renamed", "domainname": "MOVED"}
-    page_without_end = {
-        "count": 0,
-        "next": "/api/data/endpoint/Agent/?limit=10&offset=10&ordering=firstseen",
-        "previous": None,
-        "results": [],
-    }
 
 
 class TestHarfangLab(HarfangLabFacts, DeviceConnectorConformance):
@@ -31,8 +20,6 @@ class TestHarfangLab(HarfangLabFacts, DeviceConnectorConformance):
 
 @pytest.mark.slow  # make test runs these for SentinelOne
 class TestHarfangLabChanges(HarfangLabFacts, DeviceAbsenceConformance):
-    first_seen_fields = ("firstseen",)
-
     def test_a_device_that_was_there_when_the_others_were_learned_is_not_new(self, rig: Rig) -> None:
         """The list goes by offsets: when an agent leaves while it is read, another one is missed."""
         rig.console.has(36)
@@ -41,6 +28,6 @@ class TestHarfangLabChanges(HarfangLabFacts, DeviceAbsenceConformance):
         self.learned(rig)
         rig.console.has([*map(rig.console.record, rig.console.ids), missed])
         assert rig.cycle().counts.learned == 1
-        rig.console.change(rig.console.ids[35], **self.change)
+        rig.console.change(rig.console.ids[35], **self.lab_module.change)
         rig.cycle()
         assert [kind for _, kind, _ in self.runs(rig)] == ["changed"]

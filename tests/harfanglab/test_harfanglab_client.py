@@ -35,7 +35,7 @@ ONCE = Patience(connect=2.0, read=2.0, attempts=1)
 @pytest.fixture
 def console() -> Iterator[SimulatedHarfangLab]:
     with SimulatedHarfangLab() as console:
-        console.has(agents=35)
+        console.has(35)
         yield console
 
 
@@ -149,7 +149,7 @@ def test_each_page_passes_on_how_many_agents_the_manager_counts(console: Simulat
 
 def test_a_page_too_heavy_in_mid_walk_costs_no_page_before_it(console: SimulatedHarfangLab) -> None:
     """An offset stays good whatever the size of the page."""
-    console.fault(Status(504), match=long_pages("agents", 10), skip=1, times=None)
+    console.fault(Status(504), match=long_pages("agents", "limit", 10), skip=1, times=None)
     pages = list(client(console.url, page_size=15, api_token=console.token).agents())
     assert [len(page.records) for page in pages] == [15, 10, 10]
     assert [call.query["offset"] for call in console.calls] == ["0", "15", "15", "15", "25"]

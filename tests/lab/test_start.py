@@ -21,14 +21,6 @@ OF_ONE_COMMAND = {"benchmarks", "jsonschema"}
 SERVERS = {"lab.consoles", "lab.fleet", "lab.platform"}
 _LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
 
-ONE_RECORD = {
-    "SentinelOne": {"id": "1"},
-    "HarfangLab": {"id": "1", "hostname": "PC"},
-    "ESET": {"uuid": "1"},
-    "Sophos": {"id": "1"},
-    "CheckpointHarmony": {"id": 1},
-}
-
 
 def imported_by(*command: str | Path, folder: Path = ROOT, stdin: str = "") -> set[str]:
     """Every module that the Python program imports until it ends, with the packages on the way."""
@@ -53,7 +45,7 @@ def assert_none_of(unneeded: Iterable[str], imported: set[str]) -> None:
 @pytest.fixture
 def config(tmp_path: Path) -> Iterator[Path]:
     with SimulatedSentinelOne("a-token") as console:
-        console.has(agents=2)
+        console.has(2)
         path = tmp_path / "module.json"
         path.write_text(json.dumps({"hostname": console.url, "api_token": "a-token"}))
         yield path
@@ -72,10 +64,10 @@ def test_form_imports_templates_and_no_vendor() -> None:
     assert_none_of(PACKAGES | SDK | OF_ONE_COMMAND | SERVERS | {"requests"}, imported)
 
 
-@pytest.mark.parametrize("name", ONE_RECORD)
+@pytest.mark.parametrize("name", MODULES)
 def test_map_imports_one_vendors_table_and_no_connector(name: str) -> None:
     package = MODULES[name].package
-    imported = imported_by(COMMAND, "map", name, stdin=json.dumps(ONE_RECORD[name]))
+    imported = imported_by(COMMAND, "map", name, stdin=json.dumps(MODULES[name].smallest_record()))
     assert f"{package}.mapper" in imported
     unneeded = (PACKAGES - {package}) | {f"{package}.connector", "jinja2", "boto3", "flask"}
     assert_none_of(unneeded | OF_ONE_COMMAND | SERVERS, imported)

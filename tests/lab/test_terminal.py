@@ -103,7 +103,7 @@ def joined(lines: list[str]) -> str:
 def console() -> Iterator[SimulatedSentinelOne]:
     with SimulatedSentinelOne() as console:
         agents = zip(sentinelone_agents(len(HOSTILE), odd=False), HOSTILE.values(), strict=True)
-        console.has(agents=[{**agent, "computerName": name} for agent, name in agents])
+        console.has([{**agent, "computerName": name} for agent, name in agents])
         yield console
 
 

@@ -9,13 +9,6 @@ from tests.conformance import DeviceConformance, DeviceConnectorConformance
 
 class SentinelOneFacts(DeviceConformance):
     lab_module = MODULES["SentinelOne"]
-    list_route = "agents"
-    cursor_field = "updatedAt"
-    name_fields = ("computerName",)
-    id_fields = ("uuid", "id")
-    seen_field = "lastActiveDate"
-    change = {"computerName": "renamed", "siteName": "moved"}
-    page_without_end = {"data": [], "pagination": {"nextCursor": "YWdhaW4%3D", "totalItems": 0}}
 
 
 class TestSentinelOne(SentinelOneFacts, DeviceConnectorConformance):

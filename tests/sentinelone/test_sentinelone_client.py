@@ -21,7 +21,7 @@ from tests.rig import QUICK
 @pytest.fixture
 def console() -> Iterator[SimulatedSentinelOne]:
     with SimulatedSentinelOne() as console:
-        console.has(agents=35)
+        console.has(35)
         yield console
 
 
@@ -62,7 +62,7 @@ def test_the_order_and_the_filter_are_the_same_on_every_page(console: SimulatedS
 
 def test_after_a_page_too_heavy_in_mid_walk_the_walk_begins_again(console: SimulatedSentinelOne) -> None:
     """A cursor is good for the query it came with, the page size included."""
-    console.fault(Status(504), match=long_pages("agents", 10), skip=1, times=None)
+    console.fault(Status(504), match=long_pages("agents", "limit", 10), skip=1, times=None)
     pages = list(client_of(console).agents())
     assert [len(page.records) for page in pages] == [15, 10, 10, 10, 5]
     assert [page.anew for page in pages] == [False, True, False, False, False]

@@ -14,14 +14,6 @@ from tests.rig import Rig
 
 class SophosFacts(DeviceConformance):
     lab_module = MODULES["Sophos"]
-    list_route = "endpoints"
-    token_route = "token"
-    cursor_field = "lastSeenAt"
-    name_fields = ("hostname",)
-    id_fields = ("id",)
-    seen_field = "lastSeenAt"
-    change = {"hostname": "renamed"}
-    page_without_end = {"items": [], "pages": {"nextKey": "YWdhaW4=", "size": 10, "maxSize": 100}}
 
     def expire(self, console: Any) -> None:
         console.expire_tokens()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from lab.fleet.sentinelone import sentinelone_agents
 from lab.modules import MODULES
 from tests.lab.command_line import lab, lines
 from tests.ocsf import assert_is_ocsf
+from tests.waiting import HANGS, until
 
 SECRET = "s3cret-of-the-console"
 
@@ -22,7 +25,7 @@ SECRET = "s3cret-of-the-console"
 @pytest.fixture
 def console() -> Iterator[SimulatedSentinelOne]:
     with SimulatedSentinelOne(SECRET) as console:
-        console.has(agents=12)
+        console.has(12)
         yield console
 
 
@@ -256,3 +259,25 @@ def _at(event: Any, path: str) -> Any:
     for step in path.split("."):
         event = event.get(step) if isinstance(event, dict) else None
     return event
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the module in /proc")
+def test_sigterm_ends_a_run_and_the_module_that_it_started(config: Path, tmp_path: Path) -> None:
+    """The module ran on, with the customer's credentials, and nobody to stop it."""
+    arguments = tmp_path / "connector.json"
+    arguments.write_text("{}")
+    data = tmp_path / "data"
+    words = ("run", "SentinelOne", "--module-config", config, "--connector-config", arguments, "--data", data)
+    program = [sys.executable, "-c", "from lab.cli import main; main()"]
+    with subprocess.Popen([*program, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+        try:
+            until((data / "context.json").exists)
+            [module] = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+        finally:
+            command.terminate()
+        command.communicate(timeout=HANGS)
+    assert not Path(f"/proc/{module}").exists()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (data, *data.iterdir())}
+    assert modes.pop("data") == 0o700
+    assert set(modes.values()) == {0o600}, modes
+    assert {"module.log", "asset_schema_fields.json", "context.json"} <= modes.keys()

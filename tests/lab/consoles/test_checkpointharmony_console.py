@@ -45,7 +45,7 @@ def test_without_a_good_token_the_session_has_ended_with_200(console: SimulatedH
 
 
 def test_a_row_that_is_touched_leaves_the_window_and_those_behind_it_move_up(console: SimulatedHarmonyMobile) -> None:
-    console.has(alerts=9)
+    console.has(9)
     window = {"backend_last_updated__gte": "2000-01-01T00:00:00Z", "backend_last_updated__lte": "2099-01-01T00:00:00Z"}
     window["backend_last_updated__lte"] = (console.now() - timedelta(minutes=10)).isoformat()
     first = ask(console, limit=3, **window)
@@ -66,7 +66,7 @@ def test_what_the_api_does_not_know_is_refused(console: SimulatedHarmonyMobile, 
 
 
 def test_a_touched_alert_keeps_its_id_and_the_form_of_its_date(console: SimulatedHarmonyMobile) -> None:
-    console.has(alerts=20)
+    console.has(20)
     for name in console.ids:
         before = console.record(name)
         console.change(name, at=NOW)

@@ -18,7 +18,7 @@ NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 @pytest.fixture
 def console() -> Iterator[SimulatedEset]:
     with SimulatedEset() as running:
-        running.has(devices=60)
+        running.has(60)
         yield running
 
 
@@ -115,7 +115,7 @@ def test_fifty_a_page_unless_asked_otherwise_and_a_thousand_at_most(console: Sim
         50,
         7,
     ]
-    console.has(devices=1200)
+    console.has(1200)
     assert [len(ask(console, pageSize=size).json()["devices"]) for size in (1000, 5000, 99999)] == [1000] * 3
 
 

@@ -20,7 +20,7 @@ NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 @pytest.fixture
 def console() -> Iterator[SimulatedHarfangLab]:
     with SimulatedHarfangLab() as running:
-        running.has(agents=25)
+        running.has(25)
         yield running
 
 

@@ -17,7 +17,7 @@ AGENTS = "/web/api/v2.1/agents"
 @pytest.fixture
 def console() -> Iterator[SimulatedSentinelOne]:
     with SimulatedSentinelOne() as running:
-        running.has(agents=25)
+        running.has(25)
         yield running
 
 
@@ -248,7 +248,7 @@ def test_paths_and_methods_that_are_not_there(console):
 
 def test_above_its_rate_the_gateway_answers_in_html():
     with SimulatedSentinelOne(rate=5) as console:
-        console.has(agents=1)
+        console.has(1)
         statuses = [ask(console).status_code for _ in range(7)]
         assert statuses == [200] * 5 + [429] * 2
         assert ask(console).text.startswith("<html>")
@@ -259,8 +259,8 @@ def test_a_packed_fleet_reads_the_same(monkeypatch):
         moment = plain.now()
         for console in (plain, packed):
             monkeypatch.setattr(console, "now", lambda: moment)
-        plain.has(agents=30)
-        monkeypatch.setattr("lab.consoles.sentinelone.PACKED_FROM", 10)
-        packed.has(agents=30)
+        plain.has(30)
+        monkeypatch.setattr(SimulatedSentinelOne, "packed_from", 10)
+        packed.has(30)
         packed.change(packed.ids[4], updatedAt=packed.record(packed.ids[4])["updatedAt"])
         assert walk(packed, limit=7) == walk(plain, limit=7)

@@ -5,23 +5,18 @@ from __future__ import annotations
 import ipaddress
 import time
 from datetime import UTC, datetime
+from importlib import import_module
 
 import orjson
 import pytest
 
 from lab.fleet import WITH_MOBILES, hosts
-from lab.fleet.eset import eset_devices
-from lab.fleet.harfanglab import harfanglab_agents
-from lab.fleet.real_hosts import ODDITIES, as_real_hosts_are
+from lab.fleet.real_hosts import as_real_hosts_are
 from lab.fleet.sentinelone import sentinelone_agent, sentinelone_agents
-from lab.fleet.sophos import sophos_endpoints
+from lab.modules import LabModule, device_modules
 
-FLEETS = {
-    "harfanglab": harfanglab_agents,
-    "sentinelone": sentinelone_agents,
-    "eset": eset_devices,
-    "sophos": sophos_endpoints,
-}
+FLEETS = [(module, import_module(f"lab.fleet.{module.name.lower()}")) for module in device_modules()]
+ODD = [(module, fleet.ODDITIES) for module, fleet in FLEETS if hasattr(fleet, "ODDITIES")]
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 PUBLIC = [ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 PRIVATE = [ipaddress.ip_network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")]
@@ -133,14 +128,18 @@ def test_a_large_fleet_is_made_in_seconds():
     assert time.process_time() - started < 3
 
 
-@pytest.mark.parametrize("vendor", ODDITIES)
-def test_one_host_in_twenty_is_odd_as_real_hosts_are(vendor: str) -> None:
-    """Each kind is met in a fleet of 5,000, and none is met where nothing is odd."""
-    records = list(FLEETS[vendor](5_000, now=NOW))
-    met = [sum(record.items() >= oddity.items() for record in records) for oddity in ODDITIES[vendor]]
-    assert all(met), [oddity for oddity, count in zip(ODDITIES[vendor], met, strict=True) if not count]
-    assert not any("UNKNOWN-7" in str(record) for record in FLEETS[vendor](1_000, now=NOW, odd=False))
+@pytest.mark.parametrize(("module", "oddities"), ODD, ids=[module.name for module, _ in ODD])
+def test_one_host_in_twenty_is_odd_as_real_hosts_are(module: LabModule, oddities: tuple[dict, ...]) -> None:
+    """Each kind is met in a fleet of 5,000."""
+    console = module.simulated(5_000)
+    records = [console.record(identity) for identity in console.ids]
+    met = [sum(record.items() >= oddity.items() for record in records) for oddity in oddities]
+    assert all(met), [oddity for oddity, count in zip(oddities, met, strict=True) if not count]
     empty: list[dict] = [{} for _ in range(5_000)]
     for index, record in enumerate(empty):
-        as_real_hosts_are(record, vendor, 7, index)
+        as_real_hosts_are(record, module.name.lower(), oddities, 7, index)
     assert 200 < sum(map(bool, empty)) < 300
+
+
+def test_a_fleet_without_oddities_has_none_of_real_hosts():
+    assert not any("UNKNOWN-7" in str(agent) for agent in agents(1_000, odd=False))

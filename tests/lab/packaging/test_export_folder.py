@@ -15,7 +15,7 @@ from lab.modules import MODULES, ROOT, LabModule
 from lab.packaging.export import ExportError, dockerfile_of, export
 from lab.packaging.imports import names_imported
 from lab.packaging.library import LibraryError, validate
-from lab.packaging.locks import part_for, pins
+from lab.packaging.locks import NO_SOURCES, part_for, pins
 from tests.lab.packaging.exports import Exported, each_name, each_way, files_below, json_of
 
 pytestmark = pytest.mark.usefixtures("no_programs")
@@ -108,7 +108,7 @@ def test_a_part_of_a_lock_holds_direct_and_indirect_dependencies() -> None:
         for name, via in (("a", " project"), ("B_b", " a"), ("c", "\n    #   a\n    #   B_b"), ("d", " other"))
     )
     assert [pin.name for pin in pins(part_for(lock, ["A"]))] == ["a", "b-b", "c"]
-    assert part_for(lock, ["a", "d"]) == lock
+    assert part_for(NO_SOURCES + lock, ["a", "d"]) == NO_SOURCES + lock
     with pytest.raises(KeyError, match="e"):
         part_for(lock, ["e"])
 

@@ -288,3 +288,41 @@ def test_the_environment_is_what_the_sdk_reads(platform, tmp_path, monkeypatch):
     assert call(platform, "POST", load("url_logs").removeprefix(platform.url), {"logs": []}).ok
     assert (load("liveness_port"), load("metrics_port")) == ("18000", "18020")
     assert get_data_path.__wrapped__(FileSystemConfiguration()) == tmp_path
+
+
+def test_each_start_has_credentials_of_its_own() -> None:
+    """They were constants: any process of this machine could read a customer's API token from `sekoia-lab run`."""
+
+    def credentials(made: LocalPlatform) -> set[str]:
+        return {made.token, made.api_key, made.intake_key}
+
+    one, other = credentials(LocalPlatform()), credentials(LocalPlatform())
+    assert len(one | other) == 6
+    assert all(len(secret) > 32 for secret in one | other)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1.evil.example:{port}", ""]
+)
+def test_a_call_for_another_host_is_turned_away(platform, host: str) -> None:
+    """A page in a browser can have any name resolve to this machine."""
+    port = platform.url.rpartition(":")[2]
+    headers = {"Authorization": f"Bearer {platform.token}", "Host": host.format(port=port)}
+    reply = requests.get(f"{platform.url}/api/v1/secrets/any", headers=headers, timeout=60)
+    assert reply.status_code in (400, 421)
+    assert "s3cret" not in reply.text
+    assert requests.get(
+        f"http://localhost:{port}/api/v1/secrets/any", headers=headers | {"Host": f"localhost:{port}"}, timeout=60
+    ).ok
+
+
+def test_what_arrives_is_for_its_owner_only_and_no_link_is_followed(tmp_path: Path) -> None:
+    out, elsewhere, link = tmp_path / "new" / "sent.jsonl", tmp_path / "elsewhere", tmp_path / "link"
+    with LocalPlatform(out=out) as platform:
+        assert push(platform, device("a")).ok
+    assert [path.stat().st_mode & 0o777 for path in (out, out.parent)] == [0o600, 0o700]
+    elsewhere.write_text("")
+    link.symlink_to(elsewhere)
+    with LocalPlatform(out=link) as platform:
+        assert push(platform, device("a")).status_code == 500
+    assert elsewhere.read_text() == ""

@@ -124,8 +124,8 @@ def test_devices_are_counted_by_what_they_tell_and_by_age() -> None:
     ages = {**seen, 90 * DAY: "over 90 days", -600: "ahead of our clock"}
     events = [device(f"host-{age}", age=age, is_compliant=age > DAY) for age in ages]
     silent = {"device": {"uid": "9", "hostname": "silent", "type": ""}}
-    section = devices(Run([outcome("Sophos", [*events, silent])], NOW))
-    assert bars_of(section, "Vendor") == [("Sophos", 8)]
+    section = devices(Run([outcome("Gamma", [*events, silent])], NOW))
+    assert bars_of(section, "Vendor") == [("Gamma", 8)]
     assert bars_of(section, "Operating system") == [("windows", 7), ("not told", 1)]
     assert bars_of(section, "Type") == [("Desktop", 7), ("not told", 1)]
     assert bars_of(section, "Compliant") == [("yes", 3), ("no", 4), ("not told", 1)]
@@ -136,15 +136,15 @@ def test_devices_are_counted_by_what_they_tell_and_by_age() -> None:
 def test_hostnames_in_common_are_found_whatever_their_case_and_domain() -> None:
     run = Run(
         [
-            outcome("SentinelOne", [device("Web.corp.example.com"), device("10.0.0.1"), device("only-here")]),
-            outcome("Sophos", [device("web"), device("WEB", ip="10.0.0.9"), device("10.0.0.2")]),
-            outcome("ESET", [device("weB.other.example.com")]),
-            outcome("CheckpointHarmony", [alert("Critical", name="web")], ALERTS),
+            outcome("Beta", [device("Web.corp.example.com"), device("10.0.0.1"), device("only-here")]),
+            outcome("Gamma", [device("web"), device("WEB", ip="10.0.0.9"), device("10.0.0.2")]),
+            outcome("Alpha", [device("weB.other.example.com")]),
+            outcome("Alerts", [alert("Critical", name="web")], ALERTS),
         ],
         NOW,
     )
     section = names_in_common(run)
-    assert listing_of(section).columns == ("hostname", "modules", "SentinelOne", "Sophos", "ESET")
+    assert listing_of(section).columns == ("hostname", "modules", "Beta", "Gamma", "Alpha")
     assert listing_of(section).rows == [("Web.corp.example.com", 3, 1, 2, 1)]
     assert bars_of(section, "Known to") == [("3 modules", 1), ("1 module", 3)]
 
@@ -156,25 +156,25 @@ def section_of(run: Run, id: str) -> Section | None:
 def test_hosts_that_one_vendor_knows_and_another_does_not_are_listed() -> None:
     run = Run(
         [
-            outcome("SentinelOne", [device("Web.corp.example.com"), device("db"), device("both")]),
-            outcome("Sophos", [device("WEB"), device("both.example.com")]),
-            outcome("ESET", [device("both"), device("phone")]),
-            outcome("HarfangLab", [], error="HarfangLab refused the credentials."),
+            outcome("Beta", [device("Web.corp.example.com"), device("db"), device("both")]),
+            outcome("Gamma", [device("WEB"), device("both.example.com")]),
+            outcome("Alpha", [device("both"), device("phone")]),
+            outcome("Delta", [], error="Delta refused the credentials."),
         ],
         NOW,
     )
     section = section_of(run, "coverage")
-    assert bars_of(section, "Hosts that a vendor does not know") == [("ESET", 2), ("Sophos", 2), ("SentinelOne", 1)]
+    assert bars_of(section, "Hosts that a vendor does not know") == [("Alpha", 2), ("Gamma", 2), ("Beta", 1)]
     assert listing_of(section).rows == [
-        ("Web.corp.example.com", 2, "SentinelOne, Sophos", "ESET"),
-        ("db", 1, "SentinelOne", "Sophos, ESET"),
-        ("phone", 1, "ESET", "SentinelOne, Sophos"),
+        ("Web.corp.example.com", 2, "Beta, Gamma", "Alpha"),
+        ("db", 1, "Beta", "Gamma, Alpha"),
+        ("phone", 1, "Alpha", "Beta, Gamma"),
     ]
 
 
 def test_coverage_needs_two_vendors_and_a_host_that_one_of_them_does_not_know() -> None:
-    assert section_of(Run([outcome("Sophos", [device("web")])], NOW), "coverage") is None
-    same = [outcome(name, [device("web")]) for name in ("Sophos", "ESET")]
+    assert section_of(Run([outcome("Gamma", [device("web")])], NOW), "coverage") is None
+    same = [outcome(name, [device("web")]) for name in ("Gamma", "Alpha")]
     assert section_of(Run(same, NOW), "coverage") is None
 
 
@@ -189,9 +189,9 @@ def test_servers_with_a_partition_that_is_not_encrypted_are_listed() -> None:
     desktop["enrichments"] = encryption(C="Disabled")
     unknown = {**device("unknown", type="Server"), "enrichments": [{"name": "Users", "value": "a", "data": {}}]}
     section = section_of(
-        Run([outcome("Sophos", [safe, bare, desktop, unknown, device("none", type="Server")])], NOW), "unencrypted"
+        Run([outcome("Gamma", [safe, bare, desktop, unknown, device("none", type="Server")])], NOW), "unencrypted"
     )
-    assert listing_of(section).rows == [("bare", "Sophos", "Server", "windows 11", "C, E")]
+    assert listing_of(section).rows == [("bare", "Gamma", "Server", "windows 11", "C, E")]
 
 
 def test_devices_that_are_silent_for_long_are_listed_with_their_days() -> None:
@@ -203,7 +203,7 @@ def test_devices_that_are_silent_for_long_are_listed_with_their_days() -> None:
     ]
     never = device("never")
     del never["device"]["last_seen_time"]
-    section = section_of(Run([outcome("ESET", [*events, never])], NOW), "silent")
+    section = section_of(Run([outcome("Alpha", [*events, never])], NOW), "silent")
     assert [(row[0], row[-1]) for row in listing_of(section).rows] == [("old", 45), ("edge", 30)]
 
 
@@ -214,26 +214,26 @@ def test_devices_that_are_not_managed_are_listed_with_their_groups() -> None:
         device("alone", is_managed=False),
         device("unknown"),
     ]
-    section = section_of(Run([outcome("ESET", events)], NOW), "unmanaged")
+    section = section_of(Run([outcome("Alpha", events)], NOW), "unmanaged")
     assert [(row[0], row[-1]) for row in listing_of(section).rows] == [("pending", "Lost & found, All"), ("alone", "")]
 
 
 def test_a_finding_without_any_device_is_left_out() -> None:
-    run = Run([outcome("Sophos", [device("web")])], NOW)
+    run = Run([outcome("Gamma", [device("web")])], NOW)
     assert [section_of(run, id) for id in ("unencrypted", "silent", "unmanaged")] == [None] * 3
 
 
 def test_skipped_records_are_counted_even_where_the_log_names_no_more_of_them() -> None:
-    one = outcome("Sophos", [], skips=[Skip("id 1", "id: is missing"), Skip("id 2", "id: is missing")])
+    one = outcome("Gamma", [], skips=[Skip("id 1", "id: is missing"), Skip("id 2", "id: is missing")])
     one.round["skipped"] = 1_500
     section = skipped(Run([one], NOW))
     assert section.note.startswith("1,500 records could not be mapped; 2 of them are named")
     assert bars_of(section, "Why") == [("id: is missing", 2)]
-    assert listing_of(section).rows == [("Sophos", "id 1", "id: is missing"), ("Sophos", "id 2", "id: is missing")]
+    assert listing_of(section).rows == [("Gamma", "id 1", "id: is missing"), ("Gamma", "id 2", "id: is missing")]
 
 
 def test_a_log_tells_what_was_skipped_whatever_the_ids_hold() -> None:
-    line = "2026-11-21 10:09:00 - sophos_device_assets_connector - {} - {}\n"
+    line = "2026-11-21 10:09:00 - gamma_device_assets_connector - {} - {}\n"
     log = "".join(
         line.format(*parts)
         for parts in [
@@ -253,7 +253,7 @@ def test_a_log_tells_what_was_skipped_whatever_the_ids_hold() -> None:
 
 def test_alerts_are_placed_by_their_own_time_in_either_form() -> None:
     normalised = {"message": "{}", "@timestamp": alert("x", age=60)["event_timestamp"], "log": {"level": "Warning"}}
-    section = alerts(Run([outcome("CheckpointHarmony", [alert("Critical", age=60), normalised], ALERTS)], NOW))
+    section = alerts(Run([outcome("Alerts", [alert("Critical", age=60), normalised], ALERTS)], NOW))
     assert section is not None
     [line] = [part for part in section.parts if isinstance(part, Timeline)]
     assert [(strip.label, strip.total) for strip in line.strips] == [("Critical", 1), ("Warning", 1)]
@@ -263,8 +263,8 @@ def test_alerts_are_placed_by_their_own_time_in_either_form() -> None:
 
 
 def test_a_run_that_collected_nothing_has_a_report_too(tmp_path: Path) -> None:
-    page = page_of([outcome("Sophos", [], error="Sophos refused the credentials.")], tmp_path)
-    assert "Sophos refused the credentials." in page
+    page = page_of([outcome("Gamma", [], error="Gamma refused the credentials.")], tmp_path)
+    assert "Gamma refused the credentials." in page
     assert "Nothing was skipped." in page
     assert re.findall(r'<section id="([^"]+)"', page) == ["modules", "skipped"]
     page_of([], tmp_path)

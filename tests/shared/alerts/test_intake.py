@@ -21,12 +21,12 @@ from shared.errors import ActionNeeded, SkipRecord, TryAgain
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous
 
-KEY = "local-intake-key"
+KEY = "an-intake-key"
 
 
 @pytest.fixture
 def platform() -> Iterator[LocalPlatform]:
-    with LocalPlatform() as platform:
+    with LocalPlatform(intake_key=KEY) as platform:
         yield platform
 
 

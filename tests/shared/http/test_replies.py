@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
-from shared.http import body as bodies
+from shared.http import wire
 from shared.http.replies import UNREACHABLE, UNTRUSTED, detail, failure, parsed, unreachable
 from shared.masking import hide
 
@@ -192,8 +192,8 @@ def test_a_certificate_nobody_can_trust_is_for_the_customer(reason: str, words: 
 
 
 def test_a_body_without_end_is_told() -> None:
-    assert isinstance(unreachable("Vendor", "h", bodies.TooLarge()), UnexpectedReply)
-    assert isinstance(unreachable("Vendor", "h", bodies.TooSlow()), TryAgain)
+    assert isinstance(unreachable("Vendor", "h", wire.TooLarge("64 MiB")), UnexpectedReply)
+    assert isinstance(unreachable("Vendor", "h", wire.TooSlow()), TryAgain)
 
 
 @pytest.mark.parametrize(

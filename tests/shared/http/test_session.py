@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from pyrate_limiter import RequestRate
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
-from shared.http import body
+from shared.http import body, wire
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous, FetchedToken, FixedToken, Token
 from shared.http.urls import origin
@@ -318,7 +318,7 @@ def test_a_body_that_drips_is_given_up(
 ) -> None:
     """A byte a minute never trips the read timeout, and the limit was looked at once in 256 KiB: a drip held the
     connector for weeks."""
-    monkeypatch.setattr(body, "MAX_SECONDS", 0.2)
+    monkeypatch.setattr(wire, "MAX_SECONDS", 0.2)
     leave = Event()
 
     def answer(exchange: Exchange, _: Received) -> None:

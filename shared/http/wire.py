@@ -1,0 +1,110 @@
+"""The connection below a session: bounded in bytes and time, whatever arrives on it, and with the trust that is asked for."""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+import time
+from http.client import HTTPResponse
+from typing import Any
+
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+MAX_SECONDS = 300.0  # a server that drips a byte a minute never trips the read timeout
+MAX_RAW = 64 * 1024 * 1024  # bytes: twice a body's bound, as it may be compressed badly or in many small chunks
+
+
+class OverBound(Exception):
+    """A reply went on beyond a bound, and was not read further. No ValueError: `http.client` takes that for a bad chunk."""
+
+
+class TooLarge(OverBound):
+    """`str()` is the bound."""
+
+
+class TooSlow(OverBound):
+    """The reply did not end within `MAX_SECONDS`."""
+
+
+class _Metered(io.RawIOBase):
+    """All bytes of one reply: status line, interim replies, headers, chunks with what surrounds them, trailers."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        self._sock, self._raw = sock, raw
+        self._read, self._until = 0, time.monotonic() + MAX_SECONDS
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = max(0.001, self._until - time.monotonic())
+        self._sock.settimeout(min(left, self._sock.gettimeout() or left))
+        try:
+            count = self._raw.readinto(buffer)
+        except TimeoutError:
+            if time.monotonic() < self._until:
+                raise
+        if time.monotonic() >= self._until:
+            raise TooSlow from None
+        self._read += count or 0
+        if self._read > MAX_RAW:
+            raise TooLarge(f"{MAX_RAW // (1024 * 1024)} MiB")
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Reply(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_Metered(sock, self.fp.detach()))
+
+
+class _Plain(HTTPConnection):
+    response_class = _Reply
+
+
+class _Secure(HTTPSConnection):
+    response_class = _Reply
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+class BoundedAdapter(HTTPAdapter):
+    """With a `context`, calls go through that TLS context, whatever bundle of authorities `requests` would take."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+        return manager
+
+    def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(request, self._context is not None or verify, cert)
+        return host, {**pool, "ssl_context": self._context} if self._context else pool
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """What is verified is in the context; the base class would have it trust the usual authorities too."""
+        if self._context:
+            conn.cert_reqs = "CERT_REQUIRED"
+        else:
+            super().cert_verify(conn, url, verify, cert)
