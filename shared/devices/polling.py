@@ -116,7 +116,9 @@ class DevicePolling(StatefulService):
             self.equip(client)
             self._client = client
         scopes = self.scopes(self._client)
-        self.state.listed({scope.key for scope in scopes}, began)
+        present = {scope.key for scope in scopes}
+        self.state.listed(present, began)
+        self._accounts = {key: account for key, account in self._accounts.items() if key in present}
         failures = self._collect_all(scopes, clock)
         if not self.running:
             return
@@ -148,7 +150,7 @@ class DevicePolling(StatefulService):
                 if scope == WHOLE or error.ends_round or error.status == 429:  # a rate is the credential's
                     raise
                 part[_FAILING] = True  # those that cannot be read come last, after a restart too
-                if error.status == 403:
+                if error.status == 403 and error.quoted is not None:
                     closed.append(error)
                     self._behind.discard(scope.key)
                     self._warn_of_closed(scope, part, error)

@@ -148,5 +148,5 @@ class StatefulService(Service):
     def cursor(self) -> float | None:
         if "state" not in self.__dict__:
             return None
-        cursors = [at for part in self.state.parts() if (at := times.epoch(part.get(self.cursor_key))) is not None]
+        cursors = [at for part in self.state.present() if (at := times.epoch(part.get(self.cursor_key))) is not None]
         return min(cursors, default=None)

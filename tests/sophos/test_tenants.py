@@ -193,6 +193,20 @@ def test_a_tenant_that_left_keeps_its_position_for_thirty_days(
         assert len(places(rig)) == len(list(rig.data.glob("fingerprints*.bin"))) == left
 
 
+def test_a_tenant_that_left_is_counted_nowhere(rig: Rig, console: SimulatedSophos) -> None:
+    """Its position aged for 30 days and raised the alert on the cursor's age; its devices stayed in the fleet's gauge."""
+    connector = rig.start()
+    rig.cycle(connector)
+    listed, position = connector.fleet()["listed"], connector.cursor()
+    [oldest] = [tenant for tenant, place in places(rig).items() if epoch(place["last_seen_cursor"]) == position]
+    leaving = len(of(console, oldest))
+    del console.tenants[oldest]
+    rig.cycle(connector)
+    assert connector.fleet()["listed"] == listed - leaving
+    assert connector.cursor() > position
+    assert oldest in places(rig), "it may come back"
+
+
 def test_a_device_that_sekoia_refuses_in_one_tenant_holds_no_other_back(rig: Rig, console: SimulatedSophos) -> None:
     """One device alone cannot be told from a platform that is down: the round went no further."""
     rig.cycle()

@@ -561,7 +561,7 @@ def test_whatever_fails_nothing_behind_the_stored_cursor_is_undelivered(
     pages: list[Any] = [records[at : at + page_size] for at in range(0, len(records), page_size)]
     if broken_page is not None:
         pages.insert(min(broken_page, len(pages)), TryAgain("a page"))
-    going = Bench(tmp_path_factory.mktemp("state") / "f", since=0.0, in_order=in_order, batch_size=batch_size)
+    going = Bench(tmp_path_factory.mktemp("state") / "f", since=0.5, in_order=in_order, batch_size=batch_size)
     going.deliveries.fails, going.deliveries.holds = fails, holds
     going.deliveries.refused = {f"d{uid}" for uid in refused}
 
@@ -656,7 +656,7 @@ def test_what_failed_is_sent_by_the_next_round(bench: Any) -> None:
 
 
 def test_what_was_delivered_behind_a_failed_batch_is_remembered_and_the_cursor_stays(bench: Any) -> None:
-    going = bench(since=0.0, in_order=True, batch_size=1)
+    going = bench(since=0.5, in_order=True, batch_size=1)
     going.deliveries.fails, going.deliveries.holds = {1}, True
     with pytest.raises(TryAgain):
         going.run([device("a", 1), device("b", 2), device("c", 3)])
@@ -671,7 +671,7 @@ def test_what_was_delivered_behind_a_failed_batch_is_remembered_and_the_cursor_s
 
 @pytest.mark.parametrize("odd", [None, [], "x", 5, {}, {"id": None, "at": 2.0}, {"id": ["x"]}])
 def test_a_record_that_cannot_be_mapped_is_named_and_stops_nothing(bench: Any, odd: Any) -> None:
-    going = bench(since=0.0, in_order=True)
+    going = bench(since=0.5, in_order=True)
     assert going.run([device("a", 1), odd, device("b", 3)])
     assert going.deliveries.sent == [("a", 0), ("b", 0)]
     assert len(going.skipped) == going.counts.skipped == 1
@@ -687,7 +687,7 @@ def test_a_record_the_model_refuses_is_named_and_its_batch_goes_without_it(bench
 
 def test_a_skipped_record_does_not_hold_the_cursor_back(bench: Any) -> None:
     """One record that can never be mapped would be asked for in every cycle, with everything behind it."""
-    going = bench(since=0.0, in_order=True)
+    going = bench(since=0.5, in_order=True)
     going.run([{"id": None, "at": 5.0}, device("a", 3 + 3)], [{"id": None, "at": 9.0}])
     assert going.cursors[-1] == 9
 
@@ -696,7 +696,7 @@ def test_a_skipped_record_does_not_hold_the_cursor_back(bench: Any) -> None:
 
 
 def test_a_stop_ends_the_round_without_moving_the_cursor_to_its_end(bench: Any) -> None:
-    going = bench(since=0.0)
+    going = bench(since=0.5)
 
     def pages() -> Iterator[Page]:
         yield Page([device("a", 1)], NOW)
@@ -715,7 +715,7 @@ def test_a_stop_ends_the_round_without_moving_the_cursor_to_its_end(bench: Any) 
 
 
 def test_a_stop_at_the_end_of_the_walk_does_not_count_as_an_end(bench: Any) -> None:
-    going = bench(since=0.0)
+    going = bench(since=0.5)
     done = going.deliveries.confirmed
 
     def confirmed(*, all_of_them: bool = False) -> Iterator[Batch]:
