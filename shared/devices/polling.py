@@ -140,7 +140,7 @@ class DevicePolling(Remembering):
         self.counts.seconds = time.monotonic() - clock
         self.report(self.counts, began)
         if failures:
-            raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons stand above.")
+            raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons are logged above.")
 
     def _collect_all(self, scopes: Sequence[Scope], clock: float) -> list[str]:
         """Each scope in turn, those first that worked last; → the names of those that failed.
@@ -191,7 +191,7 @@ class DevicePolling(Remembering):
         self._behind.discard(scope.key)
         if not 0 <= now - part.get(_CLOSED, 0) < _DAY:
             part[_CLOSED] = now
-            self.warn(f"{scope.name} is passed over: {why}")
+            self.warn(f"{scope.name} is skipped: {why}")
             self._state.store()
 
     def _collect(self, scope: Scope) -> None:
