@@ -82,7 +82,8 @@ class LabModule:
 
     The list. `list_route` and `token_route` are the console's routes that list records and hand out tokens (None where
     the customer enters the token), `size` the parameter of the records in a page; after a status in `renewed` one new token is tried. `endless_page` is the body (and
-    `endless_headers` the headers) of a page without records that names another one, by the only string in it.
+    `endless_headers` the headers) of a page without records that names another one, by the only string in it; a list that
+    is read by offsets has none.
 
     A record. `ids` are the fields of its identity, in the order in which the first one present is sent as the uid, and
     `names` those of its name; `cursor` is the time by which changes are listed, if the vendor has one, `first_seen` the
@@ -150,6 +151,11 @@ class LabModule:
         console: Any = getattr(_imported(place), name)()
         console.has(records)
         return console  # type: ignore[no-any-return] # found by its name
+
+    @property
+    def names_next_page(self) -> bool:
+        """Whether a page names the next one, so that a list can be without end."""
+        return '": "' in json.dumps([self.endless_page, self.endless_headers])
 
     def smallest_record(self) -> dict[str, Any]:
         """A record with an identity and a name, and nothing else."""

@@ -104,6 +104,8 @@ class DeviceConformance(ConnectorConformance):
 
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
         """A console that names the same page again and again was read for hours; its devices counted as complete."""
+        if not self.lab_module.names_next_page:
+            return  # each page is asked for by its offset, and an empty one is the last
         rig.console.fault(endless(self.lab_module), match=self.lab_module.list_route, times=None)
         with pytest.raises(UnexpectedReply, match="pages in a row"):
             rig.cycle()
