@@ -69,6 +69,7 @@ _NOBODYS_MACS = {
 _MAX_ADDRESSES = 1000  # characters of a text that lists addresses
 _MAX_ENTRIES = 10_000  # of a list of addresses
 _BETWEEN = re.compile(rf"[,;{re.escape(PADDING)}]+")
+_AROUND = re.compile(rf"[,;/%{re.escape(PADDING)}]")  # without any of it, nobody reads what the C library does not
 _LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
 _is_usual_link_local = re.compile(r"fe80::[0-9a-f:]{1,34}").fullmatch
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
@@ -169,17 +170,17 @@ def clean_ips(value: Any) -> tuple[str, ...]:
         return () if len(value) > _MAX_ADDRESSES else _ips(value)
     if not value or not isinstance(value, list):
         return ()
-    found: tuple[str, ...] = ()
+    found: list[str] = []  # a tuple would be copied for each entry
     for one in value if len(value) < _MAX_ENTRIES else value[:_MAX_ENTRIES]:
         if type(one) is str and len(one) <= _MAX_ADDRESSES:
             found += _ips(one)
-    return found
+    return tuple(found)
 
 
 def routable_ips(value: Any) -> tuple[str, ...]:
     """As `clean_ips`, without link-local addresses; their usual form, of which each adapter has one, is not parsed."""
     if isinstance(value, list):
-        value = [one for one in value if type(one) is str and not _is_usual_link_local(one)]
+        value = [one for one in value[:_MAX_ENTRIES] if type(one) is str and not _is_usual_link_local(one)]
     found = clean_ips(value)
     return tuple([ip for ip in found if not is_link_local(ip)]) if found else ()
 
@@ -193,7 +194,7 @@ def _ips(value: str) -> tuple[str, ...]:
             return (value,) if inet_pton(AF_INET, value)[0] not in _NOBODYS_OCTETS else _unusual_ips(value)
         found = inet_ntop(AF_INET6, inet_pton(AF_INET6, value))
     except (OSError, ValueError):
-        return _unusual_ips(value)
+        return _unusual_ips(value) if _AROUND.search(value) else ()
     return _unusual_ips(value) if "." in found or len(found) < 4 else (found,)
 
 

@@ -42,9 +42,11 @@ def _dockerfile(folder: Path) -> Iterator[str]:
     made = re.search(rf"useradd .*--uid {USER_ID} .*{USER}\b", text)
     if not made or not users or users[-1] not in (USER, f"{USER_ID}:{USER_ID}"):
         yield f"Dockerfile does not end as the user {USER} ({USER_ID})"
-    for sources in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", text, re.MULTILINE):
-        for source in sources.split():
-            if not (folder / source).exists():
+    for copied in (
+        line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ") and "--from" not in line
+    ):
+        for source in copied:
+            if not source.startswith("--") and not (folder / source).exists():
                 yield f"Dockerfile copies {source}, which is not in the folder"
 
 
