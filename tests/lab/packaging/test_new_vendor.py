@@ -25,6 +25,7 @@ from lab.packaging import new_vendor
 from lab.packaging.new_vendor import NewVendorError, create
 from tests.documents import commands_in, entered
 from tests.lab.packaging.acme import FILLED_IN
+from tests.lab.packaging.nested import OKTA
 
 WHOLE = os.environ.get("FAULTS") == "all"
 PART = (
@@ -58,6 +59,12 @@ class Copy:
         finished = time.time() + 86_400  # later than the change of pyproject.toml: make is not to install anything
         (root / ".venv/.installed").touch()
         os.utime(root / ".venv/.installed", (finished, finished))
+
+    def contents(self) -> dict[str, bytes]:
+        """The files by their paths; what the tools write and no one commits is left out."""
+        files = (path for path in self.root.rglob("*") if path.is_file() and not path.is_symlink())
+        named = {str(path.relative_to(self.root)): path for path in files}
+        return {name: path.read_bytes() for name, path in named.items() if not re.search(r"\.pyc$|^\.|_cache/", name)}
 
     def run(self, command: str, code: int = 0) -> str:
         """What it wrote, on both streams."""
@@ -158,6 +165,36 @@ def test_each_skeleton_passes_the_conformance_suite_once_it_is_filled_in(copy: C
     suites = f"tests/acme/test_conformance.py tests/test_repository.py {SLOW_TOO}"
     said = copy.run(f"{PYTEST} {suites}" + ("" if WHOLE else f" -k {shlex.quote(PART)}"))
     assert int(said.rpartition(" passed")[0].split()[-1]) >= (120 if WHOLE else 12)
+
+
+ITS_OWN = re.compile(
+    r"Okta/|tests/okta/|lab/(vendors|consoles|fleet)/okta\.py|docs/fields/okta\.md|pyproject\.toml|README\.md"
+)
+
+
+@pytest.mark.slow
+def test_a_vendor_of_another_form_is_added_by_its_own_files_alone(copy: Copy) -> None:
+    """Bare lists, a `Link` header, nested names, a reset header: 21 files outside of the module's folder knew its vendors."""
+    before = copy.contents()
+    copy.run(".venv/bin/sekoia-lab new-vendor Okta --noun device --paging link")
+    for name, changes in OKTA.items():
+        copy.change(name, changes)
+    row = "| [SentinelOne]"
+    copy.change("README.md", [(row, f"| [Okta](Okta/README.md) | | | |\n{row}")])
+    copy.run(".venv/bin/python -m lab.packaging.fields")
+    after = copy.contents()
+    touched = {path for path in before | after if before.get(path) != after.get(path)}
+    assert {path for path in touched if not ITS_OWN.match(path)} == set()
+    copy.run(LINT.replace("Acme", "Okta").replace("acme", "okta"))
+    suites = "tests/okta/test_conformance.py tests/faults/test_matrix.py tests/test_repository.py tests/test_changes_over_time.py"
+    said = copy.run(f"{PYTEST} -n 2 {suites} {SLOW_TOO} -k 'okta and not Changes'")
+    assert int(said.rpartition(" passed")[0].split()[-1]) > 150
+    shown = copy.run(".venv/bin/sekoia-lab demo --devices 30 --out demo")
+    assert re.search(r"^Okta +33 +30 ", shown, re.MULTILINE), shown
+    bench = ".venv/bin/sekoia-lab bench Okta --devices 300 --repeats 1 --check --json 2>bench.log || true"
+    measured = json.loads(copy.run(bench))["measurements"]  # not how fast it is: this machine may be busy
+    assert [(one["contender"], one["unprepared"]) for one in measured] == [("floor", 0), ("module", 0)]
+    assert [one["sent"] for one in measured] == [300, 300]
 
 
 @pytest.mark.parametrize(
