@@ -19,6 +19,7 @@ from lab.modules import MODULES, device_modules
 from lab.packaging.release import Part
 from lab.terminal import for_people, readable, say
 from shared.errors import ConnectorError, SkipRecord
+from shared.masking import shown
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -115,7 +116,7 @@ def map_records(
                 chosen.kind.check(event)
             except SkipRecord as reason:
                 failed = True
-                sys.stderr.write(f"record {number}: {reason.field}: {reason.reason}\n")
+                sys.stderr.write(shown(f"record {number}: {reason.field}: {reason.reason}") + "\n")
             else:
                 sys.stdout.buffer.write(orjson.dumps(event) + b"\n")
     sys.stdout.flush()

@@ -266,9 +266,9 @@ class EventConnector(AlertDelivery):
             if facts.known_since > position.cursor:
                 facts.known_since = position.cursor - back
             facts.second_look = 0.0  # at once, for what was passed by meanwhile
-            so = f"it is set back to {times.iso(position.cursor)}"
+            back_to = f"it is set back to {times.iso(position.cursor)}"
             self.log(
-                f"The stored position, {ahead}, is ahead of the clock of {self.module.name}; {so}", level="warning"
+                f"The stored position, {ahead}, is ahead of the clock of {self.module.name}; {back_to}", level="warning"
             )
             position.store()
         position.forget_before(position.cursor - DAY)

@@ -91,7 +91,7 @@ def test_a_login_without_a_usable_token_is_said(gateway: SimulatedHarmonyMobile,
 
 def test_a_login_page_instead_of_json_is_said(gateway: SimulatedHarmonyMobile) -> None:
     gateway.fault(Html(), match="token")
-    with pytest.raises(UnexpectedReply, match="HTML page"):
+    with pytest.raises(UnexpectedReply, match="something in between"):
         ids(client(gateway))
 
 

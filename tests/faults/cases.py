@@ -35,7 +35,7 @@ HTTP_FAULTS = (
     HttpFault("timeout", lambda: Hang(60), "did not answer in time", heals=True, ends_pushing=True),
     HttpFault("reset", Reset, "could not be reached|cut|broke off", heals=True, ends_pushing=True),
     HttpFault("truncated body", Truncated, "broke off|not JSON", heals=True, ends_pushing=True),
-    HttpFault("HTML with 200", Html, "HTML page instead of JSON.*Check"),
+    HttpFault("HTML with 200", Html, "something in between.*Check"),
     HttpFault("401", lambda: Status(401), "refused the credentials", ends_pushing=True),
     HttpFault("403", lambda: Status(403), "forbids|refused the credentials|403"),
     HttpFault("404", lambda: Status(404), "404"),
