@@ -21,6 +21,7 @@ import requests
 from lab.modules import LabModule
 from lab.platform.files import append_to
 from lab.platform.local import LocalPlatform
+from shared.http.environment import BUNDLES
 
 _START_S = 30.0
 _STOP_S = 30.0
@@ -60,7 +61,7 @@ class ModuleProcess:
         connector = {**arguments, **({} if changes else module.kind.reach(platform, PLACEHOLDER))}
         self._environment = {
             **{name: value for name, value in os.environ.items() if name in _KEPT or name.lower().endswith("_proxy")},
-            "NO_PROXY": "127.0.0.1,localhost",
+            **_direct(),
             **platform.environment(
                 public, connector, self.uuid, data, liveness_port=self.health_port, metrics_port=self.metrics_port
             ),
@@ -154,7 +155,13 @@ class ModuleProcess:
         self.stop()
 
 
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", *BUNDLES)
+
+
+def _direct() -> dict[str, str]:
+    """Besides what the environment calls without its proxy: this machine, where the platform is."""
+    kept = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, (kept, "127.0.0.1", "localhost"))))
 
 
 def claimed_port(claims: ExitStack) -> int:

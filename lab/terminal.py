@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from shared.masking import shown
+
 _UNCUT = 1_000_000  # columns of what is no terminal: a program reads whole lines
 _FOLDED = 16  # characters a column of text may be folded to
-_SWITCHES = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def for_people() -> Console:
@@ -36,17 +36,12 @@ def readable(path: Path) -> str:
         return str(path)
 
 
-def plain(text: str) -> str:
-    """What a vendor (or anyone) sent, in one line: what would steer a terminal or turn the direction is written out."""
-    return _SWITCHES.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
-
-
 def say(console: Console, *parts: str | tuple[str, str]) -> None:
     """One line, not broken: a person copies it, a program looks for it. A part may have a style."""
     line = Text()
     for part in parts:
         text, style = part if isinstance(part, tuple) else (part, "")
-        line.append(plain(text), style)
+        line.append(shown(text), style)
     console.print(line, soft_wrap=True)
 
 
@@ -57,7 +52,7 @@ def show_table(
 
     The first column names the row. With `numbers` the others are aligned to the right, and nothing is folded.
     """
-    cells = [[plain(cell) for cell in row] for row in rows]
+    cells = [[shown(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     least = sum(width if numbers else min(width, _FOLDED) for width in widths) + 2 * (len(widths) - 1)
     console.print()

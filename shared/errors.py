@@ -21,9 +21,11 @@ from shared.masking import shown
 class ConnectorError(Exception):
     """Root of the errors a person may read; `str()` of each is a whole message. `status` is the HTTP status, if any.
 
+    `quoted`: the reason that the API gave, `: "…"` or ""; None where something in between answered in its place.
     `ends_round`: the rest of the round would fail the same way. `may_be_size`: the server began to answer and failed, so that a smaller page may work.
     """
 
+    quoted: str | None = ""
     ends_round = False
     may_be_size = False
 

@@ -65,6 +65,11 @@ def iso(seconds: float) -> str:
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
+def last_seen(seconds: float | None) -> str:
+    """Epoch seconds → `, last seen 2026-11-02 08:14 UTC`, behind a name; "" where it is not known."""
+    return "" if seconds is None else f", last seen {datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def http_date(value: str | None) -> float | None:
     """An HTTP date header (RFC 9110) → epoch seconds. One without a zone (asctime) is UTC too."""
     try:

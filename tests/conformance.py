@@ -104,6 +104,8 @@ class DeviceConformance(ConnectorConformance):
 
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
         """A console that names the same page again and again was read for hours; its devices counted as complete."""
+        if not self.lab_module.names_next_page:
+            return  # each page is asked for by its offset, and an empty one is the last
         rig.console.fault(endless(self.lab_module), match=self.lab_module.list_route, times=None)
         with pytest.raises(UnexpectedReply, match="pages in a row"):
             rig.cycle()
@@ -277,7 +279,7 @@ class DeviceConformance(ConnectorConformance):
         rig.console.has(records)
         counts = rig.cycle().counts
         assert (counts.skipped, counts.sent) == (1, 34)
-        assert any(self.lab_module.names[0] in record.message for record in caplog.records)
+        assert any(self.lab_module.names[0].split(".")[0] in record.message for record in caplog.records)
 
     # --- stopping
 
@@ -592,7 +594,15 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
             Status(400), match=lambda call: call.endpoint == "push" and uid.encode() in call.get_data(), times=None
         )
         connector = rig.cycle()
-        expected = {"listed": 35, "delivered": 33, "unchanged": 0, "refused": 1, "unmappable": 1, "learned": 0}
+        expected = {
+            "listed": 35,
+            "delivered": 33,
+            "unchanged": 0,
+            "refused": 1,
+            "unmappable": 1,
+            "learned": 0,
+            "gone": 0,
+        }
         health = connector.liveness_context()
         assert health["devices"] == expected
         assert {name: health["round"][name] for name in expected} == expected
@@ -600,6 +610,42 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
         assert {
             sample.labels["state"]: sample.value for sample in samples if sample.name == "sekoia_connector_devices"
         } == expected
+
+    def test_devices_that_are_gone_are_counted_and_named_and_nothing_is_sent_for_them(
+        self, rig: Rig, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rig.cycle()
+        rig.console.change(rig.console.ids[0], **{self.lab_module.last_seen: "2026-11-02T08:14:30Z"})
+        clock.ahead += 90_000
+        rig.cycle()
+        names = [
+            rig.platform.devices[self.uid(rig.console.record(one))]["device"]["hostname"] for one in rig.console.ids
+        ]
+        pushed = sum(rig.platform.deliveries.values())
+        records = [rig.console.record(identity) for identity in rig.console.ids]
+        rig.console.has(records[16:])
+        for gone in (0, 16, 16):
+            caplog.clear()
+            clock.ahead += 50_000
+            with caplog.at_level(logging.INFO):
+                connector = rig.cycle(full_sync_interval=50_000)
+            assert connector.counts.gone == connector.fleet()["gone"] == gone
+            line = caplog.records[-1].message
+            assert (f" · gone {gone} · " in line) == bool(gone)
+        assert sum(rig.platform.deliveries.values()) == pushed + 3 * 19, "the others are refreshed"
+        assert not [line for line in caplog.records if line.message.startswith("Gone from")], "each is named once"
+
+        rig.console.has(records)
+        clock.ahead += 50_000
+        assert rig.cycle(full_sync_interval=50_000).counts.gone == 0
+        rig.console.has(records[1:])
+        for _ in range(2):
+            caplog.clear()
+            clock.ahead += 50_000
+            with caplog.at_level(logging.INFO):
+                rig.cycle(full_sync_interval=50_000)
+        [said] = [line.message for line in caplog.records if line.message.startswith("Gone from")]
+        assert said == f"Gone from the list, as two complete readings found: {names[0]}, last seen 2026-11-02 08:14 UTC"
 
     def test_a_mapping_change_leads_to_a_full_walk(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         rig.cycle()

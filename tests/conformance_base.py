@@ -126,7 +126,7 @@ class ConnectorConformance:
 
     def test_html_instead_of_json_says_what_to_check(self, rig: Rig) -> None:
         rig.console.fault(Html(), match=self.lab_module.list_route, skip=1)
-        with pytest.raises(UnexpectedReply, match=r"HTML page.*Check"):
+        with pytest.raises(UnexpectedReply, match=r"something in between.*Check"):
             rig.cycle()
         rig.cycle()
         self.assert_all_delivered(rig)
@@ -177,7 +177,7 @@ class ConnectorConformance:
         """`{"errors": [...], "data": []}` counted as "0 devices, all well"."""
         failed = endless(self.lab_module, errors=[{"message": "shard 3 is down"}])
         rig.console.fault(failed, match=self.lab_module.list_route, skip=page)
-        with pytest.raises(UnexpectedReply, match=r"reported an error.*\(shard 3 is down\)"):
+        with pytest.raises(UnexpectedReply, match=r'reported an error.*"shard 3 is down"'):
             rig.cycle()
         self.assert_cursor_not_ahead(rig)
         rig.cycle()

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import count
+from itertools import chain, count, repeat
 from typing import NamedTuple
 
 from flask import Response, request
@@ -17,11 +17,13 @@ from flask import Response, request
 from lab.modules import LabModule
 from lab.paths import with_values
 from lab.platform.faults import Fault
-from lab.platform.wire import STREAM
+from lab.platform.wire import RAW, STREAM
 from shared.http.body import MAX_BYTES, MAX_MEMORY, memory_of
 from tests.endless import with_number, with_texts
+from tests.shared.http.test_wire import ENDLESS
 
 MIB = 1024 * 1024
+DIGITS = "7" * 20_000  # an endpoint names its adapters as it likes
 
 
 class Body(NamedTuple):
@@ -60,9 +62,11 @@ class Dialect:
         record = json.dumps(with_values({}, {self.uid: uid, self.module.names[0]: "NAME"}))
         return f"{record[:-1]}{more}}}".replace('"NAME"', name, 1).encode()
 
-    def largest_list(self, entries: int) -> str:
-        """The list inside of a record that can be the largest, of so many entries, as a member of an object."""
+    def largest_list(self, entries: int, text: str = "") -> str:
+        """The list inside of a record that can be the largest, of so many entries, as a member of an object. With `text` it
+        takes the place of each string of an entry."""
         path, entry = self.module.largest_list
+        entry = with_texts(entry, lambda _: text) if text else entry
         before, behind = "", ""
         for step in path.split("."):
             before, behind = f'{before}{{"{step.removesuffix("[]")}":[', f"]}}{behind}"
@@ -71,12 +75,16 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Streams(Fault):
-    """A 200 whose body is made while it is sent, a new one for each call; it may have no end."""
+    """A 200 whose body is made while it is sent, a new one for each call; it may have no end. `raw`: with its head."""
 
     bodies: Iterator[Body]
     encoding: str = ""
+    raw: bool = False
 
     def answer(self) -> Response:
+        if self.raw:
+            request.environ[RAW] = next(self.bodies).parts
+            return Response(b"", 200)
         request.environ[STREAM], headers = next(self.bodies)
         headers = {**headers, "Content-Encoding": self.encoding} if self.encoding else headers
         return Response(b"", 200, headers, content_type="application/json")
@@ -96,6 +104,7 @@ class Attack:
     arrive: frozenset[str] = frozenset()
     calls: int | None = 1
     encoding: str = ""
+    raw: bool = False
 
 
 REFUSED_MIB, WORST_MIB = 300, 800
@@ -107,6 +116,20 @@ def refused(name: str, body: Callable[[Dialect], Iterator[bytes]], says: str, en
     return Attack(name, lambda d: (Body(body(d)) for _ in count()), REFUSED_MIB, says, calls=6, encoding=encoding)
 
 
+def endless(name: str) -> Attack:
+    """Six replies that never come to their body, or to anything in it."""
+    begin, again = ENDLESS[name]
+    parts = lambda: chain([begin], repeat(again * 5_000))  # noqa: E731 - one for each call
+    return Attack(
+        f"{name} without end",
+        lambda _: (Body(parts()) for _ in count()),
+        REFUSED_MIB,
+        "more than 64 MiB",
+        calls=6,
+        raw=True,
+    )
+
+
 def page_of(
     name: str, records: Callable[[Dialect], list[bytes]], arrive: frozenset[str] = frozenset(), says: str = ""
 ) -> Attack:
@@ -114,13 +137,16 @@ def page_of(
     return Attack(name, lambda d: iter([d.page(*records(d))]), WORST_MIB, says, arrive)
 
 
-def pages_of(name: str, records: Callable[[Dialect, int], list[bytes]], calls: int | None, says: str = "") -> Attack:
-    """So many pages (None: without end), each of which names another one, but for the last."""
+def pages_of(
+    name: str, records: Callable[[Dialect, int], list[bytes]], calls: int | None, says: str = "", cookie: str = ""
+) -> Attack:
+    """So many pages (None: without end), each of which names another one, but for the last; and sets a new cookie."""
 
     def bodies(d: Dialect) -> Iterator[Body]:
         for number in count() if calls is None else range(calls):
             last = calls is not None and number + 1 == calls
-            yield d.page(*records(d, number), next_page=None if last else d.position(number))
+            page = d.page(*records(d, number), next_page=None if last else d.position(number))
+            yield Body(page.parts, page.headers | ({"Set-Cookie": f"page{number}={cookie}; Path=/"} if cookie else {}))
 
     return Attack(name, bodies, WORST_MIB, says, calls=calls)
 
@@ -178,6 +204,11 @@ def attacks(whole: bool) -> list[Attack]:
         refused("a body that is not what it says", lambda _: iter([b"no gzip"]), "broke off", "gzip"),
         refused("more values than fit", lambda d: d.page(b"{}," * 9_000_000 + b"{}").parts, "MiB of memory"),
         refused("JSON nested 200,000 deep", lambda d: d.page(d.record("a", nested(200_000))).parts, "not JSON"),
+        *map(endless, ("interim replies", "trailers", "gzip of empty blocks")),
+        page_of(
+            "names of 20,000 digits", lambda d: [d.record("a", f'"{DIGITS}"', f",{d.largest_list(50, DIGITS)}")], A
+        ),
+        pages_of("a cookie a page", lambda d, n: [d.record(f"{n}")], 60, cookie="x" * 4000),
         page_of("JSON nested 900 deep", lambda d: [d.record("a", nested(900)), d.record("b")], B),
         page_of("strings of 10 MB", lambda d: [d.record("a", f'"{"x" * 10 * MIB}"'), d.record("b")], B),
         page_of("a million interfaces", lambda d: [d.record("a", more=f",{d.largest_list(1_000_000)}")], A),

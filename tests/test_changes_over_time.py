@@ -1,7 +1,8 @@
-"""Fifty rounds of a trigger over a fleet that changes, with all that can go wrong: every change told, none twice.
+"""A hundred rounds of a trigger over a fleet that changes, with all that can go wrong: every change and every absence is
+reported, none twice, and none that is not true of the console.
 
-Told is what the platform accepted. It may be told again only where the module had no 2xx for it, because the answer was
-lost, or where the process was killed within the five seconds in which it need not have written that down.
+Reported is what the platform accepted. It may be reported again only where the module had no 2xx for it, because the answer
+was lost, or where the process was killed within the five seconds in which it need not have written that down.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ import pytest
 from flask import Response, g, request
 
 from lab.commands.preview import read_devices
+from lab.consoles.collection import Collection, Page
 from lab.modules import MODULES, device_modules
 from lab.platform.faults import RateLimited, Reset, Status
 from lab.platform.local import LocalPlatform
@@ -31,11 +34,13 @@ from tests.rig import Rig, signal_handlers_kept
 from tests.suites import slow_but_for
 from tests.waiting import HANGS
 
-ROUNDS = 50
+ROUNDS = 100
 WHOLE = os.environ.get("FAULTS") == "all"
 SEEDS = range(5 if WHOLE else 1)
 STORED_AFTER = 5.5  # seconds
-KILLS = 10 if WHOLE else 3
+KILLS = 20 if WHOLE else 4
+SILENT_AFTER = 168 * 3600.0
+PRESENT, SILENT, GONE = "present", "silent", "gone"
 FAULTS = [Status(503), Status(401), RateLimited(0), Reset(), Status(404), Status(500)]
 
 
@@ -83,23 +88,37 @@ def content_of(event: dict[str, Any]) -> bytes:
 
 @dataclass
 class Fleet:
-    """The console's devices, changed at random; `joining` are raw records still to come."""
+    """The console's devices, changed at random; `joining` are raw records still to come, `away` those that were removed."""
 
     rig: Rig
     chance: random.Random
     joining: list[Any]
     number: int = 0
-    names: dict[str, str] = field(default_factory=dict)
+    away: list[Any] = field(default_factory=list)
+    hidden: set[str] = field(default_factory=set)  # listed by the console, and cut from its lists
+
+    @property
+    def seen_field(self) -> str:
+        return str(self.rig.module.last_seen)
 
     def live_on(self) -> None:
-        """What happens between two rounds: some change, some check in, now and then one joins."""
+        """What happens between two rounds: some change, some check in; now and then one joins, leaves, falls silent."""
         console, chance = self.rig.console, self.chance
-        for identity in chance.sample(console.ids, 5):
+        for identity in chance.sample(console.ids, 4):
             console.heartbeat(identity)
-        for identity in chance.sample(console.ids, chance.randint(0, 4)):
+        for identity in chance.sample(console.ids, chance.randint(0, 3)):
             self.rename(identity)
-        if self.joining and chance.random() < 0.4:
-            console.has([*map(console.record, console.ids), self.joining.pop()])
+        for identity in chance.sample(console.ids, chance.choice((0, 0, 1, 2))):
+            console.change(identity, **{self.seen_field: iso(time.time() - chance.randint(170, 900) * 3600)})
+        for identity in chance.sample(console.ids, chance.choice((0, 0, 0, 1, 2))):
+            self.away.append(console.record(identity))
+            console.remove(identity)
+        if self.away and chance.random() < 0.3:
+            console.add(self.away.pop(chance.randrange(len(self.away))))
+            if chance.random() < 0.7:
+                console.heartbeat(console.ids[-1])
+        if self.joining and chance.random() < 0.3:
+            console.add(self.joining.pop())
             self.rename(console.ids[-1])
             if self.rig.connector.may_miss_rows:  # else it counts as one that was there before
                 console.change(console.ids[-1], **{self.rig.module.first_seen: iso(time.time() + 1)})
@@ -108,10 +127,78 @@ class Fleet:
         self.number += 1
         self.rig.console.change(identity, **{self.rig.module.names[0]: f"pc-{self.number}"})
 
-    def contents(self) -> dict[str, bytes]:
-        """What the module would tell of each device now."""
-        listed = read_devices(self.rig.module, self.rig.module.configured(self.rig.settings), 1_000).events
-        return {event["device"]["uid"]: content_of(event) for event in listed}
+    def cut_list(self) -> None:
+        """Hide so many devices from the list that those who report no total need a third reading."""
+        ids = self.rig.console.ids
+        self.hidden = set(self.chance.sample(ids, len(ids) * 6 // 10 + 1))
+
+    def listed(self) -> dict[str, tuple[str, bytes]]:
+        """What is true of each listed device now: its presence and its content."""
+        events = read_devices(self.rig.module, self.rig.module.configured(self.rig.settings), 1_000).events
+        return {event["device"]["uid"]: (presence_of(event), content_of(event)) for event in events}
+
+
+def presence_of(event: dict[str, Any]) -> str:
+    seen = event["device"].get("last_seen_time")
+    return SILENT if seen is not None and time.time() - seen >= SILENT_AFTER else PRESENT
+
+
+class Oracle:
+    """What may and must be reported. `possible`: what the module may know of a device (presence, content), by what it was
+    answered; `read` and `missed` count the full walks since a device left: those that may have been complete, those that
+    were."""
+
+    def __init__(self, learned: dict[str, tuple[str, bytes]]) -> None:
+        self.possible: dict[str, list[tuple[str, bytes] | None]] = {uid: [known] for uid, known in learned.items()}
+        self.read: dict[str, int] = {}
+        self.missed: dict[str, int] = {}
+        self.count: Counter[str] = Counter()
+
+    def walked(self, listed: dict[str, tuple[str, bytes]], *, complete: bool) -> None:
+        for uid in self.possible:
+            self.read[uid] = 0 if uid in listed else self.read.get(uid, 0) + 1
+            self.missed[uid] = 0 if uid in listed else self.missed.get(uid, 0) + complete
+
+    def hear(self, told: Told, listed: dict[str, tuple[str, bytes]]) -> None:
+        """Take note of a report; it must be true now, and not have been made before."""
+        uid, kind, before = told.uid, told.kind, self.possible.setdefault(told.uid, [None])
+        now = listed.get(uid)
+        if kind == GONE:
+            assert now is None, f"{uid} was reported as gone and is listed"
+            assert self.read.get(uid, 0) >= 2, f"{uid} was reported as gone after {self.read.get(uid)} walks"
+        else:
+            assert now, f"{uid} was reported as {kind} and is not listed"
+            assert now[1] == told.content, f"{uid} was reported as {kind} with other contents than it has"
+            assert kind not in (SILENT, "back") or now[0] == (SILENT if kind == SILENT else PRESENT), f"{uid}: {kind}"
+        after = [known for state in before if (known := self._after(state, kind, told.content))]
+        assert after, f"{uid} was reported as {kind} although the module knew {before}"
+        self.count[kind] += 1
+        self.possible[uid] = after if told.heard else [*before, *after]
+
+    def _after(self, state: tuple[str, bytes] | None, kind: str, content: bytes) -> tuple[str, bytes] | None:
+        """What is known of a device behind a report; None where the report has no reason."""
+        if state is None:
+            return (PRESENT, content) if kind == "new" else None
+        presence, known = state
+        if kind == "changed":
+            return (presence, content) if known != content and presence != GONE else None
+        if kind == GONE:
+            return (GONE, known) if presence != GONE else None
+        if kind == SILENT:
+            return (SILENT, content) if presence != SILENT else None
+        return (PRESENT, content) if kind == "back" and presence != PRESENT else None
+
+    def must_have_heard(self, listed: dict[str, tuple[str, bytes]], told: list[Told], *, full: bool) -> None:
+        """After a round in which nothing failed."""
+        new = {one.uid for one in told if one.kind == "new"}  # if they are silent too, the next full walk reports it
+        for uid, (presence, content) in listed.items():
+            states = self.possible.get(uid, [None])
+            assert any(state and state[1] == content for state in states), f"{uid} is new or changed: not reported"
+            if full and uid not in new:
+                assert any(state and state[0] == presence for state in states), f"{uid} is {presence}: {states}"
+        for uid, states in self.possible.items():
+            if uid not in listed and self.missed.get(uid, 0) >= 2 and None not in states:
+                assert any(state and state[0] == GONE for state in states), f"{uid} is gone: not reported"
 
 
 @pytest.fixture
@@ -122,57 +209,91 @@ def witness() -> Iterator[Witness]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", slow_but_for([module.name for module in device_modules()], "Sophos"))
-def test_every_change_is_told_and_told_again_only_when_no_answer_came(
+def test_every_change_and_absence_is_reported_once_and_again_only_when_no_answer_came(
     name: str, seed: int, witness: Witness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module, chance = MODULES[name], random.Random(f"{name} {seed}")
-    with module.simulated(60) as other:
+    with module.simulated(70) as other:
         records = [other.record(identity) for identity in other.ids]
     with signal_handlers_kept(), module.simulated(25) as console:
         rig = Rig(module, console, witness, tmp_path / "data", monkeypatch, changes=True)
         rig.page_size = 20
         fleet = Fleet(rig, chance, records[25:])
+        _cut_lists(fleet, monkeypatch)
         rig.cycle()
         assert not witness.told, "the first round learns"
-        learned = fleet.contents()
-        killed = set(chance.sample(range(ROUNDS), KILLS))
+        oracle = Oracle(fleet.listed())
+        cut: set[str] = set()
+        killed, began = set(chance.sample(range(ROUNDS), KILLS)), time.monotonic()
         for number in range(ROUNDS):
+            time.sleep(
+                max(0.0, number - 40 - (time.monotonic() - began))
+            )  # a round is a second later than the one before
             fleet.live_on()
-            if number in killed:
-                kill_while_telling(rig, chance.randint(1, 3))
-            elif chance.random() < 0.4:
-                witness.fault(
-                    chance.choice(FAULTS),
-                    match="callback",
-                    skip=chance.randint(0, 2),
-                    times=3,
-                    after=chance.random() < 0.3,
-                )
-                with suppress(ConnectorError):
-                    rig.cycle()
+            listed, before = fleet.listed(), len(witness.told)
+            happens = "kill" if number in killed else chance.choices(*zip(*MISHAPS, strict=True))[0]
+            if happens == "cut" and cut:
+                happens = ""  # where no total is reported, a device that is cut twice is one that is gone
+            full = happens in ("page", "cut") or chance.random() < 0.6 or not module.cursor
+            rig.arguments["full_sync_interval"] = 1 if full else 86_400
+            try:
+                ended, clean = run_round(rig, fleet, happens, witness, chance)
+            finally:
+                console.clear_faults()
                 witness.clear_faults()
-            else:
-                rig.cycle()
-                assert latest(learned, witness.told) == fleet.contents(), f"after round {number}"
+            if full and (ended or happens != "page"):
+                cut = set() if module.reports_total else fleet.hidden
+                oracle.walked({uid: now for uid, now in listed.items() if uid not in cut}, complete=clean)
+            fleet.hidden = set()
+            for told in witness.told[before:]:
+                oracle.hear(told, listed)
+            if clean:
+                oracle.must_have_heard(listed, witness.told[before:], full=full)
+        rig.arguments["full_sync_interval"] = 1
+        for _ in range(3):
+            listed, before = fleet.listed(), len(witness.told)
+            rig.cycle()
+            oracle.walked(listed, complete=True)
+            for told in witness.told[before:]:
+                oracle.hear(told, listed)
+        oracle.must_have_heard(listed, [], full=True)
+    assert min(oracle.count[kind] for kind in ("new", "changed", GONE, SILENT, "back")) >= 5, oracle.count
+
+
+MISHAPS = (("", 50), ("callback", 25), ("page", 10), ("cut", 10))
+
+
+def run_round(rig: Rig, fleet: Fleet, happens: str, witness: Witness, chance: random.Random) -> tuple[bool, bool]:
+    """One round, in which that happens; → whether it ended well, and whether nothing went wrong."""
+    if happens == "kill":
+        kill_while_telling(rig, chance.randint(1, 3))
+        return False, False
+    if happens == "callback":
+        fault, skip = chance.choice(FAULTS), chance.randint(0, 2)
+        witness.fault(fault, match="callback", skip=skip, times=3, after=chance.random() < 0.3)
+    elif happens == "page":
+        route = rig.module.list_route
+        rig.console.fault(Status(503), match=route, skip=chance.randint(0, 1), times=10)
+    elif happens == "cut":
+        fleet.cut_list()
+    else:
         rig.cycle()
-        known = fleet.contents()
-    assert latest(learned, witness.told) == known
-    assert {told.uid for told in witness.told if told.kind == "new"} == known.keys() - learned.keys()
-    assert len(known) > len(learned) + 3
-    assert_told_once(learned, witness.told)
+        return True, True
+    with suppress(ConnectorError):
+        rig.cycle()
+        return True, False
+    return False, False
 
 
-def latest(learned: dict[str, bytes], told: list[Told]) -> dict[str, bytes]:
-    return learned | {one.uid: one.content for one in told}
+def _cut_lists(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the console's pages lack the devices that are hidden."""
+    whole = Collection.page
 
+    def page(self: Collection, *arguments: Any, **options: Any) -> Page:
+        records, end = whole(self, *arguments, **options)
+        return Page([record for record in records if not any(one.encode() in record for one in fleet.hidden)], end)
 
-def assert_told_once(learned: dict[str, bytes], told: list[Told]) -> None:
-    """The same content of a device a second time in a row: only behind one whose answer was not heard."""
-    before: dict[str, Told] = {uid: Told(uid, content, "", heard=True) for uid, content in learned.items()}
-    for one in told:
-        last = before.get(one.uid)
-        assert last is None or not last.heard or last.content != one.content, one
-        before[one.uid] = one
+    monkeypatch.setattr(Collection, "page", page)
 
 
 def kill_while_telling(rig: Rig, number: int) -> None:
@@ -199,3 +320,4 @@ def kill_while_telling(rig: Rig, number: int) -> None:
     finally:
         rig.platform.before_call = None
         process.kill()
+        time.sleep(0.2)  # the call that it was killed in comes to its end

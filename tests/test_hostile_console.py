@@ -113,7 +113,7 @@ def elsewhere() -> Iterator[LocalServer]:
 
 
 def survives(attack: Attack, scene: Scene, record_property: Report) -> None:
-    fault = Streams(attack.bodies(scene.dialect), attack.encoding)
+    fault = Streams(attack.bodies(scene.dialect), attack.encoding, attack.raw)
     skip = int(scene.module.kind is ALERTS)  # a round of alerts begins with a call for the vendor's clock
     scene.console.fault(fault, match=scene.module.list_route, skip=skip, times=attack.calls)
     with scene.process as process:
@@ -129,6 +129,7 @@ def survives(attack: Attack, scene: Scene, record_property: Report) -> None:
     assert re.search(attack.says, scene.said)
     assert "Traceback" not in scene.said
     assert not scene.console.waiting_faults
+    assert not [call for call in scene.console.calls if "Cookie" in call.headers], "cookies were kept"
 
 
 @pytest.mark.parametrize(("module", "attack"), turns(ATTACKS))

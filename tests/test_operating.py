@@ -22,7 +22,8 @@ LOGS = {"log", "warn", "_warn", "error", "log_exception", "_warn_once", "_say"}
 ADDED = {"adding"}  # what an error says at its end
 SETTINGS = {"settings.py", "trust.py", "urls.py"}  # files whose ValueErrors a customer reads
 ANSWERS = {"configuration_error"}  # functions whose text is a message
-TABLES = {"_WRONG"}  # of words that a message is made of
+TABLES = {"_WRONG": 0, "_TLS": 1, "_CONNECTION": 1}  # of words in a message, and where in a row they are
+PARTS = {"said", "refusal"}  # variables that hold the begin of a message
 LEAST_LETTERS = 6  # of a literal part, to be a message at all: `f"{said} {what}"` says nothing itself
 
 
@@ -37,7 +38,10 @@ def normal(text: str) -> str:
 
 
 def texts_of(node: ast.expr, function: ast.AST) -> list[str]:
-    """What an expression can say, `…` for what is not written there; a local name stands for its last value before."""
+    """What an expression can say, `…` for what is not written there; a name stands for each value that it had before.
+
+    A constant of the file counts where it is a sentence.
+    """
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return [node.value]
     if isinstance(node, ast.JoinedStr):
@@ -54,8 +58,9 @@ def texts_of(node: ast.expr, function: ast.AST) -> list[str]:
             and found.lineno < node.lineno
             and any(isinstance(target, ast.Name) and target.id == node.id for target in found.targets)
         ]
-        if before:
-            return texts_of(max(before, key=lambda found: found.lineno).value, function)
+        if before and node.id not in PARTS:
+            return [text for found in before for text in texts_of(found.value, function)]
+        return [getattr(function, "constants", {}).get(node.id, "…")]
     return ["…"]
 
 
@@ -63,15 +68,23 @@ def said_in(path: Path) -> Iterator[tuple[ast.expr, ast.AST]]:
     """Each expression that becomes a message, with the function it stands in."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in tree.body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Dict)
-            and getattr(node.targets[0], "id", "") in TABLES
-        ):
-            yield from ((value, tree) for value in node.value.values)
+        column = TABLES.get(getattr(node.targets[0], "id", "")) if isinstance(node, ast.Assign) else None
+        if column is not None:
+            rows = node.value.values if isinstance(node.value, ast.Dict) else node.value.elts
+            yield from ((row.elts[column] if isinstance(row, ast.Tuple) else row, tree) for row in rows)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    constants = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name) and path.is_relative_to(ROOT / "shared")  # a vendor's are its advice
+    }
     for function in functions:
+        function.constants = constants  # type: ignore[attr-defined] # carried along
         for node in ast.walk(function):
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in PARTS:
+                yield node.value, function
             if isinstance(node, ast.Return) and node.value and function.name in ANSWERS:
                 yield node.value, function
             if not isinstance(node, ast.Call):
@@ -103,7 +116,7 @@ def listed() -> str:
 
 
 @pytest.mark.parametrize(
-    "expected", ["… forbids … with this credential (HTTP 403). …", "is not a web address; enter it as https://host"]
+    "expected", ["… forbids … with this credential (HTTP 403)…. …", "is not a web address; enter it as https://host"]
 )
 def test_the_reading_of_the_code_finds_messages(expected: str) -> None:
     assert expected in messages()

@@ -19,6 +19,7 @@ from lab.cli import app
 from lab.platform.faults import Hang, Status
 from lab.platform.local import LocalPlatform
 from lab.process import ModuleProcess, claimed_port
+from shared.http.environment import BUNDLES
 from tests.conformance_base import ConnectorConformance
 from tests.rig import Rig
 from tests.suites import OF_ALERTS, OF_DEVICES, SUITES
@@ -211,3 +212,38 @@ def test_the_button_is_answered_whatever_the_settings_hold_in_the_words_of_the_l
     checked = CliRunner().invoke(app, ["check", rig.module.name, "--module-config", str(settings)])
     assert checked.exit_code == 1
     assert rig.platform.validation["error"] in " ".join(checked.output.split())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem", "names /no/such/bundle.pem, which cannot be read"),
+        ("SSL_CERT_FILE", __file__, "which contains no certificate in PEM form"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "is a SOCKS proxy"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_named_by_the_button_by_each_command_and_by_a_round(
+    rig: Rig, suite: ConnectorConformance, tmp_path: Path, variable: str, value: str, words: str
+) -> None:
+    """`check` ended in a traceback, the button in no answer, a round in "Internal error: OSError"."""
+    if variable == "ALL_PROXY":  # of calls to elsewhere only: the platform is this machine
+        rig.settings |= {name: "https://console.example" for name in rig.settings if "127.0.0.1" in rig.settings[name]}
+    rig.platform.module_secrets = {name: rig.settings[name] for name in suite.lab_module.secrets}
+    environment = {**dict.fromkeys(BUNDLES, ""), "NO_PROXY": "127.0.0.1", variable: value}
+    rig.environment |= environment
+    with rig.process("validate_module_configuration") as process:
+        until(lambda: process.exit_code is not None, 25)
+    answer = rig.platform.validation
+    assert answer, process.log.read_text()
+    assert answer["results"] == {"success": False}
+    assert variable in answer["error"]
+    assert words in answer["error"]
+    with rig.process() as process:
+        assert words in process.wait_for_rounds(1)["last_error"]
+    assert "Traceback" not in process.log.read_text()
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps(rig.settings))
+    for command in ("check", "preview"):
+        done = CliRunner().invoke(app, [command, rig.module.name, "--module-config", str(settings)], env=environment)
+        assert done.exit_code == 1
+        assert answer["error"] in " ".join(done.output.split())

@@ -50,13 +50,17 @@ def fetch_token(login: ApiSession, client_id: str, secret: str) -> Token:
     """A token for an API key; ActionNeeded when it is refused, which the portal also says with HTTP 200."""
     began = time.monotonic()
     try:
-        body = login.call("POST", login.base_url, json={"clientId": client_id, "accessKey": secret}).json
+        reply = login.call("POST", login.base_url, json={"clientId": client_id, "accessKey": secret})
     except UnexpectedReply as error:
-        if error.status != 400:
+        if error.status != 400 or error.quoted is None:
             raise
-        raise ActionNeeded(f"{login.who} refused the credentials (HTTP 400). {_KEY}", status=400) from None
+        raise ActionNeeded(
+            f"{login.who} refused the credentials (HTTP 400){error.quoted}. {_KEY}", status=400
+        ) from None
+    body = reply.json
     if isinstance(body, dict) and body.get("success") is False:
-        raise ActionNeeded(f"{login.who} refused the credentials (HTTP 200, success: false). {_KEY}", status=401)
+        said = f"{login.who} refused the credentials (HTTP 200, success: false){reply.reason}."
+        raise ActionNeeded(f"{said} {_KEY}", status=401)
     data = nested_object(body, "data") if isinstance(body, dict) else {}
     fields = {"access_token": data.get("token"), "expires_in": non_negative_int(data.get("expiresIn")) or None}
     token = token_of(login.who, fields, LIFETIME)
@@ -104,9 +108,7 @@ class HarmonyMobileClient:
                 reply = self._session.call(method, path, **options)
                 if not (isinstance(reply.json, dict) and reply.json.get("forceLogout")):
                     return reply
-                said = (
-                    f"{self._session.who} ends each session at once (HTTP 200, forceLogout) on {method} {path}. {_KEY}"
-                )
+                said = f"{self._session.who} ends each session at once (HTTP 200, forceLogout) on {method} {path}{reply.reason}. {_KEY}"
                 refusal = ActionNeeded(said, status=401)
             except ActionNeeded as error:
                 if error.status not in (401, 403):

@@ -6,7 +6,7 @@ from threading import Event
 from shared.devices.inventory import DeviceConnector
 from shared.devices.playbooks import DeviceChanges
 from shared.devices.polling import DevicePolling
-from shared.devices.terms import Scope, Walk
+from shared.devices.walks import Scope, Walk
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous
 from shared.state.storage import JsonFile

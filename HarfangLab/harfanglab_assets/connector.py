@@ -10,11 +10,11 @@ from pydantic import SecretStr
 from shared.devices.inventory import DeviceConnector
 from shared.devices.playbooks import DeviceChanges
 from shared.devices.polling import DevicePolling
-from shared.devices.terms import Scope, Walk
-from shared.http.replies import UNREACHABLE, UNTRUSTED
+from shared.devices.walks import Scope, Walk
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import FixedToken
 from shared.http.trust import authority
+from shared.http.unreached import UNREACHABLE, UNTRUSTED
 
 from .client import ADVICE, HarfangLabClient
 from .mapper import AGENT_TO_DEVICE
@@ -24,9 +24,13 @@ _NO_PORT = (
     "Check the port: the configured URL names none, so 443 was tried, and HarfangLab managers often listen on 8443 "
     "(https://your-instance.hurukai.io:8443). If 443 is right, check the network and the proxy."
 )
-_OWN_AUTHORITY = (
-    "Check the host name and the port. If the manager's certificate was signed by an authority of your own, put that authority's "
-    "certificate (PEM) into CA certificate."
+_NO_AUTHORITY = (
+    "If it is an authority of your own, put its certificate (PEM) into CA certificate; if a proxy of your network inspects TLS, "
+    "put the proxy's into the file that REQUESTS_CA_BUNDLE names. Otherwise the manager has to send its intermediate certificates."
+)
+_OTHER_AUTHORITY = (
+    "CA certificate holds another one: enter the authority that signed the manager's certificate, or have the manager send its "
+    "intermediate certificates. If a proxy of your network inspects TLS, enter the proxy's authority."
 )
 
 
@@ -40,7 +44,8 @@ class HarfangLabDevices(DevicePolling):
         cls, settings: HarfangLabSettings, *, stop: Event, patience: Patience, page_size: int | None = None
     ) -> HarfangLabClient:
         token = settings.api_token.get_secret_value().strip()
-        advice = ADVICE | {UNTRUSTED: _OWN_AUTHORITY} | ({} if urlsplit(settings.url).port else {UNREACHABLE: _NO_PORT})
+        untrusted = _OTHER_AUTHORITY if settings.ca_certificate else _NO_AUTHORITY
+        advice = ADVICE | {UNTRUSTED: untrusted} | ({} if urlsplit(settings.url).port else {UNREACHABLE: _NO_PORT})
         session = ApiSession(
             "HarfangLab",
             settings.url,

@@ -9,7 +9,7 @@ from threading import Event
 from shared.devices.inventory import DeviceConnector
 from shared.devices.playbooks import DeviceChanges
 from shared.devices.polling import DevicePolling
-from shared.devices.terms import WHOLE, Scope, Walk
+from shared.devices.walks import WHOLE, Scope, Walk
 from shared.http.oauth import client_credentials
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous, FetchedToken, header_value

@@ -5,26 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
 from shared.devices.contents import changing_paths
 from shared.mapping.table import Field
+from shared.runtime.settings import Kind
 
 Schema = dict[str, Any]
 _CHANGE: Schema = {
     "type": "object",
     "description": "What made this event start the playbook",
     "properties": {
-        "kind": {"type": "string", "enum": ["new", "changed"], "description": "Whether the device is new or changed"},
+        "kind": {
+            "type": "string",
+            "enum": [*get_args(Kind)],
+            "description": "new: not known before. changed: other contents. gone: absent from two complete collections in a "
+            "row; the event has what was known of the device (uid, hostname, type, last activity). silent: still listed, and "
+            "not active for the configured hours. back: active or listed again after it was silent or gone",
+        },
         "fields": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "Paths of the fields that changed; empty for a new device",
+            "description": "Paths of the fields that changed; also of a device that is silent or back. Empty for a new one",
+        },
+        "last_seen": {
+            "type": ["number", "null"],
+            "description": "Its latest known activity; null where the vendor reports none",
         },
     },
-    "required": ["kind", "fields"],
+    "required": ["kind", "fields", "last_seen"],
 }
 
 
@@ -41,7 +52,7 @@ def results(fields: Iterable[Field]) -> Schema:
         target["properties"][name] = _plain(model, known["properties"][name])
         if row.doc:
             target["properties"][name]["description"] = row.doc
-        if row.required or row.is_constant:
+        if row.required or (row.is_constant and parents != ["device"]):  # those are not known of a device that is gone
             target.setdefault("required", []).append(name)
     schema["properties"]["change"] = _CHANGE
     schema["required"] = [*schema.get("required", []), "time", "metadata", "device", "change"]

@@ -35,10 +35,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Status(Fault):
-    """Any status, with any body."""
+    """Any status, with any body: an empty object where none is given, as of an API that gives no reason."""
 
     code: int
-    body: str = ""
+    body: str = "{}"
     content_type: str = field(default="application/json", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 

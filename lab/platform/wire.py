@@ -27,6 +27,8 @@ CUT = "lab.cut"
 """The WSGI environment's key under which a fault leaves one of the three cuts below."""
 STREAM = "lab.stream"
 """The key under which a fault leaves the parts of a body, to be made while they are sent: it may have no end."""
+RAW = "lab.raw"
+"""The key under which a fault leaves all bytes of an answer, head included: what no server would send."""
 RESET, CLOSE, HALF = "reset", "close", "half"
 
 _SMALL = 65_536  # bytes: below it, head and body leave in one packet train and the copy costs nothing
@@ -96,7 +98,11 @@ class KeepAliveHandler(WSGIRequestHandler):
         environ["wsgi.input"] = BytesIO(self._body(environ))
         status, headers, body = self._application(environ)
         cut = environ.get(CUT)
-        if cut == RESET:
+        if raw := environ.get(RAW):
+            self.close_connection = True
+            for part in raw:
+                self.wfile.write(part)
+        elif cut == RESET:
             self._reset()
         elif cut == CLOSE:
             self.close_connection = True

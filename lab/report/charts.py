@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from lab.terminal import plain
+from shared.masking import shown
 
 _MAX_BARS = 12  # a vendor may name a thousand types: the smallest are one bar together
 _MAX_STEPS = 36  # columns that are still seen on a phone
@@ -55,7 +55,7 @@ class Bars(Part):
             rest = ranked[_MAX_BARS - 1 :]
             ranked[_MAX_BARS - 1 :] = [(f"{len(rest):,} others", sum(count for _, count in rest))]
         total, most = sum(counts.values()), max((count for _, count in ranked), default=0)
-        return cls(title, [Bar(plain(label), n, 100 * n / total, 100 * n / most) for label, n in ranked])
+        return cls(title, [Bar(shown(label), n, 100 * n / total, 100 * n / most) for label, n in ranked])
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Timeline(Part):
         rows = _few(sorted(by_label.items(), key=lambda row: (_rank(ranks, row[0]), -sum(row[1]), row[0])))
         highest = max((count for _, row in rows for count in row), default=0)
         strips = [
-            Strip(plain(label), _rank(ranks, label), sum(row), row, [100 * count / (highest or 1) for count in row])
+            Strip(shown(label), _rank(ranks, label), sum(row), row, [100 * count / (highest or 1) for count in row])
             for label, row in rows
         ]
         outside = counted.total() - sum(strip.total for strip in strips)
@@ -119,11 +119,11 @@ class Listing(Part):
 
     @classmethod
     def of(cls, noun: str, columns: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> Listing:
-        shown = [tuple(plain(cell) if isinstance(cell, str) else cell for cell in row) for row in rows[:_MAX_ROWS]]
+        cells = [tuple(shown(cell) if isinstance(cell, str) else cell for cell in row) for row in rows[:_MAX_ROWS]]
         numeric = frozenset(
-            n for n in range(len(columns)) if shown and not any(isinstance(row[n], str) for row in shown)
+            n for n in range(len(columns)) if cells and not any(isinstance(row[n], str) for row in cells)
         )
-        return cls(noun, columns, shown, len(rows), numeric)
+        return cls(noun, columns, cells, len(rows), numeric)
 
 
 def _few(rows: list[tuple[str, list[int]]]) -> list[tuple[str, list[int]]]:

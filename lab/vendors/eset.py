@@ -54,6 +54,8 @@ MODULE = LabModule(
     ids=("uuid",),
     names=("displayName", "originalDisplayName"),
     number="functionalityProblemCount",
+    last_seen="lastSyncTime",
+    reports_total=False,
     change={"displayName": "renamed", "description": "moved"},
     incidents={
         "is handed to someone else": {"description": "Pool device, handed out at the front desk"},

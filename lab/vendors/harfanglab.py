@@ -34,6 +34,7 @@ MODULE = LabModule(
     names=("hostname",),
     first_seen="firstseen",
     number="cpu_frequency",
+    last_seen="lastseen",
     change={"hostname": "renamed", "domainname": "MOVED"},
     incidents={
         "loses its policy": {"policy": None},

@@ -30,6 +30,7 @@ MODULE = LabModule(
     names=("computerName",),
     cursor="updatedAt",
     number="totalMemory",
+    last_seen="lastActiveDate",
     change={"computerName": "renamed", "siteName": "moved"},
     incidents={
         "reports an infection": {"infected": True, "activeThreats": 2},

@@ -47,6 +47,7 @@ MODULE = LabModule(
     names=("hostname",),
     cursor="lastSeenAt",
     number="mdrManaged",
+    last_seen="lastSeenAt",
     change={"hostname": "renamed"},
     incidents={
         "falls out of compliance": {"health": {"overall": "bad", "threats": {"status": "bad"}}},

@@ -1,28 +1,47 @@
-"""Events that are handed over together, and what became of them."""
+"""Events that are handed over together, what became of them, and what a round expects of a delivery."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from shared.errors import ConnectorError, TryAgain
 
 MAX_WEIGHT = 16 * 1024 * 1024  # bytes of events in memory: a batch of so many is sent, however few they are
-MAX_DOUBTS = 2  # refusals in a row that were too few to judge: then the round ends
+JUDGED_FROM = 3  # devices: of so many one is accepted, or the platform is down
+_MAX_DOUBTS = 2  # refusals in a row of fewer devices: then the round ends
+
+
+class Met(NamedTuple):
+    """A device that a walk met, with something to deliver. `written`: the event as JSON.
+
+    `before`, `now`: its content as last delivered (None: it is unknown) and as met. `was`, `presence`: SILENT, GONE or "",
+    likewise.
+    """
+
+    event: dict[str, Any]
+    written: bytes
+    before: int | None
+    now: int
+    was: str = ""
+    presence: str = ""
 
 
 class Entry(NamedTuple):
     """What is remembered of an event once it is delivered. `counted`: it is the device's first in this round.
 
-    `suspect`: this content was refused in an earlier round, while other devices were accepted.
+    `suspect`: this content was refused in an earlier round, while other devices were accepted. `presence`: SILENT, GONE
+    or "" from then on.
     """
 
     key: int
     content: int
     counted: bool = True
     suspect: bool = False
+    presence: str = ""
 
 
 class Refusal(NamedTuple):
@@ -31,13 +50,6 @@ class Refusal(NamedTuple):
     entry: Entry
     uid: str
     error: ConnectorError
-
-
-@dataclass
-class Standing:
-    """Of one round, over all scopes: `doubts` are refusals in a row of so few devices that the platform may be down."""
-
-    doubts: int = 0
 
 
 @dataclass
@@ -51,7 +63,7 @@ class Batch:
     events: list[bytes] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     cursor: float | None = None
-    silent: int = 0  # events that are only remembered
+    learned: int = 0  # events that are only remembered
     weight: int = 0  # bytes of its events
     refused: list[Refusal] = field(default_factory=list)
     followed: bool = True
@@ -76,13 +88,45 @@ class Batch:
     def add(self, event: bytes, entry: Entry) -> None:
         self.events.append(event)
         self.entries.append(entry)
-        self.silent += not event
+        self.learned += not event
         self.weight += len(event)
 
     def refuse(self, number: int, error: ConnectorError) -> None:
         """The platform does not accept the event of this number."""
         uid = orjson.loads(self.events[number])["device"]["uid"]
         self.refused.append(Refusal(self.entries[number], uid, error))
+
+
+class Delivery(Protocol):
+    """Where batches go: `shared.devices.delivery.AssetDelivery`, `shared.devices.starts.ChangeDelivery`."""
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether it is not known of any batch how its ingestion ended, so that acceptance has to be enough."""
+
+    def serialize(self, met: Met) -> bytes:
+        """What is sent of a device; b"" when it is only remembered."""
+
+    def serialize_gone(self, description: list[Any]) -> bytes:
+        """What is sent of a device that is gone, as it was described; b"" when nothing is."""
+
+    def send(self, batch: Batch) -> None: ...
+    def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class Doubts:
+    """Refusals in a row, over all scopes of one round, of so few devices that the platform may be down."""
+
+    count: int = 0
+
+    def are_allowed(self, error: ConnectorError, refusal: ConnectorError, devices: int) -> bool:
+        """After a search that ended with `error`: whether so few devices were refused that it says nothing yet."""
+        if error is not refusal or devices >= JUDGED_FROM:
+            return False
+        self.count += 1
+        return self.count < _MAX_DOUBTS
 
 
 def may_be_down(refusal: ConnectorError) -> TryAgain:

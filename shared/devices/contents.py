@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from shared.mapping.table import Field
+from shared.mapping.table import Field, Mapper
 from shared.state.fingerprints import VOLATILE, Fingerprints
 
 _BYTES = 8  # of a field's hash
@@ -44,7 +44,9 @@ def _hash_at(event: dict[str, Any], steps: Iterable[str], secret: bytes) -> byte
 
 
 class Contents(Fingerprints):
-    """A memory whose contents are the watched values, some 300 bytes a device."""
+    """A memory whose contents are the watched values, some 300 bytes a device, and 180 bytes of description."""
+
+    max_described = 10_000_000
 
     def __init__(self, path: Path, watch: Watch) -> None:
         self.watch = watch
@@ -62,3 +64,8 @@ def changing_paths(fields: Iterable[Field]) -> list[str]:
 def chosen(paths: Iterable[str], wanted: Sequence[str]) -> list[str]:
     """Those of the paths that are wanted, by their own name or a parent's (`device.os`); all where none is."""
     return [path for path in paths if not wanted or any(f"{path}.".startswith(f"{name}.") for name in wanted)]
+
+
+def constants(fields: Iterable[Field]) -> dict[str, Any]:
+    """What all events of a table have in common, but for their `device`."""
+    return Mapper([row for row in fields if row.is_constant and not row.path.startswith("device.")])({})

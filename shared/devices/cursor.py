@@ -11,31 +11,32 @@ _OWN_CLOCK_DOUBT = 300.0  # seconds our clock may run ahead of a vendor's that d
 class Cursor:
     """The cursor of one round, epoch seconds. `start` is the stored one; `move` stores another.
 
-    `in_order`: the rows of this reading came sorted by the cursor so far, so that it may move batch by batch.
+    `in_order`: the rows of this reading came sorted by the cursor so far, so that it may move batch by batch. `clock`: the
+    vendor's when the round began.
     """
 
     def __init__(self, start: float | None, move: Callable[[float], None]) -> None:
         self.in_order = False
+        self.clock = time.time() - _OWN_CLOCK_DOUBT
+        self.move = move
         self._start = start
-        self._move = move
-        self._ceiling = time.time() - _OWN_CLOCK_DOUBT
         self._latest: float | None = None
 
     def begin(self, date: float | None) -> None:
         """The vendor's clock at the begin; a stored cursor that is ahead of it is brought back."""
         if date is None:
             return
-        self._ceiling = date
+        self.clock = date
         if self._start is not None and self._start > date:
             self._start = date
-            self._move(date)
+            self.move(date)
 
     def begin_reading(self, *, in_order: bool) -> None:
         self.in_order = in_order
         self._latest = None
 
-    def pass_by(self, at: float | None) -> None:
-        """Track the newest value; a row out of order sets the cursor back to where the walk began."""
+    def track(self, at: float | None) -> None:
+        """Note a row's value; a row out of order sets the cursor back to where the walk began."""
         if at is None:
             return
         if self._latest is None or at >= self._latest:
@@ -46,15 +47,15 @@ class Cursor:
 
     def go_back(self) -> None:
         if self._start is not None:
-            self._move(self._start)
+            self.move(self._start)
 
     @property
-    def place(self) -> float | None:
+    def reached(self) -> float | None:
         """The newest value seen, never behind the stored one, never ahead of the vendor's clock at the begin."""
         latest = max((at for at in (self._latest, self._start) if at is not None), default=None)
-        return None if latest is None else min(latest, self._ceiling)
+        return None if latest is None else min(latest, self.clock)
 
     def end(self) -> None:
         """All that was read is delivered, or refused."""
-        if (place := self.place) is not None and place != self._start:
-            self._move(place)
+        if (reached := self.reached) is not None and reached != self._start:
+            self.move(reached)

@@ -15,7 +15,7 @@ from functools import partial
 from threading import Event, Lock, Semaphore
 from typing import Any
 
-from shared.devices.batch import MAX_DOUBTS, MAX_WEIGHT, Batch, Standing, may_be_down
+from shared.devices.batch import MAX_WEIGHT, Batch, Doubts, Met, may_be_down
 from shared.devices.tasks import Tasks
 from shared.errors import ConnectorError, TryAgain, UnexpectedReply
 from shared.http.halving import isolate_refused, may_be_content
@@ -24,7 +24,6 @@ from shared.http.session import ApiSession
 _MAX_KEPT = 2 * MAX_WEIGHT  # bytes of events kept until their ingestion ended
 _AHEAD = 2  # batches queued and not yet accepted: bounds the memory
 _FOLLOWERS = 16  # ingestion tasks followed at a time; most take a second
-_JUDGED_FROM = 3  # devices: of so many one is accepted, or the platform is down
 _OF_CONTENT = (400, 413, 422)  # statuses that are rarely about anything but the content
 
 
@@ -50,14 +49,14 @@ class AssetDelivery:
         poll_interval: float,
         poll_timeout: float,
         warn: Callable[[str], None],
-        standing: Standing | None = None,
+        doubts: Doubts | None = None,
     ) -> None:
         self._session = session
         self._single = session.trying_once()
         self._endpoint = endpoint
         self._tasks = Tasks(session, tasks, interval=poll_interval, timeout=poll_timeout, warn=warn)
         self._warn = warn
-        self._standing = standing or Standing()
+        self._doubts = doubts or Doubts()
         self._stop: Event = session.stop
         self._waiting: deque[_Job] = deque()
         self._doubtful: list[_Job] = []  # refused, and too small to judge
@@ -73,8 +72,11 @@ class AssetDelivery:
         """Whether no task of the walk was answered, though some were named."""
         return self._tasks.unanswered
 
-    def serialize(self, event: dict[str, Any], written: bytes, before: int | None, now: int) -> bytes:
-        return written
+    def serialize(self, met: Met) -> bytes:
+        return met.written
+
+    def serialize_gone(self, description: list[Any]) -> bytes:
+        return b""  # the platform has no call for it
 
     def send(self, batch: Batch) -> None:
         """Queue a batch; waits while two are not yet accepted. Its outcome comes with `confirmed`."""
@@ -127,7 +129,7 @@ class AssetDelivery:
             if job.doubt:
                 self._doubtful.append(job)
             else:
-                self._standing.doubts, self._accepted = 0, True
+                self._doubts.count, self._accepted = 0, True
                 self._follow_up(job)
                 self._judge(self._doubtful)
         except Exception as error:  # noqa: BLE001 - handed to the round, which tells errors from bugs
@@ -141,7 +143,7 @@ class AssetDelivery:
             raise TryAgain("A batch was not sent, because one before it failed.")
         everything = range(job.batch.size)
         try:
-            self._post(job, everything, self._single if self._standing.doubts else self._session)
+            self._post(job, everything, self._single if self._doubts.count else self._session)
         except ConnectorError as error:
             if not may_be_content(error):
                 raise
@@ -184,10 +186,7 @@ class AssetDelivery:
                 if error:
                     job.batch.refuse(part[0], error)
         except ConnectorError as error:
-            if error is not refusal or len(numbers) >= _JUDGED_FROM:
-                raise
-            self._standing.doubts += 1
-            if self._standing.doubts >= MAX_DOUBTS:
+            if not self._doubts.are_allowed(error, refusal, len(numbers)):
                 raise
             job.doubt = refusal
 

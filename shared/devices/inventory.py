@@ -39,8 +39,8 @@ class DeviceConnector(DevicePolling, AssetConnector):
         """One round."""
         super().cycle()
 
-    def _recall(self) -> None:
-        super()._recall()
+    def read_state(self) -> None:
+        super().read_state()
         self.schema_store = JsonFile(self.data_path / self.ASSET_SCHEMA_FIELDS_FILE)  # type: ignore[assignment] # atomic
         self._check_schema_and_reset_if_needed()
 
@@ -66,7 +66,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
             poll_interval=self.task_poll_interval,
             poll_timeout=self.task_poll_timeout,
             warn=self.warn,
-            standing=self._standing,
+            doubts=self._doubts,
         )
 
     @property
@@ -87,7 +87,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
     @override
     def get_assets(self) -> Generator[DeviceOCSFModel, None, None]:
         """Every device there is, mapped; sends and stores nothing. The rounds do not use it."""
-        mapper, client = self.mapper(), self._connected()
+        mapper, client = self.mapper(), self.connected()
         scopes = [scope for scope in self.scopes(client) if not scope.closed]
         for page in chain.from_iterable(self.walk(client, None, scope).pages for scope in scopes):
             for record in page.records:

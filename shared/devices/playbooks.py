@@ -1,4 +1,4 @@
-"""The base of the playbook triggers: a new or changed device starts a playbook, each change once.
+"""The base of the playbook triggers: a device that is new, changed, gone, silent or back starts a playbook, each once.
 
 The rounds are those of the asset connectors; what differs is what is compared, and where it goes.
 
@@ -15,15 +15,16 @@ from pydantic import SecretStr
 from pyrate_limiter import Duration, RequestRate
 from typing_extensions import override
 
-from shared.devices.contents import Contents, Watch, changing_paths, chosen
+from shared.devices.batch import Met
+from shared.devices.contents import Contents, Watch, changing_paths, chosen, constants
 from shared.devices.polling import DevicePolling
-from shared.devices.remembering import FULL_WALK
 from shared.devices.starts import ChangeDelivery
+from shared.devices.stateful import FULL_WALK
 from shared.errors import ActionNeeded
 from shared.http.session import ApiSession
 from shared.http.tokens import FixedToken
 from shared.runtime.settings import DeviceChangesConfiguration
-from shared.state.fingerprints import Fingerprints
+from shared.state.fingerprints import GONE, Fingerprints
 
 _EXISTING = "report_existing"  # stored at the very first start: the devices there are start playbooks, too
 _LEARNED = "learned"  # of a scope: whether its devices are known, so that an unknown one is new
@@ -31,7 +32,8 @@ _LEARNED_AT = "learned_at"  # since when, epoch seconds
 
 
 class DeviceChanges(DevicePolling):
-    """Starts a playbook by `send_event` for each device that is new, and for each change of a field that counts.
+    """Starts a playbook by `send_event` for each device that is new, gone, silent or back, and for each change of a field
+    that counts.
 
     The first full walk learns the devices and starts nothing, unless the existing devices are asked for. So does the walk
     after a loss of the state, or an update of the module or of its settings: a field that is mapped in another way is not
@@ -43,7 +45,7 @@ class DeviceChanges(DevicePolling):
     state_prefix = "changes-"
     refreshes = False
     refusals = 3
-    batch_size = 1_000
+    batch_size = 1  # each device is confirmed for itself
     _once = False  # whether a call is not retried
     may_miss_rows: ClassVar[bool] = False  # whether a list can leave a device out unnoticed, as with offsets
 
@@ -54,22 +56,24 @@ class DeviceChanges(DevicePolling):
         if not learned:
             self.log("Learning the devices there are; those that are not known start no playbook in this round")
 
-        def kind_of(event: dict[str, Any], before: int | None) -> str:
-            if before is None and not learned:
-                return ""
-            if before is None and (event["device"].get("first_seen_time") or learned_at) < learned_at:
-                return ""  # it was there when the devices were learned
-            kind = "new" if before is None else "changed"
-            return kind if kind in self.configuration.on else ""
+        def kind_of(met: Met) -> str:
+            if met.before is None:
+                was_there = (met.event["device"].get("first_seen_time") or learned_at) < learned_at
+                kinds = ["new"] if learned and not was_there else []
+            else:
+                kinds = [met.presence or "back"] if met.presence != met.was else []
+                kinds += ["changed"] if met.now != met.before else []
+            return next((kind for kind in kinds if kind in self.configuration.on), "")
 
         return ChangeDelivery(
             self._start_playbook,
             self._watch,
             kind_of,
+            constants(self.fields) if GONE in self.configuration.on else None,
             rate=self.rate,
             stop=self._stop_event,
             say=self.log,
-            standing=self._standing,
+            doubts=self._doubts,
         )
 
     def _start_playbook(self, name: str, event: dict[str, Any], once: bool) -> None:
@@ -127,19 +131,19 @@ class DeviceChanges(DevicePolling):
     # --- what is learned
 
     def start_first(self) -> None:
-        if self.configuration.include_existing and not self._state.memory("").found:
-            self._state.context[_EXISTING] = True
+        if self.configuration.include_existing and not self.state.memory("").found:
+            self.state.context[_EXISTING] = True
 
     def outdated(self, elsewhere: bool) -> None:
-        self._state.context.pop(_EXISTING, None)
-        for part in self._state.parts():
+        self.state.context.pop(_EXISTING, None)
+        for part in self.state.parts():
             part[_LEARNED] = False
-        self._forget_devices()
+        self.forget_devices()
 
     def recall(self, part: dict[str, Any], memory: Fingerprints) -> None:
         """Stored before anything else, so that devices which are to be learned are never new to a later round."""
         if part.get(_LEARNED) is None:
-            part[_LEARNED] = bool(self._state.context.get(_EXISTING)) and not memory.found
+            part[_LEARNED] = bool(self.state.context.get(_EXISTING)) and not memory.found
         elif memory.restored:
             self.warn("What was reported of the devices is lost, or an older copy of it; they are learned again")
             part[_LEARNED] = False
@@ -147,13 +151,17 @@ class DeviceChanges(DevicePolling):
             return
         memory.clear()
         part.pop(FULL_WALK, None)
-        self._state.store()
+        self.state.store()
 
     def ended(self, part: dict[str, Any], began: int) -> None:
         if not part[_LEARNED]:
             part[_LEARNED], part[_LEARNED_AT] = True, began
 
     # --- as the other triggers
+
+    @property
+    def silent_after(self) -> float:
+        return self.configuration.silent_after * 3600.0
 
     @property
     def full_sync_interval(self) -> int:

@@ -1,12 +1,12 @@
 """When a vendor's devices are read, and what is remembered between two rounds; where they go is a subclass's part.
 
-`shared.devices.inventory` sends them to the asset inventory, `shared.devices.playbooks` starts playbooks for what is new or
-changed.
+`shared.devices.inventory` sends them to the asset inventory, `shared.devices.playbooks` starts playbooks for what changed.
 """
 
 from __future__ import annotations
 
 import gc
+import math
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -19,41 +19,34 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from shared import times
-from shared.devices.batch import Standing
-from shared.devices.refused import Refused
-from shared.devices.remembering import FULL_WALK, LABEL, Remembering
+from shared.devices.batch import Delivery, Doubts
 from shared.devices.round import Round
-from shared.devices.terms import WHOLE, Delivery, Scope, Surroundings, Terms, Walk
-from shared.errors import ActionNeeded, ConnectorError, SkipRecord, TryAgain
+from shared.devices.stateful import FULL_WALK, LABEL, StatefulService
+from shared.devices.walks import WHOLE, Scope, Walk
+from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http.session import Patience
 from shared.mapping.table import Field, Mapper, paths_of
 from shared.runtime.metrics import STATES, Counts
-from shared.state.fingerprints import Fingerprints
 
 OVERLAP = 600.0  # seconds before the cursor from which on changes are asked for: rows become visible late
-_REFUSED = "refused"
 _FAILING = "failing"  # the scope's last try failed
 _CLOSED = "closed_since_warning"  # when it was last logged that the scope is closed, epoch seconds
 _DAY = 86_400
-_MAX_NAMED = 1_000  # skipped devices a round: a broken page of millions must not become millions of log lines
 
 
-class DevicePolling(Remembering):
+class DevicePolling(StatefulService):
     """Says when and what; a vendor's class says where from and how to map, a class of `shared` where to."""
 
     fields: ClassVar[Sequence[Field]]
     page_size: int | None = None  # rows a page, where not as many as the vendor allows
-    record_names: ClassVar[tuple[str, ...]] = ("id", "uuid")  # by which the log names a record that is skipped
     patience = Patience(ahead=True)
     refreshes: ClassVar[bool] = True  # whether a full walk sends what was delivered long ago, unchanged
-    refusals: ClassVar[int] = 1  # of a device until it is sent again only when it changes or is due
     _account: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._standing = Standing()
+        self._doubts = Doubts()
         self._accounts: dict[str, dict[str, int]] = {}  # by scope: what became of the devices in its last full walk
-        self._named = 0  # skipped devices in this round
         self.metrics.fleet = self.fleet
         self._client: Any = None
         self._behind: set[str] = set()  # scopes the last round did not collect
@@ -95,21 +88,13 @@ class DevicePolling(Remembering):
     # --- what the class of a destination says
 
     @property
-    @abstractmethod
-    def batch_size(self) -> int:
-        """Devices handed over at once."""
-
-    @property
-    @abstractmethod
-    def full_sync_interval(self) -> int:
-        """Seconds from the begin of a full walk to the begin of the next."""
+    def silent_after(self) -> float:
+        """Seconds without a sign of a listed device, after which it is silent."""
+        return math.inf
 
     @abstractmethod
     def delivery(self, part: dict[str, Any]) -> Delivery:
         """Where the devices of one walk go; `part` is what is stored of its scope."""
-
-    def ended(self, part: dict[str, Any], began: int) -> None:
-        """A full walk of a scope was read to its end, whether or not rows were missing."""
 
     # --- the round
 
@@ -123,22 +108,24 @@ class DevicePolling(Remembering):
         # A page makes 10⁵ objects that live until the next; by default the collector looks through them 150 times.
         gc.set_threshold(50_000, 20, 50)
         began, clock = time.time(), time.monotonic()
-        self.counts, self._standing, self._named = Counts(), Standing(), 0
+        self.counts, self._doubts, self.named = Counts(), Doubts(), 0
         self._account = getattr(self.module.configuration, LABEL, None)
-        self._recall()
+        self.read_state()
         if self._client is None:
-            client = self._connected()
+            client = self.connected()
             self.equip(client)
             self._client = client
         scopes = self.scopes(self._client)
-        self._state.listed({scope.key for scope in scopes}, began)
+        present = {scope.key for scope in scopes}
+        self.state.listed(present, began)
+        self._accounts = {key: account for key, account in self._accounts.items() if key in present}
         failures = self._collect_all(scopes, clock)
         if not self.running:
             return
         self.counts.seconds = time.monotonic() - clock
         self.report(self.counts, began)
         if failures:
-            raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons stand above.")
+            raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons are logged above.")
 
     def _collect_all(self, scopes: Sequence[Scope], clock: float) -> list[str]:
         """Each scope in turn, those first that worked last; → the names of those that failed.
@@ -150,130 +137,87 @@ class DevicePolling(Remembering):
             self._behind, self._due = {scope.key for scope in scopes}, clock + self.frequency
         failures, closed = [], []
         due = [scope for scope in scopes if scope.key in self._behind]
-        for scope in sorted(due, key=lambda scope: self._state.of(scope.key).get(_FAILING, False)):
+        for scope in sorted(due, key=lambda scope: self.state.of(scope.key).get(_FAILING, False)):
+            part = self.state.of(scope.key)
             try:
                 if scope.closed:
                     raise ActionNeeded(scope.closed, status=403)
-                self._collect(scope)
+                self._collect(scope, part)
                 self._behind.discard(scope.key)
-                self._stands(scope, failing=False)
+                part.pop(_FAILING, None)
+                part.pop(_CLOSED, None)
             except ConnectorError as error:
                 if scope == WHOLE or error.ends_round or error.status == 429:  # a rate is the credential's
                     raise
-                self._stands(scope, failing=True)
-                if error.status == 403:
+                part[_FAILING] = True  # those that cannot be read come last, after a restart too
+                if error.status == 403 and error.quoted is not None:
                     closed.append(error)
-                    self._pass_over(scope, error)
+                    self._behind.discard(scope.key)
+                    self._warn_of_closed(scope, part, error)
                 else:
                     failures.append(scope.name)
                     self.log(f"{scope.name}: {error} The others go on.", level="error")
+            self.state.store()
             if not self.moving():
                 break
         if closed and len(closed) == len(scopes):
             raise ActionNeeded(f"None of the {len(scopes)} tenants can be read. The first: {closed[0]}")
         return failures
 
-    def _stands(self, scope: Scope, *, failing: bool) -> None:
-        """Store whether a scope can be collected: those that cannot come last, after a restart too."""
-        part = self._state.of(scope.key)
-        if failing:
-            part[_FAILING] = True
-        else:
-            part.pop(_FAILING, None)
-            part.pop(_CLOSED, None)
-        self._state.store()
-
-    def _pass_over(self, scope: Scope, why: ConnectorError) -> None:
-        """A scope that is closed: one warning a day, and no failure."""
-        part, now = self._state.of(scope.key), int(time.time())
-        self._behind.discard(scope.key)
+    def _warn_of_closed(self, scope: Scope, part: dict[str, Any], why: ConnectorError) -> None:
+        """One warning a day of a scope that is closed, and no failure."""
+        now = int(time.time())
         if not 0 <= now - part.get(_CLOSED, 0) < _DAY:
             part[_CLOSED] = now
-            self.warn(f"{scope.name} is passed over: {why}")
-            self._state.store()
+            self.warn(f"{scope.name} is skipped: {why}")
 
-    def _collect(self, scope: Scope) -> None:
+    def _collect(self, scope: Scope, part: dict[str, Any]) -> None:
         """Walk one scope and remember how far it got."""
-        part, memory = self._state.of(scope.key), self._state.memory(scope.key)
+        memory = self.state.memory(scope.key)
         self.recall(part, memory)
         began, counted = memory.begin(time.time()), asdict(self.counts)
         cursor = times.epoch(part.get(self.cursor_key))
         due = not 0 <= began - part.get(FULL_WALK, 0) < self.full_sync_interval
         since = None if due or cursor is None else max(0.0, cursor - OVERLAP)
+        full = since is None
         of = f" of {scope.name}" if scope.name else ""
         self.log(f"Reading {'all devices' if since is None else f'changes since {times.iso(since)}'}{of}", level="info")
-        refused = Refused(part.setdefault(_REFUSED, {}), self.full_sync_interval, self.refusals)
-        terms = Terms(
-            began,
-            cursor,
-            refresh_after=self.full_sync_interval if since is None and self.refreshes else None,
-            batch_size=self.batch_size,
-            names=self.record_names,
-        )
         round_ = Round(
+            self,
+            part,
+            memory,
             partial(self.walk, self._client, since, scope),
             self.mapper(),
-            memory,
-            refused,
             self.delivery(part),
-            self._around(part),
-            terms,
+            full=full,
+            refresh_after=self.full_sync_interval if full and self.refreshes else None,
+            silent_after=self.silent_after,
         )
         try:
             succeeded = round_.run()
         except ConnectorError:
-            with suppress(ConnectorError):
-                self._end_walk(round_, part, memory, refused, full=since is None)
+            with suppress(ConnectorError):  # what failed first is to be reported
+                self.state.store()
             raise
-        if succeeded and since is None:
+        if succeeded and full:
             part[FULL_WALK] = began
             account = asdict(self.counts)
             self._accounts[scope.key] = {name: account[name] - counted[name] for name in STATES}
-        self._end_walk(round_, part, memory, refused, full=since is None)
+        self.state.store()
 
-    def _around(self, part: dict[str, Any]) -> Surroundings:
-        move, store = partial(self.move_cursor, part), partial(self._state.store, now=False)
-        return Surroundings(self.counts, self.moving, move, store, self.name_skipped, self.warn)
-
-    def _end_walk(
-        self, round_: Round, part: dict[str, Any], memory: Fingerprints, refused: Refused, *, full: bool
-    ) -> None:
-        """Forget the devices that left long ago, and store what was delivered."""
-        if full and round_.read_to_end:
-            memory.forget(memory.began)
-            refused.forget(memory.began)
-            self.ended(part, memory.began)
-        self._state.store()
-
-    def move_cursor(self, part: dict[str, Any], seconds: float) -> None:
-        """All that was updated before is delivered, or will not be."""
-        part[self.cursor_key] = times.iso(seconds)
-
-    def _connected(self) -> Any:
+    def connected(self) -> Any:
+        """A client of the vendor, for the settings as they are."""
         settings = self.module.configuration
         return self.connect(settings, stop=self._stop_event, patience=self.patience, page_size=self.page_size)
-
-    def name_skipped(self, record: Any, reason: SkipRecord) -> None:
-        """Log a device that is skipped with its id, the first of a round only."""
-        self._named += 1
-        if self._named > _MAX_NAMED:
-            return
-        fields = record if isinstance(record, dict) else {}
-        name = next(
-            (f"{key} {fields[key]}" for key in self.record_names if isinstance(fields.get(key), str | int)), None
-        )
-        where = name or f"number {self.counts.read} of this round, without an id"
-        self.warn(f"Skipped a device ({where[:100]}): {reason}")
-        if self._named == _MAX_NAMED:
-            self.warn("Further devices that are skipped in this round are counted and not named.")
 
     def report(self, done: Counts, began: float) -> None:
         """Log what became of each device that the console listed."""
         learned = f" · learned {done.learned:,}" if done.learned else ""
+        gone = f" · gone {done.gone:,}" if done.gone else ""
         due = time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
         self.log(
             f"listed {done.listed:,} by the console · delivered {done.delivered:,} · unchanged {done.unchanged:,} · "
-            f"refused {done.refused:,} · unmappable {done.unmappable:,}{learned} · {done.seconds:.1f} s · next {due}",
+            f"refused {done.refused:,} · unmappable {done.unmappable:,}{learned}{gone} · {done.seconds:.1f} s · next {due}",
             level="info",
         )
 

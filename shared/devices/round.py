@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -9,65 +10,79 @@ from typing import Any
 
 import orjson
 
-from shared.devices.account import Account, Known
-from shared.devices.batch import MAX_WEIGHT, Batch, Entry
+from shared import times
+from shared.devices.absence import Gone, presence
+from shared.devices.account import READINGS, Account, Known
+from shared.devices.batch import MAX_WEIGHT, Batch, Delivery, Entry, Met
 from shared.devices.cursor import Cursor
 from shared.devices.refused import Refused
-from shared.devices.terms import Delivery, Surroundings, Terms, Walk
+from shared.devices.stateful import StatefulService
+from shared.devices.walks import Walk
 from shared.errors import ConnectorError, SkipRecord, TryAgain, UnexpectedReply
 from shared.http.pages import Page
 from shared.mapping import ocsf
 from shared.mapping.conversions import Record
 from shared.mapping.table import Mapper
-from shared.state.fingerprints import PENDING, Fingerprints
+from shared.state.fingerprints import GONE, PENDING, Fingerprints
 
 _MAX_IDLE_PAGES = 5  # in a row without a record that was not met before: then the list has no end
-_READINGS = 2
 
 
 class Round:
     """Reads a list once, or twice when rows are missing, and delivers what is new or changed.
 
-    `read_to_end`: whether the list was read to its end and all of it was delivered or refused.
+    `part`: what is stored of the scope. `full`: the walk is to bring all devices. `refresh_after`: seconds after which an
+    unchanged device is sent again; None when it is not. `silent_after`: seconds without a sign of a listed device, after
+    which it is silent.
     """
 
     def __init__(
         self,
+        service: StatefulService,
+        part: dict[str, Any],
+        memory: Fingerprints,
         walk: Callable[[], Walk],
         mapper: Mapper,
-        memory: Fingerprints,
-        refused: Refused,
         delivery: Delivery,
-        around: Surroundings,
-        terms: Terms,
+        *,
+        full: bool,
+        refresh_after: float | None = None,
+        silent_after: float = math.inf,
     ) -> None:
+        self._service = service
+        self._part = part
+        self._memory = memory
         self._open = walk
         self._mapper = mapper
-        self._memory = memory
-        self._refused = refused
         self._delivery = delivery
-        self._around = around
-        self._counts = around.counts
-        self._terms = terms
-        self._began = terms.began
+        self._full = full
+        self._refresh_after = refresh_after
+        self._silent_after = silent_after
+        self._began = memory.began
+        self._counts = service.counts
+        self._refused = Refused(part.setdefault("refused", {}), service.full_sync_interval, service.refusals)
         self._batch = Batch()
-        self._in_flight: dict[int, int] = {}  # contents sent and not yet confirmed
-        self._account = Account(around.counts, terms.began)
-        self._cursor = Cursor(terms.cursor, around.move_cursor)
+        self._in_flight: dict[int, tuple[int, str]] = {}  # content and presence sent and not yet confirmed
+        self._account = Account(service.counts, self._began)
+        self._cursor = Cursor(times.epoch(part.get(service.cursor_key)), self._store_cursor)
         self._idle = 0  # pages in a row that brought nothing new
-        self._total: int | None = None  # devices as the vendor last reported it
-        self._begun = self._pending = self._sorted = self.read_to_end = False
+        self._begun = self._pending = self._sorted = False
         self._cursor_of: Callable[[Record], float | None] | None = None
 
     def run(self) -> bool:
         """Whether the list was read and delivered to its end; False when the process stops. Raises what stopped it."""
         try:
-            for _ in range(_READINGS):
+            for _ in range(READINGS):
                 if not self._read_list():
                     return False
-                if self._missing() <= 0:
+                if self._account.missing <= 0:
                     break
-            self.read_to_end = True
+            if self._full:
+                self._service.ended(self._part, self._began)
+                if self._account.complete:
+                    self._report_gone()
+                self._memory.forget(self._began)
+                self._refused.forget(self._began)
         except ConnectorError:
             self._keep_what_arrives()
             raise
@@ -75,9 +90,13 @@ class Round:
             self._delivery.close()
             if self._pending:
                 self._memory.settle_pending(self._began if self._delivery.unanswered else 0)
-        self._judge()
+        try:
+            self._account.judge_list(self._service.warn)
+        except TryAgain:
+            self._cursor.go_back()
+            raise
         self._cursor.end()
-        return True
+        return self._service.moving()
 
     def _read_list(self) -> bool:
         walk = self._open()
@@ -88,43 +107,29 @@ class Round:
             for page in pages:
                 self._read(page)
                 del page  # before the next one is parsed
-                if not self._around.moving():
+                if not self._service.moving():
                     return False
         self._send()
         self._confirm(all_of_them=True)
-        return self._around.moving()
+        self._account.end_reading()
+        return self._service.moving()
 
     def _begin_reading(self) -> None:
         """From the first page: a list read a second time, or in smaller pages, brings the same devices again."""
         self._cursor.begin_reading(in_order=self._sorted)
-        if self._begun:
-            self._account.stamp = max(self._account.stamp + 1, int(time.time()))
-        self._total, self._idle = None, 0
+        again = max(time.time(), self._account.stamp)
+        self._account.begin_reading(self._memory.begin(again) if self._begun else self._began)
+        self._idle = 0
 
-    def _missing(self) -> int:
-        return 0 if self._total is None else self._total - self._account.rows
-
-    def _judge(self) -> None:
-        """Compare the rows with the number that the vendor reported."""
-        shared, rows = self._account.shared, self._account.rows
-        if shared:
-            self._around.warn(
-                f"{shared} more devices share a device.uid with another, such as {self._account.example}: Sekoia.io shows "
-                "those that share one as one device."
-            )
-        missing, total = self._missing(), self._total or 0
-        if missing <= 0:
-            return
-        count = f"The list has {total} devices and {rows} were read, in {_READINGS} readings"
-        if missing > total / 10 or (missing > total / 100 and missing > 10):
-            self._cursor.go_back()
-            raise TryAgain(
-                f"{count}: it changes while it is read, or the credential does not see all of it. What was read is sent; "
-                "the list is read again later."
-            )
-        self._around.warn(
-            f"{count}: it changes while it is read. Those that are missing are read by the next full walk."
-        )
+    def _report_gone(self) -> None:
+        """Report the devices that two complete full walks did not meet, each once."""
+        gone = Gone(self._memory, self._began, confirmed=self._account.total is not None)
+        self._counts.gone += gone.count
+        for event, entry in gone.events(self._delivery, self._refused):
+            self._batch.add(event, entry)
+            self._send()
+        self._confirm(all_of_them=True)
+        gone.log_names(self._service.log)
 
     def _keep_what_arrives(self) -> None:
         """After a failure: what was read is sent all the same, what is delivered is remembered."""
@@ -147,40 +152,45 @@ class Round:
             self._confirm(all_of_them=True)  # so that each device met so far is remembered with this reading's stamp
             self._begin_reading()
         if page.total is not None:
-            self._total = page.total
+            self._account.report_total(page.total)
         self._counts.pages += 1
-        before = self._account.new
+        before = self._account.met
         for record in page.records:
             self._counts.read += 1
-            self._take(record)
+            self._read_record(record)
             if self._cursor_of and isinstance(record, dict):
-                self._cursor.pass_by(self._cursor_of(record))
-            if self._batch.size >= self._terms.batch_size or self._batch.weight >= MAX_WEIGHT:
+                self._cursor.track(self._cursor_of(record))
+            if self._batch.size >= self._service.batch_size or self._batch.weight >= MAX_WEIGHT:
                 self._send()
-                if not self._around.moving():
+                if not self._service.moving():
                     return
-        self._idle = self._idle + 1 if self._account.new == before else 0
+        self._idle = self._idle + 1 if self._account.met == before else 0
         if self._idle >= _MAX_IDLE_PAGES:
             raise UnexpectedReply(
                 f"{_MAX_IDLE_PAGES} pages in a row brought no device that was not read before; the list has no end."
             )
 
-    def _take(self, record: Any) -> None:
+    def _read_record(self, record: Any) -> None:
         """Put the record's event into the batch, unless it is delivered already."""
         try:
             event = self._mapper(record)
         except SkipRecord as reason:
             self._skip_unmapped(record, reason)
             return
-        written, uid = orjson.dumps(event), event["device"]["uid"]
-        identity = self._identity(record)
+        written, device = orjson.dumps(event), event["device"]
+        uid, identity = device["uid"], self._identity(record)
         key, content = self._memory.key(identity or uid), self._memory.content(event, written)
         before, sent = self._memory.meet(key, self._account.stamp), self._in_flight.get(key)
         first = sent is None and self._account.is_first(key, before)
         if first and identity and identity != uid:
             self._account.look_for_shared(uid)
+        seen = device.get("last_seen_time")
+        self._memory.describe(key, uid, device["hostname"], device.get("type"), device.get("type_id"), seen)
+        was = sent[1] if sent else self._memory.presence(key)
+        now = presence(was, seen, self._cursor.clock, self._silent_after)
         suspect = bool(self._refused) and self._refused.knows(key, content)
-        if sent == content or (sent is None and before and self._is_delivered(content, before)):
+        is_known = sent is None and before and was == now and self._is_delivered(content, before)
+        if is_known or sent == (content, now):
             self._account.add("unchanged", key, first=first)
         elif suspect and self._refused.is_held_back(key, content, self._began):
             self._account.add("refused", key, first=first)
@@ -188,11 +198,13 @@ class Round:
             self._skip(record, wrong)
             self._account.add("unmappable", key, first=first)
         else:
-            known = sent if sent is not None else before and before[0]
+            known = sent[0] if sent else before and before[0]
             counted = sent is None and self._account.send(key, before, first=first)
-            sendable = self._delivery.serialize(event, written, known, content)
-            self._batch.add(sendable, Entry(key, content, counted, suspect))
-            self._in_flight[key] = content
+            sendable = self._delivery.serialize(Met(event, written, known, content, was, now))
+            if known is None and sendable and self._memory.complete_walks:
+                now = ""  # it is reported as new, and if need be as silent by the next walk
+            self._batch.add(sendable, Entry(key, content, counted, suspect, now))
+            self._in_flight[key] = content, now
 
     def _refused_by_the_model(self, event: dict[str, Any]) -> SkipRecord | None:
         try:
@@ -202,7 +214,7 @@ class Round:
         return None
 
     def _identity(self, record: Any) -> str | None:
-        for name in self._terms.names if isinstance(record, dict) else ():
+        for name in self._service.record_names if isinstance(record, dict) else ():
             value = record.get(name)
             if value and isinstance(value, str | int):
                 return str(value)
@@ -212,13 +224,13 @@ class Round:
         known, delivered, _ = before
         if known != content:
             return False
-        if self._terms.refresh_after is None or delivered == PENDING:
+        if self._refresh_after is None or delivered == PENDING:
             return True
-        return 0 <= self._began - delivered < self._terms.refresh_after
+        return 0 <= self._began - delivered < self._refresh_after
 
     def _skip(self, record: Any, reason: SkipRecord) -> None:
         self._counts.skipped += 1
-        self._around.skip(record, reason)
+        self._service.name_skipped(record, reason)
 
     def _skip_unmapped(self, record: Any, reason: SkipRecord) -> None:
         """A device that is known was met all the same; a row without an id is one of its own."""
@@ -235,8 +247,8 @@ class Round:
     # --- sending
 
     def _send(self) -> None:
-        if self._batch.size and self._around.moving():
-            self._batch.cursor = self._cursor.place if self._cursor.in_order else None
+        if self._batch.size and self._service.moving():
+            self._batch.cursor = self._cursor.reached if self._cursor.in_order else None
             batch, self._batch = self._batch, Batch()
             self._delivery.send(batch)
         self._confirm()
@@ -246,8 +258,8 @@ class Round:
             for batch in self._delivery.confirmed(all_of_them=all_of_them):
                 self._remember(batch)
                 if batch.cursor is not None and self._cursor.in_order:
-                    self._around.move_cursor(batch.cursor)
-                self._around.store()
+                    self._cursor.move(batch.cursor)
+                self._service.state.store(now=False)
         except ConnectorError:
             self._cursor.in_order = False  # no cursor passes what was not delivered
             raise
@@ -255,22 +267,30 @@ class Round:
     def _remember(self, batch: Batch) -> None:
         entries = batch.delivered
         self._pending |= not batch.followed
-        known = ((entry.key, entry.content) for entry in entries)
+        known = ((entry.key, entry.content) for entry in entries if entry.presence != GONE)
         self._memory.deliver(known, self._began if batch.followed else PENDING, self._account.stamp)
         for refusal in batch.refused:
             self._account.refuse(refusal.entry.key, counted=refusal.entry.counted)
             self._refused.add(refusal.entry.key, refusal.entry.content, self._began)
-            self._around.skip({"id": refusal.uid}, SkipRecord("refused by the platform", str(refusal.error)))
+            reason = SkipRecord("refused by the platform", str(refusal.error))
+            self._service.name_skipped({"id": refusal.uid}, reason)
         for entry in batch.entries:
-            if self._in_flight.get(entry.key) == entry.content:
+            if self._in_flight.get(entry.key) == (entry.content, entry.presence):
                 del self._in_flight[entry.key]
+        for entry in entries:
+            if self._memory.presence(entry.key) != entry.presence:
+                self._memory.set_presence(entry.key, entry.presence)
         self._counts.batches += 1
-        self._counts.sent += len(entries) - batch.silent
+        self._counts.sent += len(entries) - batch.learned
         counted = sum(entry.counted for entry in entries)
-        if batch.silent:
+        if batch.learned:
             self._counts.learned += counted
         else:
             self._counts.delivered += counted
         if self._refused:
             for entry in entries:
                 self._refused.delivered(entry.key)
+
+    def _store_cursor(self, seconds: float) -> None:
+        """All that was updated before is delivered, or will not be."""
+        self._part[self._service.cursor_key] = times.iso(seconds)

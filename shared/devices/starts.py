@@ -10,15 +10,16 @@ from typing import Any
 
 import orjson
 
-from shared.devices.batch import MAX_DOUBTS, MAX_WEIGHT, Batch, Standing, may_be_down
+from shared import times
+from shared.devices.batch import JUDGED_FROM, MAX_WEIGHT, Batch, Doubts, Met, may_be_down
 from shared.devices.contents import Watch
 from shared.errors import ConnectorError
 from shared.http.halving import isolate_refused, may_be_content
 from shared.masking import shown
+from shared.state.fingerprints import GONE, SILENT
 
 _MAX_WAITING = 5_000  # events held in memory before some are sent, whatever is still to be read
-_MAX_NAME = 200  # characters of an event's name: an endpoint chooses its own
-_PROBES = 3  # events sent to learn whether the platform accepts any
+_MAX_NAME, _MAX_HOSTNAME = 500, 100  # characters in an event's name: an endpoint chooses its own
 WORTH_SAYING = 100  # events waiting
 _SAY_EVERY = 60.0  # seconds between two lines about those that wait
 
@@ -26,8 +27,9 @@ _SAY_EVERY = 60.0  # seconds between two lines about those that wait
 class ChangeDelivery:
     """Starts a playbook for each change that a walk finds, in order, waiting for each before the next.
 
-    `push(name, event, once)` returns when the platform confirmed it, at most `rate` a second. `kind_of(event, before)`
-    says which kind of change an event is, "" when it starts no playbook.
+    `push(name, event, once)` returns when the platform confirmed it, at most `rate` a second. `kind_of(met)` says which
+    kind of change a device met has, "" when it starts no playbook. `gone`: what the event of each device that is gone has
+    in common, None when those start no playbook. Batches are of one event.
     """
 
     unanswered = False  # the callback confirms each event
@@ -36,36 +38,48 @@ class ChangeDelivery:
         self,
         push: Callable[[str, dict[str, Any], bool], None],
         watch: Watch,
-        kind_of: Callable[[dict[str, Any], int | None], str],
+        kind_of: Callable[[Met], str],
+        gone: dict[str, Any] | None,
         *,
         rate: int,
         stop: Event,
         say: Callable[[str], None],
-        standing: Standing,
+        doubts: Doubts,
     ) -> None:
         self._push = push
         self._watch = watch
         self._kind_of = kind_of
+        self._gone = gone
         self._rate = rate
         self._stop = stop
         self._say = say
-        self._standing = standing
+        self._doubts = doubts
         self._said_at = 0.0
         self._waiting: deque[Batch] = deque()
         self._weight = 0  # bytes of the events that wait
         self._works = False  # the latest event was accepted
 
-    def serialize(self, event: dict[str, Any], written: bytes, before: int | None, now: int) -> bytes:
+    def serialize(self, met: Met) -> bytes:
         """The event with its change; b"" when it starts no playbook."""
-        kind = self._kind_of(event, before)
+        kind = self._kind_of(met)
         if not kind:
             return b""
-        fields = [] if before is None else self._watch.changed(before, now)
-        return orjson.dumps({**event, "change": {"kind": kind, "fields": fields}})
+        fields = [] if met.before is None else self._watch.changed(met.before, met.now)
+        last_seen = met.event["device"].get("last_seen_time")
+        return orjson.dumps({**met.event, "change": {"kind": kind, "fields": fields, "last_seen": last_seen}})
+
+    def serialize_gone(self, description: list[Any]) -> bytes:
+        """What is known of the device, as an event; b"" when it starts no playbook."""
+        if self._gone is None:
+            return b""
+        names = ("uid", "hostname", "type", "type_id", "last_seen_time")
+        device = {name: value for name, value in zip(names, description, strict=True) if value is not None}
+        change = {"kind": GONE, "fields": [], "last_seen": description[-1]}
+        return orjson.dumps({**self._gone, "time": description[-1] or time.time(), "device": device, "change": change})
 
     def send(self, batch: Batch) -> None:
-        """Queue a batch: each event that starts a playbook becomes a batch of its own."""
-        self._waiting.extend(_one_by_one(batch))
+        """Queue the event of one device."""
+        self._waiting.append(batch)
         self._weight += batch.weight
 
     def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]:
@@ -76,11 +90,11 @@ class ChangeDelivery:
         limit = 0 if all_of_them else _MAX_WAITING
         while self._waiting and not self._stop.is_set():
             batch = self._waiting[0]
-            if len(self._waiting) <= limit and self._weight <= MAX_WEIGHT and not batch.silent:
-                return
-            if batch.silent:
-                yield self._taken(batch)
+            if batch.learned:
+                yield self._leave_queue(batch)
                 continue
+            if len(self._waiting) <= limit and self._weight <= MAX_WEIGHT:
+                return
             done: list[Batch] = []
             failure: ConnectorError | None = None
             try:
@@ -88,7 +102,7 @@ class ChangeDelivery:
             except ConnectorError as error:
                 failure = error
             for each in done:
-                yield self._taken(each)
+                yield self._leave_queue(each)
             if failure:
                 self.close()
                 raise failure
@@ -98,7 +112,7 @@ class ChangeDelivery:
         self._waiting.clear()
         self._weight = 0
 
-    def _taken(self, batch: Batch) -> Batch:
+    def _leave_queue(self, batch: Batch) -> Batch:
         """Out of the queue; behind one that is still in it, it moves no cursor."""
         if batch is not self._waiting[0]:
             batch.cursor = None
@@ -109,17 +123,18 @@ class ChangeDelivery:
     def _start(self, batch: Batch, done: list[Batch]) -> None:
         """Start the playbook of the first event; where it is refused because of its content, of the next two as well."""
         self._say_how_many()
+        works, self._works = self._works or batch.is_suspect, False
         try:
             self._call(batch)
-            self._works = True
-            self._standing.doubts = 0
-            done.append(batch)
         except ConnectorError as error:
-            works, self._works = self._works, False
             if not may_be_content(error):
                 error.ends_round = True
                 raise
-            self._isolate(batch, error, done, works=works or batch.is_suspect)
+            self._isolate(batch, error, done, works=works)
+            return
+        self._works = True
+        self._doubts.count = 0
+        done.append(batch)
 
     def _isolate(self, batch: Batch, refusal: ConnectorError, done: list[Batch], *, works: bool) -> None:
         probes = [batch] if works else self._probes()
@@ -136,8 +151,7 @@ class ChangeDelivery:
                     part[0].refuse(0, error)
                     done.append(part[0])
         except ConnectorError as error:
-            self._standing.doubts += 1
-            if error is refusal and len(probes) < _PROBES and self._standing.doubts < MAX_DOUBTS:
+            if self._doubts.are_allowed(error, refusal, len(probes)):
                 raise may_be_down(refusal) from None
             error.ends_round = True
             raise
@@ -148,9 +162,9 @@ class ChangeDelivery:
         """The first event of the queue, and the next of two other devices."""
         found: dict[int, Batch] = {}
         for batch in self._waiting:
-            if not batch.silent:
+            if not batch.learned:
                 found.setdefault(batch.entries[0].key, batch)
-            if len(found) == _PROBES:
+            if len(found) == JUDGED_FROM:
                 break
         return [*found.values()]
 
@@ -165,18 +179,11 @@ class ChangeDelivery:
             self._say(f"{waiting} changes are waiting; at most {self._rate} a second start playbooks.")
 
 
-def _one_by_one(batch: Batch) -> Iterator[Batch]:
-    """The batch as several, in its order: one each event that starts a playbook, one each run of others between them."""
-    parts = [Batch()]
-    for event, entry in zip(batch.events, batch.entries, strict=True):
-        if parts[-1].size and (event or not parts[-1].silent):
-            parts.append(Batch())
-        parts[-1].add(event, entry)
-    parts[-1].cursor = batch.cursor
-    yield from parts
-
-
 def _name(event: dict[str, Any]) -> str:
-    hostname, change = event["device"]["hostname"], event["change"]
-    what = "new device" if change["kind"] == "new" else f"changed {', '.join(change['fields'])}"
-    return shown(f"{hostname}: {what}", _MAX_NAME)
+    kind, changed = event["change"]["kind"], f"changed {', '.join(event['change']['fields'])}"
+    what = {"new": "new device", "changed": changed}.get(kind, kind)
+    if kind in (SILENT, GONE):
+        what += times.last_seen(event["change"]["last_seen"])
+    elif kind == "back" and event["change"]["fields"]:
+        what += f", {changed}"
+    return shown(f"{shown(event['device']['hostname'], _MAX_HOSTNAME)}: {what}", _MAX_NAME)

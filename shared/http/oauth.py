@@ -35,9 +35,10 @@ def granted(session: ApiSession, form: Mapping[str, str], advice: str, call: Cal
     try:
         return (call or session.call)("POST", session.base_url, data=form).json
     except UnexpectedReply as error:
-        if error.status != 400:
+        if error.status != 400 or error.quoted is None:
             raise
-        raise ActionNeeded(f"{session.who} refused the credentials (HTTP 400). {advice}", status=400) from None
+        said = f"{session.who} refused the credentials (HTTP 400){error.quoted}."
+        raise ActionNeeded(f"{said} {advice}", status=400) from None
 
 
 def client_credentials(session: ApiSession, client_id: str, secret: str, scope: str, advice: str) -> Token:

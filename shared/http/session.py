@@ -26,9 +26,10 @@ from urllib3.exceptions import HTTPError
 from shared import times
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
 from shared.http import body as bodies
-from shared.http import replies
+from shared.http import environment, replies
 from shared.http.pace import Pace
 from shared.http.tokens import FetchedToken
+from shared.http.unreached import unreachable
 from shared.http.urls import origin
 from shared.http.wire import BoundedAdapter, OverBound
 
@@ -127,7 +128,10 @@ class ApiSession:
         self._auth = auth
         self._advice = dict(advice or {})
         self._may_be_empty = may_be_empty
-        self._verify = True if isinstance(verify, ssl.SSLContext) else verify
+        if isinstance(verify, ssl.SSLContext):
+            self._verify: bool | str = True  # by the context
+        else:
+            self._verify = environment.bundle() if verify is True else verify
         self._pace = Pace(rates)
         self._session = _Session()
         self._session.mount("http://", BoundedAdapter())
@@ -178,7 +182,7 @@ class ApiSession:
             url = urljoin(base, link)
             there = origin(url)
         except ValueError:
-            raise UnexpectedReply(f"{self.who} gave a link that is no URL; nothing was sent there.") from None
+            raise UnexpectedReply(f"{self.who} sent a link that is not a URL; nothing was sent there.") from None
         here = origin(self.base_url)
         if there != here:
             raise UnexpectedReply(
@@ -218,7 +222,7 @@ class ApiSession:
                 status = str(response.status_code)
                 return response, bodies.read(response)
         except (requests.RequestException, HTTPError, OverBound) as error:
-            raise replies.unreachable(self.who, urlsplit(url).netloc, error, self._advice) from None
+            raise unreachable(self.who, urlsplit(url).netloc, error, self._advice) from None
         finally:
             CALLS.labels(self.who, status).inc()
 
@@ -242,7 +246,7 @@ class ApiSession:
 class _Session(requests.Session):
     """Sees no redirects: even where it does not follow them, `requests` parses their target and reads their body.
 
-    Looks for proxies in the environment once an origin: at each call that took longer than sending it.
+    Looks for a proxy in the environment once an origin: at each call that took longer than sending it.
     """
 
     def __init__(self) -> None:
@@ -254,7 +258,9 @@ class _Session(requests.Session):
         parts = urlsplit(url)
         key = (parts.scheme, parts.netloc, verify)
         if key not in self._settings:
-            self._settings[key] = super().merge_environment_settings(url, proxies, stream, verify, cert)
+            found = super().merge_environment_settings(url, proxies, stream, verify, cert)
+            proxy = environment.proxy(url)
+            self._settings[key] = {**found, "proxies": {parts.scheme: proxy.url} if proxy else {}}
         return self._settings[key].copy()
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:

@@ -12,7 +12,6 @@ from typing import Any
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 MAX_SECONDS = 300.0  # a server that drips a byte a minute never trips the read timeout
 MAX_RAW = 64 * 1024 * 1024  # bytes: twice a body's bound, as it may be compressed badly or in many small chunks
@@ -74,14 +73,6 @@ class _Secure(HTTPSConnection):
     response_class = _Reply
 
 
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _Secure
-
-
 class BoundedAdapter(HTTPAdapter):
     """With a `context`, calls go through that TLS context, whatever bundle of authorities `requests` would take."""
 
@@ -89,14 +80,11 @@ class BoundedAdapter(HTTPAdapter):
         self._context = context
         super().__init__()
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
-        return manager
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Directly or through a proxy: the pool makes connections that are bounded."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _Secure if pool.scheme == "https" else _Plain
+        return pool
 
     def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
         host, pool = super().build_connection_pool_key_attributes(request, self._context is not None or verify, cert)

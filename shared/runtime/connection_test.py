@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from concurrent.futures import Future
 from threading import Event, Thread
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sekoia_automation.account_validator import AccountValidator
 from typing_extensions import override
@@ -14,6 +14,7 @@ from shared.errors import ConnectorError
 from shared.http.pages import Page
 from shared.http.session import Patience
 from shared.masking import shown
+from shared.runtime.platform import platform_session
 from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
 
 PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
@@ -61,6 +62,23 @@ class ConnectionTest(AccountValidator):
             answer.set_result(None)
 
     @override
+    def set_task_as_running(self) -> None:
+        """Say that the test begins; the platform's reply has the module's secrets."""
+        reply = self._call({"status": "running"})
+        if names := self.module.manifest_secrets():
+            held = reply["module_configuration"]["value"]
+            self.module.set_secrets({name: held[name] for name in names if name in held})
+
+    @override
+    def send_results(self, success: bool) -> None:
+        error = {"error": self._error} if self._error else {}
+        self._call({"status": "finished", "results": {"success": success}, **error})
+
+    def _call(self, data: dict[str, Any]) -> Any:
+        session = platform_session(self, self.callback_url, PATIENCE, may_be_empty=(200, 202, 204))
+        return session.call("PATCH", session.base_url, json=data).json
+
+    @override
     def execute(self) -> None:
         """As the SDK does, but whatever fails on the way is reported as a failed test instead of no answer at all."""
         success = False
@@ -69,7 +87,9 @@ class ConnectionTest(AccountValidator):
             success = self.validate()
         except CONFIGURATION_ERRORS as error:  # from the secrets that the platform hands out
             self.error(configuration_error(error))
+        except ConnectorError as error:
+            self.error(str(error))
         except Exception as error:  # noqa: BLE001 - the person in front of the button gets an answer in any case
             self.log_exception(error, message="The account could not be validated")
-            self.error(f"Internal error ({type(error).__name__}). Report it with the log of this module.")
+            self.error("Internal error. Report it with the log of this module.")
         self.send_results(success)

@@ -21,7 +21,8 @@ _COUNTED = {
     "learned": "Devices a trigger took note of without starting a playbook",
     "skipped": "Records that could not be mapped",
 }
-STATES = ("listed", "delivered", "unchanged", "refused", "unmappable", "learned")  # all but the first add up to it
+STATES = ("listed", "delivered", "unchanged", "refused", "unmappable", "learned", "gone")
+"""Of devices in a full walk: all but the first and the last add up to the first; the last are no longer listed."""
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Counts:
     delivered: int = 0
     refused: int = 0
     unmappable: int = 0
+    gone: int = 0  # known, and absent from two complete full walks
     batches: int = 0
     seconds: float = 0.0
 

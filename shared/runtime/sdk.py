@@ -30,7 +30,7 @@ USED = {
         "ASSET_SCHEMA_FIELDS_FILE", "_check_schema_and_reset_if_needed", "batch_size", "configuration", "frequency",
         "production_base_url", "reset_checkpoint", "schema_store", "task_poll_interval", "task_poll_timeout", "update_checkpoint",
     },
-    f"{_SDK}.account_validator.AccountValidator": {"error", "log_exception", "send_results", "set_task_as_running"},
+    f"{_SDK}.account_validator.AccountValidator": {"_error", "error", "log_exception", "send_results", "set_task_as_running"},
 }  # fmt: skip
 """By class of the SDK: methods and attributes, inherited ones too."""
 

@@ -8,7 +8,6 @@ The main thread only waits: Python runs a signal's handler there, and not before
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from abc import abstractmethod
@@ -18,14 +17,11 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Event, RLock, Thread
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
-import requests
-import sentry_sdk
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import MetricsHandler
-from pydantic import SecretStr
 from sekoia_automation.configuration.exception import MissingConfigurationError
 from sekoia_automation.metrics import PrometheusExporterThread
 from sekoia_automation.module import Module
@@ -34,12 +30,12 @@ from typing_extensions import override
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http.session import ApiSession, Patience
-from shared.http.tokens import FixedToken
 from shared.masking import hide, shown
 from shared.runtime import sdk
 from shared.runtime.backoff import Backoff
-from shared.runtime.logs import Line, LogPoster, safe_record, safe_report
+from shared.runtime.logs import Line, LogPoster, keep_secrets
 from shared.runtime.metrics import Counts, Rounds
+from shared.runtime.platform import platform_session
 from shared.runtime.ports import HealthHandler, Port
 from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
 from shared.state.storage import opened_data_path
@@ -69,11 +65,8 @@ class ConnectorModule(Module):
 
     @override
     def init_sentry(self) -> None:
-        logging.setLogRecordFactory(safe_record)
         super().init_sentry()
-        sentry_sdk.get_client().options.update(
-            include_local_variables=False, before_send=safe_report, trace_propagation_targets=[]
-        )
+        keep_secrets()
 
 
 class Service(Trigger):
@@ -228,15 +221,16 @@ class Service(Trigger):
     @override
     def _get_secrets_from_server(self) -> tuple[dict[str, Any], dict[str, Any]]:  # type: ignore[override] # no retrying here
         """The module's secrets and this item's. One call: `execute` repeats it, on the stop event."""
+        platform = platform_session(self, self.secrets_url, Patience(read=30.0, attempts=1))
         try:
-            response = requests.get(self.secrets_url, headers=self._headers, timeout=(10, 30))
-            response.raise_for_status()
-            found = response.json()
+            found = platform.call("GET", platform.base_url).json
             return dict(found.get("value") or {}), dict(found.get("node_value") or {})
-        except (requests.RequestException, ValueError, TypeError, AttributeError) as error:
-            status = getattr(getattr(error, "response", None), "status_code", None)
-            what = f"HTTP {status}" if status else type(error).__name__
-            raise TryAgain(f"The Sekoia.io platform did not hand out the module's secrets ({what}).") from None
+        except ConnectorError as error:
+            raise TryAgain(f"The Sekoia.io platform did not hand out the module's secrets. {error}") from None
+        except (ValueError, TypeError, AttributeError):
+            raise TryAgain(
+                "The Sekoia.io platform did not hand out the module's secrets: its reply has none."
+            ) from None
 
     # --- logs and health
 
@@ -269,17 +263,16 @@ class Service(Trigger):
     @cached_property
     def _log_service(self) -> ApiSession:
         """With a stop event of its own: the last lines are posted after the stop."""
-        token = FixedToken("Bearer", SecretStr(self.token), "token of the platform")
-        patience = Patience(connect=5.0, read=5.0, attempts=1)
-        return ApiSession("Sekoia.io logs", self.logs_url, token, stop=Event(), patience=patience)
+        return platform_session(self, self.logs_url, Patience(connect=5.0, read=5.0, attempts=1), "Sekoia.io logs")
 
     @override
     def is_alive(self) -> bool:
         """False when a round has hung, for `/health`: whoever runs the container starts it again."""
-        moved_at = self._moved_at
-        since = 0.0 if moved_at is None else time.monotonic() - moved_at
+        since = 0.0 if (moved_at := self._moved_at) is None else time.monotonic() - moved_at
         if since > self.hung_after:
-            self.log(f"This round has not got on for {since:.0f} s: the container has to be restarted.", level="error")
+            self.log(
+                f"This round has made no progress for {since:.0f} s: the container has to be restarted.", level="error"
+            )
         return since <= self.hung_after
 
     @override

@@ -7,7 +7,7 @@ setting by its label and never repeats what was entered.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from unicodedata import category
 
 from pydantic import (
@@ -148,18 +148,22 @@ class DeviceConnectorConfiguration(_Entered, DefaultAssetConnectorConfiguration)
     full_sync_interval: Positive = Field(default=86400, title="Full synchronisation interval")
 
 
+Kind = Literal["new", "changed", "gone", "silent", "back"]
+
+
 class DeviceChangesConfiguration(_Entered):
-    """Arguments of a trigger on changes of devices, times in seconds.
+    """Arguments of a trigger on changes of devices, times in seconds, `silent_after` in hours.
 
     `on`: which kinds start a playbook. `fields`: OCSF paths whose change counts, all but what a heartbeat moves where
     none is named. `include_existing`: the first walk tells every device.
     """
 
     frequency: Positive = Field(default=3600, title="Frequency")
-    full_sync_interval: Positive = Field(default=86400, title="Full synchronisation interval")
-    on: list[Literal["new", "changed"]] = Field(default=["new", "changed"], title="On")
+    full_sync_interval: Positive = Field(default=21600, title="Full synchronisation interval")
+    on: list[Kind] = Field(default=[*get_args(Kind)], title="On")
     fields: list[str] = Field(default=[], title="Fields")
     include_existing: bool = Field(default=False, title="Include existing devices")
+    silent_after: Positive = Field(default=168, title="Silent after")
 
 
 class EventConnectorConfiguration(_Entered, DefaultConnectorConfiguration):

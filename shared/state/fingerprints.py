@@ -1,6 +1,6 @@
-"""The memory of each device: a hash of its content, when it was last delivered, when it was last met.
+"""The memory of each device: a hash of its content, when it was last delivered, when it was last met, and what it is.
 
-Each is a fact of its own: a refresh follows from the second, forgetting from the third, and neither waits for a perfect walk.
+Each is a fact of its own: a refresh follows from the second, forgetting and absence from the third.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from shared.state.storage import keep_copy, overtaken, read_bytes, read_head, sp
 VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: not a change of the device
 FORGOTTEN_AFTER = 30 * 86_400  # seconds without being met
 PENDING = 1  # stands for "delivered": accepted in this round, and how the ingestion ended is not known
+SILENT, GONE = "silent", "gone"  # of a device that was reported so, or was so when it was learned; "" of any other
 _MAGIC = b"devices1"
 _HEAD = Struct(
     "<8s16sQQIII"
@@ -57,7 +58,11 @@ class Fingerprints:
 
     The file is replaced as a whole by `save`, and has a generation: the count of its writes. `lost`: nothing is stored,
     or it could not be read. `restored`: the copy from before was read in its place. `width`: bytes of a content.
+    `complete_walks`: when the last three full walks began that missed no device. `max_described`: devices whose
+    description is kept.
     """
+
+    max_described = 20_000  # some 180 bytes each: the inventory needs them for its log only
 
     def __init__(self, path: Path, width: int = 8) -> None:
         self.path = path
@@ -66,7 +71,9 @@ class Fingerprints:
         self.generation = 0
         self.lost = self.restored = self.unsaved = False
         self.began = 0  # the latest round
+        self.complete_walks: list[int] = []
         self._known: dict[int, int] = {}
+        self._descriptions: dict[int, bytes] = {}  # SILENT, GONE or "", then a JSON list
         self._head = read_head(path, _HEAD.size)
         self._copied = False
         self._load()
@@ -91,6 +98,10 @@ class Fingerprints:
     def begin(self, now: float) -> int:
         """The stamp of a round that begins: later than those before, unless the clock was far ahead then."""
         began = int(now)
+        if self.began - began >= _CLOCK_DOUBT:  # then no device was met later than now
+            self.complete_walks = []
+            for key in self._known.keys() - self._not_met_since(began):
+                self._known[key] += began - 1 - (self._known[key] & _STAMP)
         self.began = self.began + 1 if 0 <= self.began - began < _CLOCK_DOUBT else began
         return self.began
 
@@ -126,14 +137,56 @@ class Fingerprints:
 
     def forget(self, now: int) -> None:
         """Drop what was not met for 30 days."""
-        for key in [key for key, value in self._known.items() if now - (value & _STAMP) >= FORGOTTEN_AFTER]:
+        for key in self._not_met_since(now - FORGOTTEN_AFTER + 1):
             del self._known[key]
+            self._descriptions.pop(key, None)
             self.unsaved = True
 
     def clear(self) -> None:
         """Forget every device."""
         self._known.clear()
+        self._descriptions.clear()
+        self.complete_walks = []
         self.unsaved |= self.found
+
+    # --- what is known of devices that are absent
+
+    def describe(self, key: int, *description: Any) -> None:
+        """Keep what a report of the device's absence would hold."""
+        before = self._descriptions.get(key)
+        if before is not None or len(self._descriptions) < self.max_described:
+            self._descriptions[key] = (before or b"").partition(b"[")[0] + orjson.dumps(description)
+
+    def description(self, key: int) -> list[Any] | None:
+        _, _, described = self._descriptions.get(key, b"").partition(b"[")
+        return orjson.loads(b"[" + described) if described else None
+
+    def presence(self, key: int) -> str:
+        """`SILENT`, `GONE` or ""."""
+        return self._descriptions.get(key, b"").partition(b"[")[0].decode()
+
+    def set_presence(self, key: int, presence: str) -> None:
+        _, bracket, described = self._descriptions.get(key, b"").partition(b"[")
+        self._descriptions[key] = presence.encode() + bracket + described
+        self.unsaved = True
+
+    def absent_after_complete_walk(self, began: int, *, confirmed: bool) -> list[int]:
+        """A full walk missed no device → the devices that neither it nor the complete one before met.
+
+        Not `confirmed` by a total of the vendor's, a list that lost more than half of the devices may be cut: those count
+        as absent only after a third walk.
+        """
+        self.complete_walks = [*self.complete_walks[-2:], began]
+        self.unsaved = True
+        third, second, _ = [0, 0, *self.complete_walks][-3:]
+        absent = self._not_met_since(second)
+        listed = len(self._known) - len(self._not_met_since(began))
+        if not confirmed and sum(self.presence(key) != GONE for key in absent) > listed:
+            absent = self._not_met_since(third)
+        return absent
+
+    def _not_met_since(self, stamp: int) -> list[int]:
+        return [key for key, value in self._known.items() if value & _STAMP < stamp]
 
     # --- on the storage
 
@@ -161,13 +214,15 @@ class Fingerprints:
         return _HEAD.pack(*fields, zlib.crc32(_HEAD.pack(*fields, 0)))
 
     def _body(self) -> bytearray:
-        """Keys, contents, then the stamps, which compress to nearly nothing."""
+        """Keys, contents, then compressed the stamps, then the complete walks and a line of description for each key."""
         body = bytearray(array("Q", self._known).tobytes())
-        stamps, values = bytearray(), iter(self._known.values())
-        while chunk := list(islice(values, _CHUNK)):
-            body += b"".join((value >> 64).to_bytes(self.width, "little") for value in chunk)
-            stamps += array("Q", [value & _STAMPS for value in chunk]).tobytes()
-        return body + zlib.compress(stamps, 1)
+        stamps, entries, packer = bytearray(), iter(self._known.items()), zlib.compressobj(1)
+        described = bytearray(packer.compress(orjson.dumps(self.complete_walks)))
+        while chunk := list(islice(entries, _CHUNK)):
+            body += b"".join((value >> 64).to_bytes(self.width, "little") for _, value in chunk)
+            stamps += array("Q", [value & _STAMPS for _, value in chunk]).tobytes()
+            described += packer.compress(b"".join(b"\n" + self._descriptions.get(key, b"") for key, _ in chunk))
+        return body + zlib.compress(stamps, 1) + described + packer.flush()
 
     def _load(self) -> None:
         if not self._read(read_bytes(self.path)):
@@ -187,11 +242,16 @@ class Fingerprints:
         if zlib.crc32(body) != checksum:
             return False
         keys, contents = array("Q", bytes(body[: 8 * entries])), body[8 * entries : (8 + width) * entries]
-        stamps = array("Q", zlib.decompress(body[(8 + width) * entries :]))
+        unpacker = zlib.decompressobj()
+        stamps = array("Q", unpacker.decompress(body[(8 + width) * entries :]))
         self.secret, self.generation = secret, generation
         self._known = {
             key: int.from_bytes(contents[at * width : (at + 1) * width], "little") << 64 | stamps[at]
             for at, key in enumerate(keys)
         }
         self.began = max((stamp & _STAMP for stamp in stamps), default=0)
+        if unpacker.unused_data:  # absent in the files of earlier releases
+            walks, *lines = zlib.decompress(unpacker.unused_data).split(b"\n")
+            self.complete_walks = orjson.loads(walks)
+            self._descriptions = {key: line for key, line in zip(self._known, lines, strict=True) if line}
         return True

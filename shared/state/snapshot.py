@@ -34,6 +34,7 @@ class Snapshot:
         self._stored = b""
         self._written_at = -_PAUSE
         self._pause = 0.0
+        self._present: set[str] | None = None  # the scopes that were listed last
 
     @property
     def damaged(self) -> bool:
@@ -58,6 +59,10 @@ class Snapshot:
         """The context itself, and the parts of all scopes."""
         yield self.context
         yield from self.context.get(_SCOPES, {}).values()
+
+    def present(self) -> Iterator[dict[str, Any]]:
+        """The parts of the scopes that were listed last; of all, before the first listing."""
+        return (self.of(scope) for scope in self.scopes() if self._present is None or scope in self._present)
 
     def scopes(self) -> list[str]:
         """The keys of all scopes of which something is stored, "" among them."""
@@ -91,6 +96,7 @@ class Snapshot:
 
     def listed(self, scopes: set[str], now: float) -> None:
         """Note which scopes there are; what is stored of one that left 30 days ago is removed, its memory too."""
+        self._present = scopes
         for scope in scopes - {""}:
             seen = self.of(scope).setdefault(_LISTED, int(now))
             if abs(now - seen) > _DAY:

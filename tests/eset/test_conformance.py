@@ -8,9 +8,9 @@ import pytest
 from eset_assets.client import with_group
 
 from lab.modules import MODULES
-from tests.changes_conformance import DeviceChangesConformance
+from tests.absence_conformance import DeviceAbsenceConformance
 from tests.conformance import DeviceConformance, TokenConformance
-from tests.rig import Rig
+from tests.rig import Clock, Rig
 
 
 class EsetFacts(DeviceConformance):
@@ -37,5 +37,16 @@ class TestEset(EsetFacts, TokenConformance):
 
 
 @pytest.mark.slow  # make test runs these for SentinelOne
-class TestEsetChanges(EsetFacts, DeviceChangesConformance):
-    pass
+class TestEsetChanges(EsetFacts, DeviceAbsenceConformance):
+    @pytest.mark.parametrize(("left", "walks"), [(17, 3), (18, 2)])
+    def test_when_most_devices_are_missing_a_third_walk_confirms_it(
+        self, rig: Rig, clock: Clock, left: int, walks: int
+    ) -> None:
+        """No total is reported, so that a list that is cut looks complete."""
+        self.learned(rig)
+        rig.console.has([rig.console.record(identity) for identity in rig.console.ids[:left]])
+        for _ in range(walks - 1):
+            self.full_round(rig, clock)
+            assert not rig.platform.playbook_runs
+        self.full_round(rig, clock)
+        assert [kind for _, kind, _ in self.runs(rig)] == ["gone"] * (35 - left)

@@ -9,14 +9,21 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.commands.preview import read_devices
+from lab.consoles.eset import SimulatedEset
+from lab.modules import MODULES
 from lab.platform.faults import Html, Made, RateLimited, Status, WrongShape
+from lab.platform.local import LocalPlatform
 from shared.errors import ActionNeeded, TryAgain
+from tests.hostile import WORST_MIB, Body, Streams
 from tests.rig import Rig
+from tests.test_hostile_console import Scene
 
 UNREADABLE = [Status(403), Status(404), Status(501), Status(503), Html(), WrongShape({"deviceGroups": None})]
 
@@ -168,3 +175,22 @@ def test_groups_without_an_end_are_given_up_and_the_known_ones_stand_in(
     assert (counts.read, counts.sent) == (35, 0)
     assert len(rig.console.calls_to("groups")) <= 10
     assert ("MiB of memory" if new else "without anything new") in warnings(caplog)[-1]
+
+
+@pytest.mark.slow
+def test_groups_without_end_are_given_up_before_they_fill_the_memory(tmp_path: Path) -> None:
+    """At page 18 they filled 2.5 GiB: the bound was looked at once all were collected. The devices arrive without them."""
+    numbers = count()
+
+    def page(number: int) -> Body:
+        groups = [b'{"uuid":"%032d","displayName":"%b"}' % (next(numbers), b"x" * 30_000) for _ in range(1_000)]
+        return Body(iter([b'{"deviceGroups":[', b",".join(groups), b'],"nextPageToken":"t%d"}' % number]))
+
+    with SimulatedEset() as console, LocalPlatform(strict=False) as platform:
+        console.has(3)
+        console.fault(Streams(map(page, count())), match="groups", times=None)
+        scene = Scene(MODULES["ESET"], console, platform, tmp_path)
+        with scene.process:
+            scene.until_the_fleet_arrived()
+            assert scene.peak_mib < WORST_MIB
+    assert "sent a list that fills more than 256 MiB of memory" in scene.said

@@ -17,25 +17,30 @@ import pytest
 from sekoia_automation.asset_connector import AssetConnector
 from sekoia_automation_models.ocsf.device import DeviceOCSFModel
 
+from lab.modules import device_modules
 from shared.alerts.intake import Intake
 from shared.alerts.position import Position
 from shared.alerts.windows import Reading, VendorClock
 from shared.devices import polling
-from shared.devices.batch import Batch
+from shared.devices.absence import Gone, presence
+from shared.devices.account import Account
+from shared.devices.batch import Batch, Entry
 from shared.devices.inventory import DeviceConnector
+from shared.devices.polling import DevicePolling
 from shared.devices.round import Round
-from shared.devices.terms import Surroundings, Terms, Walk
+from shared.devices.walks import Walk
 from shared.errors import ConnectorError, TryAgain
-from shared.state.fingerprints import Fingerprints
+from shared.state.fingerprints import GONE, SILENT, Fingerprints
 from shared.state.storage import JsonFile
+from shared.times import iso
 from tests.suites import OF_ALERTS, OF_DEVICES, SUITES
 
 
 class BrokenDelivery:
     """The real delivery; a subclass spoils what goes through it."""
 
-    def __init__(self, delivery: Any, memory: Fingerprints, around: Surroundings) -> None:
-        self.delivery, self.memory, self.around = delivery, memory, around
+    def __init__(self, delivery: Any, memory: Fingerprints, part: dict[str, Any], cursor_key: str) -> None:
+        self.delivery, self.memory, self.part, self.cursor_key = delivery, memory, part, cursor_key
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.delivery, name)
@@ -57,7 +62,7 @@ class MovesTheCursorFirst(BrokenDelivery):
 
     def _move(self) -> None:
         if self.ahead is not None:
-            self.around.move_cursor(self.ahead)
+            self.part[self.cursor_key] = iso(self.ahead)
 
 
 class RemembersFirst(BrokenDelivery):
@@ -92,21 +97,20 @@ def _rounds_with(
     *,
     delivery: type[BrokenDelivery] | None = None,
     walk: Callable[[Walk], Walk] | None = None,
-    terms: Callable[[Terms], Terms] | None = None,
+    **options: Any,
 ) -> None:
-    """From now on each round of devices gets such a delivery, such a walk or such terms."""
+    """From now on each round of devices gets such a delivery, such a walk or such options, where they are in use."""
     real = Round.__init__
 
-    def broken(self: Any, *arguments: Any, **options: Any) -> None:
-        made_of = signature(real).bind(self, *arguments, **options).arguments
+    def broken(self: Any, *arguments: Any, **named: Any) -> None:
+        made_of = signature(real).bind(self, *arguments, **named).arguments
         if delivery:
-            made_of["delivery"] = delivery(*(made_of[name] for name in ("delivery", "memory", "around")))
+            parts = (made_of[name] for name in ("delivery", "memory", "part"))
+            made_of["delivery"] = delivery(*parts, made_of["service"].cursor_key)
         if walk:
             opened = made_of["walk"]
             made_of["walk"] = lambda: walk(opened())
-        if terms:
-            made_of["terms"] = terms(made_of["terms"])
-        real(**made_of)
+        real(**made_of | {name: value for name, value in options.items() if made_of[name] is not None})
 
     monkeypatch.setattr(Round, "__init__", broken)
 
@@ -133,9 +137,7 @@ def failure_of_a_page_taken_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None
 
 def refresh_taken_from_the_end_of_the_last_walk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each full walk sends everything, whenever that was delivered."""
-    _rounds_with(
-        monkeypatch, terms=lambda terms: terms if terms.refresh_after is None else replace(terms, refresh_after=0)
-    )
+    _rounds_with(monkeypatch, refresh_after=0)
 
 
 def changes_asked_for_without_an_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +145,7 @@ def changes_asked_for_without_an_overlap(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def device_known_by_its_uid(monkeypatch: pytest.MonkeyPatch) -> None:
-    _rounds_with(monkeypatch, terms=lambda terms: replace(terms, names=()))
+    monkeypatch.setattr(DevicePolling, "record_names", ())
 
 
 def learning_remembered_by_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +156,63 @@ def learning_remembered_by_the_process_alone(monkeypatch: pytest.MonkeyPatch) ->
         write(self, {**content, "learned": True} if "learned" in content else content)
 
     monkeypatch.setattr(JsonFile, "write", broken)
+
+
+def gone_after_one_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = Fingerprints.absent_after_complete_walk
+
+    def broken(self: Fingerprints, began: int, **options: Any) -> list[int]:
+        self.complete_walks = [began]
+        return absent(self, began, **options)
+
+    monkeypatch.setattr(Fingerprints, "absent_after_complete_walk", broken)
+
+
+def gone_from_a_list_that_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Account, "end_reading", lambda self: setattr(self, "complete", True))
+
+
+def gone_before_it_is_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = Gone.events
+
+    def broken(self: Gone, *arguments: Any) -> Iterator[Any]:
+        for event, entry in events(self, *arguments):
+            self.memory.set_presence(entry.key, entry.presence)
+            yield event, entry
+
+    monkeypatch.setattr(Gone, "events", broken)
+
+
+def gone_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_presence(monkeypatch, GONE)
+
+
+def silent_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_presence(monkeypatch, SILENT)
+
+
+def _without_presence(monkeypatch: pytest.MonkeyPatch, forgotten: str) -> None:
+    set_presence = Fingerprints.set_presence
+
+    def broken(self: Fingerprints, key: int, presence: str) -> None:
+        if presence != forgotten:
+            set_presence(self, key, presence)
+
+    monkeypatch.setattr(Fingerprints, "set_presence", broken)
+
+
+def back_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.devices.round.presence", lambda was, *arguments: was or presence(was, *arguments))
+
+
+def back_only_of_those_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was silent when it was learned is not remembered as such."""
+    remembered = Entry.__new__
+
+    def broken(cls: type[Entry], key: int, content: int, *more: Any) -> Entry:
+        return remembered(cls, key, content, *more[:2], more[2] if more[2:] == (GONE,) else "")
+
+    monkeypatch.setattr(Entry, "__new__", broken)
 
 
 def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,6 +355,7 @@ BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], ...]] = {
         failure_of_a_page_taken_for_the_end_of_a_window,
     ),
 }
+_WITHOUT_TOTAL = next(module.name for module in device_modules() if not module.reports_total)
 KEPT: tuple[tuple[str, Callable[[pytest.MonkeyPatch], None], str], ...] = (
     (
         OF_DEVICES,
@@ -312,6 +372,42 @@ KEPT: tuple[tuple[str, Callable[[pytest.MonkeyPatch], None], str], ...] = (
         f"{OF_DEVICES} changes",
         learning_remembered_by_the_process_alone,
         "test_learning_again_that_is_interrupted_goes_on_in_silence",
+    ),
+    (
+        f"{OF_DEVICES} changes",
+        gone_after_one_walk,
+        "test_a_device_that_is_gone_starts_a_playbook_once_after_two_complete_walks",
+    ),
+    (
+        f"{OF_DEVICES} changes",
+        gone_repeated,
+        "test_a_device_that_is_gone_starts_a_playbook_once_after_two_complete_walks",
+    ),
+    (
+        f"{OF_DEVICES} changes",
+        gone_from_a_list_that_is_short,
+        "test_a_row_that_the_console_counts_and_does_not_list_is_not_gone",
+    ),
+    (
+        f"{_WITHOUT_TOTAL} changes",
+        failure_of_a_page_taken_for_the_end,
+        "test_a_walk_that_is_not_complete_finds_no_device_gone",
+    ),
+    (
+        f"{OF_DEVICES} changes",
+        gone_before_it_is_confirmed,
+        "test_absences_without_a_confirmation_are_reported_by_the_next_round",
+    ),
+    (f"{OF_DEVICES} changes", silent_repeated, "test_a_device_that_is_silent_starts_a_playbook_once"),
+    (
+        f"{OF_DEVICES} changes",
+        back_not_reported,
+        "test_a_device_that_was_silent_at_first_starts_nothing_until_it_is_back",
+    ),
+    (
+        f"{OF_DEVICES} changes",
+        back_only_of_those_reported,
+        "test_a_device_that_was_silent_at_first_starts_nothing_until_it_is_back",
     ),
 )
 """Promises that no fault of the matrix touches: the suite, the broken copy, and the test that must catch it."""

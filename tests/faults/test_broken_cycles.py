@@ -70,7 +70,7 @@ def test_a_broken_promise_is_caught_by_its_test(
     test = getattr(suite, promise)
     with signal_handlers_kept(), LocalPlatform() as platform, suite.lab_module.simulated(35) as console:
         rig = suite.rigged(console, platform, tmp_path, monkeypatch)
-        needed = {"rig": rig, "clock": Clock(monkeypatch), "caplog": caplog}
+        needed = {"rig": rig, "clock": Clock(monkeypatch), "caplog": caplog, "monkeypatch": monkeypatch}
         given = {argument: needed[argument] for argument in signature(test).parameters}
         with nullcontext() if intact else pytest.raises(AssertionError):
             test(**given)

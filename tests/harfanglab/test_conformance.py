@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.modules import MODULES
-from tests.changes_conformance import DeviceChangesConformance
+from tests.absence_conformance import DeviceAbsenceConformance
 from tests.conformance import DeviceConformance, DeviceConnectorConformance
 from tests.rig import Rig
 
@@ -19,7 +19,7 @@ class TestHarfangLab(HarfangLabFacts, DeviceConnectorConformance):
 
 
 @pytest.mark.slow  # make test runs these for SentinelOne
-class TestHarfangLabChanges(HarfangLabFacts, DeviceChangesConformance):
+class TestHarfangLabChanges(HarfangLabFacts, DeviceAbsenceConformance):
     def test_a_device_that_was_there_when_the_others_were_learned_is_not_new(self, rig: Rig) -> None:
         """The list goes by offsets: when an agent leaves while it is read, another one is missed."""
         rig.console.has(36)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.modules import MODULES
-from tests.changes_conformance import DeviceChangesConformance
+from tests.absence_conformance import DeviceAbsenceConformance
 from tests.conformance import DeviceConformance, DeviceConnectorConformance
 
 
@@ -15,5 +15,5 @@ class TestSentinelOne(SentinelOneFacts, DeviceConnectorConformance):
     pass
 
 
-class TestSentinelOneChanges(SentinelOneFacts, DeviceChangesConformance):
+class TestSentinelOneChanges(SentinelOneFacts, DeviceAbsenceConformance):
     pass

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.modules import MODULES
-from tests.changes_conformance import DeviceChangesConformance
+from tests.absence_conformance import DeviceAbsenceConformance
 from tests.conformance import DeviceConformance, TokenConformance
 from tests.rig import Rig
 
@@ -24,7 +24,7 @@ class TestSophos(SophosFacts, TokenConformance):
 
 
 @pytest.mark.slow  # make test runs these for SentinelOne
-class TestSophosChanges(SophosFacts, DeviceChangesConformance):
+class TestSophosChanges(SophosFacts, DeviceAbsenceConformance):
     def test_another_name_of_the_account_swallows_no_change(self, rig: Rig) -> None:
         """The label counted as another console: the devices were learned again, and what had changed started nothing."""
         rig.settings["account_name"] = "ACME"

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,8 +23,10 @@ from shared.errors import ActionNeeded, TryAgain
 from shared.runtime.service import HUNG
 from shared.times import epoch, iso
 from tests.clock import Clock
+from tests.hostile import WORST_MIB, Body, Streams
 from tests.rig import Clock as WallClock
 from tests.rig import Rig, signal_handlers_kept
+from tests.test_hostile_console import Scene
 
 MODULE = MODULES["Sophos"]
 NORTH, SOUTH, EAST = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
@@ -158,7 +161,7 @@ def test_a_tenant_that_answers_403_is_passed_over_with_one_warning_a_day(
         rig.cycle()
         said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
         assert len(said) == warnings
-        assert said[-1].startswith("South GmbH is passed over: Sophos forbids")
+        assert said[-1].startswith("South GmbH is skipped: Sophos forbids")
     assert set(rig.platform.devices) == set(of(console, NORTH)) | set(of(console, EAST))
     console.forbidden = set()
     rig.cycle()
@@ -191,6 +194,20 @@ def test_a_tenant_that_left_keeps_its_position_for_thirty_days(
         clock.ahead = days * 86_400
         rig.cycle()
         assert len(places(rig)) == len(list(rig.data.glob("fingerprints*.bin"))) == left
+
+
+def test_a_tenant_that_left_is_counted_nowhere(rig: Rig, console: SimulatedSophos) -> None:
+    """Its position aged for 30 days and raised the alert on the cursor's age; its devices stayed in the fleet's gauge."""
+    connector = rig.start()
+    rig.cycle(connector)
+    listed, position = connector.fleet()["listed"], connector.cursor()
+    [oldest] = [tenant for tenant, place in places(rig).items() if epoch(place["last_seen_cursor"]) == position]
+    leaving = len(of(console, oldest))
+    del console.tenants[oldest]
+    rig.cycle(connector)
+    assert connector.fleet()["listed"] == listed - leaving
+    assert connector.cursor() > position
+    assert oldest in places(rig), "it may come back"
 
 
 def test_a_device_that_sekoia_refuses_in_one_tenant_holds_no_other_back(rig: Rig, console: SimulatedSophos) -> None:
@@ -234,7 +251,7 @@ def test_a_tenant_that_is_not_provisioned_is_passed_over_and_said(
     rig.cycle()
     assert set(rig.platform.devices) == set(of(console, SOUTH)) | set(of(console, EAST))
     [said] = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert said.startswith("North Ltd is passed over")
+    assert said.startswith("North Ltd is skipped")
     console.unprovisioned = set()
     rig.cycle()
     assert set(rig.platform.devices) == set(console.ids)
@@ -415,3 +432,22 @@ def test_a_round_over_tenants_that_all_fail_slowly_is_alive(
     with pytest.raises(TryAgain, match="Not collected"):
         connector.cycle()
     assert alive == [True] * len(TENANTS)
+
+
+@pytest.mark.slow
+def test_tenants_without_end_are_given_up_before_they_fill_the_memory(tmp_path: Path) -> None:
+    numbers = count()
+
+    def page(number: int) -> Body:
+        api = b"https://api-eu.central.sophos.com"
+        tenants = [
+            b'{"id":"%032d","name":"%b","apiHost":"%b"}' % (next(numbers), b"x" * 300_000, api) for _ in range(100)
+        ]
+        return Body(iter([b'{"items":[', b",".join(tenants), b'],"pages":{"current":%d,"total":1000000}}' % number]))
+
+    with SimulatedSophos("partner") as console, LocalPlatform(strict=False) as platform:
+        console.fault(Streams(map(page, count())), match="partner_tenants", times=None)
+        scene = Scene(MODULES["Sophos"], console, platform, tmp_path)
+        with scene.process as process:
+            assert "fills more than 256 MiB of memory" in process.wait_for_rounds(1, timeout=120)["last_error"]
+            assert scene.peak_mib < WORST_MIB

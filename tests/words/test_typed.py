@@ -1,6 +1,6 @@
 """What is typed is corrected, or refused with the label of the setting and what is wrong: a table a module, read as text.
 
-`UPDATE_GOLDEN=1 pytest tests/words` writes the tables anew; they are reviewed as diffs.
+The tables are in `tests/<vendor>/words`; `UPDATE_GOLDEN=1 pytest tests/words` writes them again. Review them as diffs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from threading import Event
 from typing import Any, get_type_hints
 
@@ -19,7 +18,7 @@ import requests
 from jsonschema import Draft7Validator
 from pydantic import SecretStr, ValidationError
 
-from lab.modules import MODULES, LabModule
+from lab.modules import MODULES, ROOT, LabModule
 from shared.errors import ConnectorError
 from shared.http.session import Patience
 from shared.runtime.settings import configuration_error
@@ -36,10 +35,13 @@ CLASSES = {name for space in (builtins, requests.exceptions) for name in vars(sp
 each_module = pytest.mark.parametrize("module", MODULES.values(), ids=list(MODULES))
 
 
-def compare(path: Path, lines: Iterable[str]) -> None:
-    """The lines are those of the file, which is written where UPDATE_GOLDEN is set."""
+def compare(module: LabModule, name: str, lines: Iterable[str]) -> None:
+    """The lines are those of the vendor's file, which is written where UPDATE_GOLDEN is set, or for a new vendor."""
+    path = ROOT / "tests" / module.name.lower() / "words" / name
     text = "".join(f"{line}\n" for line in lines)
-    if os.environ.get("UPDATE_GOLDEN"):
+    new = module.published is None and not path.exists()
+    if new or os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     assert path.read_text(encoding="utf-8").splitlines() == text.splitlines()
 
@@ -47,7 +49,7 @@ def compare(path: Path, lines: Iterable[str]) -> None:
 def sound(module: LabModule, **changes: Any) -> dict[str, Any]:
     """Settings that can work, but for the changes."""
     required = module.manifest["configuration"]["required"]
-    return {**{name: SOUND[name] for name in required}, **changes}
+    return {**{name: SOUND.get(name, TOKEN) for name in required}, **changes}
 
 
 def outcome(act: Callable[[], Any]) -> str:
@@ -104,7 +106,7 @@ def test_what_is_typed_is_corrected_or_refused_in_words(module: LabModule) -> No
     lines += [f"{value!r}: {entered_secret(module, value)}" for value in SECRETS]
     lines += ["", "## Frequency", ""]
     lines += [f"{value!r}: {entered_number(module, value)}" for value in NUMBERS]
-    compare(Path(__file__).parent / f"{module.name}-typed.txt", lines)
+    compare(module, "typed.txt", lines)
 
 
 @each_module

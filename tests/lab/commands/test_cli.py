@@ -281,3 +281,10 @@ def test_sigterm_ends_a_run_and_the_module_that_it_started(config: Path, tmp_pat
     assert modes.pop("data") == 0o700
     assert set(modes.values()) == {0o600}, modes
     assert {"module.log", "asset_schema_fields.json", "context.json"} <= modes.keys()
+
+
+def test_a_key_that_would_steer_a_terminal_is_written_out_by_map(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"id": "1", "a\\u001b[2J\\u202e\\nrecord 7: forged": NaN}')
+    done = lab("map", "SentinelOne", tmp_path / "a.json")
+    assert done.returncode == 1
+    assert done.stderr == r"record 1: a\x1b[2J\u202e record 7: forged: NaN is not a JSON number" + "\n"

@@ -116,6 +116,9 @@ def test_choices_are_chosen_from() -> None:
     assert [(told["value"], "checked" in told) for told, _ in eset.all("input", name="on")] == [
         ("new", True),
         ("changed", True),
+        ("gone", True),
+        ("silent", True),
+        ("back", True),
     ]
     assert "checked" not in eset.one("input", name="include_existing", type="checkbox")[0]
 

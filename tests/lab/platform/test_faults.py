@@ -208,7 +208,7 @@ def test_stopping_does_not_wait_for_a_slow_answer():
     assert server.ran == 0, "the answer was waited for, and given"
 
 
-@pytest.mark.parametrize("fault", [Status(500), Reset(), Truncated(), Empty()], ids=repr)
+@pytest.mark.parametrize("fault", [Status(500, ""), Reset(), Truncated(), Empty()], ids=repr)
 def test_a_fault_after_the_handler_spoils_only_the_answer(server, fault):
     server.fault(fault, match="create", after=True)
     with contextlib.suppress(requests.RequestException):

@@ -20,6 +20,7 @@ from lab.report.page import write_report
 from lab.report.sections import Run, Section, alerts, devices, names_in_common, skipped
 from lab.report.skips import Skip, skips_in
 from lab.report.summary import Outcome
+from shared import masking
 from tests.runs import NOW, alert, device, hostile_run, outcome, plain_run
 
 DAY = 86_400
@@ -290,7 +291,7 @@ def test_what_a_vendor_sent_is_escaped_wherever_it_stands(text: str, tmp_path: P
         json.loads(found) for found in re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
     ]
     assert rows
-    assert all(charts.plain(text) in row for listing in rows[-2:] for row in listing)
+    assert all(masking.shown(text) in row for listing in rows[-2:] for row in listing)
 
 
 def test_what_a_page_cannot_hold_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

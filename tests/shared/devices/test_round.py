@@ -14,10 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.devices.batch import MAX_WEIGHT, Batch
-from shared.devices.refused import Refused
+from shared.devices.batch import MAX_WEIGHT, Batch, Met
 from shared.devices.round import Round
-from shared.devices.terms import Terms, Walk
+from shared.devices.walks import Walk
 from shared.errors import SkipRecord, TryAgain, UnexpectedReply
 from shared.http.pages import Page
 from shared.mapping.conversions import non_negative_int
@@ -25,6 +24,7 @@ from shared.mapping.ocsf import DEVICE_INVENTORY
 from shared.mapping.table import Field, Mapper, const
 from shared.runtime.metrics import Counts
 from shared.state.fingerprints import Fingerprints
+from shared.times import epoch, iso
 
 TABLE = (
     *DEVICE_INVENTORY,
@@ -58,12 +58,17 @@ class Deliveries:
         self.unanswered = False
         self.holds = False  # nothing is confirmed before the end
         self.batches: list[tuple[Batch, list[Any]]] = []
+        self.gone: list[list[Any]] = []
         self.taken = 0
         self.closed = False
 
-    def serialize(self, event: dict[str, Any], written: bytes, before: int | None, now: int) -> bytes:
-        assert written == orjson.dumps(event)
-        return written
+    def serialize(self, met: Met) -> bytes:
+        assert met.written == orjson.dumps(met.event)
+        return met.written
+
+    def serialize_gone(self, description: list[Any]) -> bytes:
+        self.gone.append(description)
+        return b""
 
     def send(self, batch: Batch) -> None:
         events = [orjson.loads(event)["device"] for event in batch.events]
@@ -90,9 +95,22 @@ class Deliveries:
         return [event for _, events in self.batches for event in events]
 
 
+class Part(dict[str, Any]):
+    """What is stored of a scope; notes each move of the cursor."""
+
+    def __init__(self, log: list[Any], stored: dict[str, Any]) -> None:
+        super().__init__(stored)
+        self._log = log
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name == Bench.cursor_key:
+            self._log.append(("cursor", epoch(value)))
+        super().__setitem__(name, value)
+
+
 @dataclass
 class Bench:
-    """A round with its surroundings; `log` holds deliveries and cursor moves in their order. `since` is the cursor."""
+    """A round with its surroundings; `happened` holds deliveries and cursor moves in their order. `since` is the cursor."""
 
     path: Path
     since: float | None = None
@@ -101,17 +119,19 @@ class Bench:
     batch_size: int = 2
     refresh: float | None = None
     now: float = 1_000_000.0
-    log: list[Any] = field(default_factory=list)
+    happened: list[Any] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
-    names: tuple[str, ...] = ("id",)
+    record_names: tuple[str, ...] = ("id",)
     stopped: bool = False
 
     def __post_init__(self) -> None:
-        self.deliveries = Deliveries(self.log)
+        self.deliveries = Deliveries(self.happened)
         self.fingerprints = Fingerprints(self.path)
-        self.stored_refused: dict[str, Any] = {}
+        self.part = Part(self.happened, {} if self.since is None else {self.cursor_key: iso(self.since)})
+        self.read_to_end = False
 
     def run(self, *pages: Any, date: float | None = NOW, again: list[Any] | None = None) -> bool:
         """Each page is a list of records, a ready `Page`, or what reading it raises. `again`: the second reading's."""
@@ -124,15 +144,17 @@ class Bench:
                 records = [*page.records] if isinstance(page, Page) else [*page]
                 yield replace(page, records=records) if isinstance(page, Page) else Page(records, date)
 
+        self.fingerprints.begin(self.now)
         cursor_of = (lambda record: None if "untimed" in record else record.get("at")) if self.filtered else None
         self.round = Round(
+            self,
+            self.part,
+            self.fingerprints,
             lambda: Walk(read(), cursor_of, sorted_by_cursor=self.in_order),
             Mapper(TABLE),
-            self.fingerprints,
-            Refused(self.stored_refused, 86_400),
             self.deliveries,
-            self,
-            Terms(self.fingerprints.begin(self.now), self.since, self.refresh, self.batch_size, self.names),
+            full=True,
+            refresh_after=self.refresh,
         )
         try:
             return self.round.run()
@@ -144,21 +166,30 @@ class Bench:
     def moving(self) -> bool:
         return not self.stopped
 
-    def move_cursor(self, seconds: float) -> None:
-        self.log.append(("cursor", seconds))
+    cursor_key, full_sync_interval, refusals = "cursor", 86_400, 1
 
-    def store(self) -> None:
+    @property
+    def state(self) -> Bench:
+        return self
+
+    def store(self, *, now: bool) -> None:
         self.fingerprints.save()
 
-    def skip(self, record: Any, reason: SkipRecord) -> None:
+    def ended(self, part: dict[str, Any], began: int) -> None:
+        self.read_to_end = True
+
+    def name_skipped(self, record: Any, reason: SkipRecord) -> None:
         self.skipped.append(str(reason))
+
+    def log(self, message: str) -> None:
+        self.lines.append(message)
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
 
     @property
     def cursors(self) -> list[float]:
-        return [at for what, at in self.log if what == "cursor"]
+        return [at for what, at in self.happened if what == "cursor"]
 
     def knows(self, record: dict[str, Any]) -> bool:
         event = Mapper(TABLE)(record)
@@ -187,7 +218,7 @@ def test_every_device_is_sent_in_batches_and_counted(bench: Any) -> None:
 def test_an_empty_fleet_moves_nothing(bench: Any) -> None:
     going = bench(since=5.0, in_order=True)
     assert going.run([])
-    assert going.log == []
+    assert going.happened == []
     assert going.deliveries.sent == []
 
 
@@ -221,7 +252,7 @@ def test_a_refused_device_is_sent_again_when_it_changes_or_once_in_the_interval(
     going.now += 60
     going.run([device("a", 4, risk=1)])
     assert going.knows(device("a", 4, risk=1))
-    assert going.stored_refused == {}
+    assert going.part["refused"] == {}
 
 
 def test_a_device_that_is_accepted_later_in_the_walk_is_counted_once(bench: Any) -> None:
@@ -229,7 +260,7 @@ def test_a_device_that_is_accepted_later_in_the_walk_is_counted_once(bench: Any)
     going.deliveries.refused = {("a", 1)}
     assert going.run([device("a", 2, 1), device("b", 3), device("a", 4, 2)])
     assert going.knows(device("a", 4, 2))
-    assert going.stored_refused == {}
+    assert going.part["refused"] == {}
     counts = going.counts
     assert counts.listed == 2 == counts.delivered + counts.refused + counts.unchanged
 
@@ -277,7 +308,7 @@ def test_a_list_that_stays_short_by_much_moves_no_cursor_and_says_both_numbers(b
     with pytest.raises(TryAgain, match="The list has 60 devices and 2 were read, in 2 readings"):
         going.run(listed(60, "a", "b"))
     assert going.knows(device("a", 1)), "what was read is delivered"
-    assert going.round.read_to_end
+    assert going.read_to_end
     assert going.cursors[-1] == 1.0
 
 
@@ -329,12 +360,12 @@ def test_records_that_share_a_uid_keep_a_memory_each(bench: Any) -> None:
     def clones() -> list[dict[str, Any]]:
         return [device("x", 1, n, agent=f"agent-{n}") for n in range(3)]
 
-    going = bench(names=("agent",))
+    going = bench(record_names=("agent",))
     going.run(clones())
     assert len(going.deliveries.sent) == 3
     [warning] = going.warnings
     assert warning.startswith("2 more devices share a device.uid with another, such as x")
-    second = going.again(names=("agent",))
+    second = going.again(record_names=("agent",))
     second.run(clones())
     assert second.deliveries.sent == []
     assert second.counts.unchanged == 3
@@ -386,7 +417,7 @@ def test_every_device_that_was_listed_is_counted_in_one_column(
 def test_a_sorted_walk_moves_the_cursor_behind_each_delivered_batch(bench: Any) -> None:
     going = bench(since=1.0, in_order=True)
     going.run([device("a", 1), device("b", 2), device("c", 3), device("d", 4)], [device("e", 5)])
-    assert going.log == [
+    assert going.happened == [
         *(("delivered", 1), ("cursor", 2), ("delivered", 2), ("cursor", 4), ("delivered", 3), ("cursor", 5)),
         ("cursor", 5),
     ]
@@ -396,7 +427,7 @@ def test_an_unsorted_walk_moves_the_cursor_once_at_its_complete_end_to_the_lates
     going = bench(since=1.0)
     going.run([device("a", 9), device("b", 2)], [device("c", 30), device("d", 4)], [device("e", 5)])
     assert going.cursors == [30]
-    assert going.log[-1] == ("cursor", 30)
+    assert going.happened[-1] == ("cursor", 30)
 
 
 def test_a_vendor_that_cannot_filter_has_no_cursor(bench: Any) -> None:
@@ -530,7 +561,7 @@ def test_whatever_fails_nothing_behind_the_stored_cursor_is_undelivered(
     pages: list[Any] = [records[at : at + page_size] for at in range(0, len(records), page_size)]
     if broken_page is not None:
         pages.insert(min(broken_page, len(pages)), TryAgain("a page"))
-    going = Bench(tmp_path_factory.mktemp("state") / "f", since=0.0, in_order=in_order, batch_size=batch_size)
+    going = Bench(tmp_path_factory.mktemp("state") / "f", since=0.5, in_order=in_order, batch_size=batch_size)
     going.deliveries.fails, going.deliveries.holds = fails, holds
     going.deliveries.refused = {f"d{uid}" for uid in refused}
 
@@ -625,7 +656,7 @@ def test_what_failed_is_sent_by_the_next_round(bench: Any) -> None:
 
 
 def test_what_was_delivered_behind_a_failed_batch_is_remembered_and_the_cursor_stays(bench: Any) -> None:
-    going = bench(since=0.0, in_order=True, batch_size=1)
+    going = bench(since=0.5, in_order=True, batch_size=1)
     going.deliveries.fails, going.deliveries.holds = {1}, True
     with pytest.raises(TryAgain):
         going.run([device("a", 1), device("b", 2), device("c", 3)])
@@ -640,7 +671,7 @@ def test_what_was_delivered_behind_a_failed_batch_is_remembered_and_the_cursor_s
 
 @pytest.mark.parametrize("odd", [None, [], "x", 5, {}, {"id": None, "at": 2.0}, {"id": ["x"]}])
 def test_a_record_that_cannot_be_mapped_is_named_and_stops_nothing(bench: Any, odd: Any) -> None:
-    going = bench(since=0.0, in_order=True)
+    going = bench(since=0.5, in_order=True)
     assert going.run([device("a", 1), odd, device("b", 3)])
     assert going.deliveries.sent == [("a", 0), ("b", 0)]
     assert len(going.skipped) == going.counts.skipped == 1
@@ -656,7 +687,7 @@ def test_a_record_the_model_refuses_is_named_and_its_batch_goes_without_it(bench
 
 def test_a_skipped_record_does_not_hold_the_cursor_back(bench: Any) -> None:
     """One record that can never be mapped would be asked for in every cycle, with everything behind it."""
-    going = bench(since=0.0, in_order=True)
+    going = bench(since=0.5, in_order=True)
     going.run([{"id": None, "at": 5.0}, device("a", 3 + 3)], [{"id": None, "at": 9.0}])
     assert going.cursors[-1] == 9
 
@@ -665,7 +696,7 @@ def test_a_skipped_record_does_not_hold_the_cursor_back(bench: Any) -> None:
 
 
 def test_a_stop_ends_the_round_without_moving_the_cursor_to_its_end(bench: Any) -> None:
-    going = bench(since=0.0)
+    going = bench(since=0.5)
 
     def pages() -> Iterator[Page]:
         yield Page([device("a", 1)], NOW)
@@ -684,7 +715,7 @@ def test_a_stop_ends_the_round_without_moving_the_cursor_to_its_end(bench: Any) 
 
 
 def test_a_stop_at_the_end_of_the_walk_does_not_count_as_an_end(bench: Any) -> None:
-    going = bench(since=0.0)
+    going = bench(since=0.5)
     done = going.deliveries.confirmed
 
     def confirmed(*, all_of_them: bool = False) -> Iterator[Batch]:

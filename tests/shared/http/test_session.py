@@ -115,14 +115,14 @@ def test_an_expired_token_is_fetched_anew_once_and_the_call_sent_again(vendor: r
 
 
 def test_a_new_token_that_is_refused_too_ends_it(vendor: requests_mock.Mocker) -> None:
-    vendor.get(f"{ORIGIN}/things", status_code=401)
+    vendor.get(f"{ORIGIN}/things", status_code=401, json={})
     with pytest.raises(ActionNeeded, match="refused the credentials"):
         ApiSession("Vendor", ORIGIN, FetchedToken(lambda: Token("t", 3600)), patience=QUICK).call("GET", "/things")
     assert vendor.call_count == 2
 
 
 def test_a_fixed_token_that_is_refused_is_sent_once_and_the_advice_is_given(vendor: requests_mock.Mocker) -> None:
-    vendor.get(f"{ORIGIN}/things", status_code=401)
+    vendor.get(f"{ORIGIN}/things", status_code=401, json={})
     with pytest.raises(ActionNeeded, match=r"on GET /things \(HTTP 401\)\. Create a new token\.$"):
         session(advice={401: "Create a new token."}).call("GET", "/things", params={"cursor": "x"})
     assert vendor.call_count == 1
@@ -552,7 +552,7 @@ def test_no_error_repeats_a_secret_that_is_live(vendor: requests_mock.Mocker) ->
     """The password too that the token was fetched with: the call did not send it."""
     hide("correct-horse")
     vendor.get(f"{ORIGIN}/things", status_code=418, json={"message": f"no correct-horse, no [{SECRET}] for you"})
-    with pytest.raises(UnexpectedReply, match=r"\(no \*\*\*, no \[\*\*\*\] for you\)"):
+    with pytest.raises(UnexpectedReply, match=r'"no \*\*\*, no \[\*\*\*\] for you"'):
         session().call("GET", "/things")
 
 
