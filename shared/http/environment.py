@@ -71,7 +71,6 @@ class Proxy(NamedTuple):
     url: str
     name: str
     variable: str
-    has_password: bool
 
 
 def proxy(url: str) -> Proxy | None:
@@ -102,4 +101,4 @@ def proxy(url: str) -> Proxy | None:
             f"The proxy in the environment variable {variable} {_WRONG[wrong]}. Enter it as http://host:port or "
             "http://user:password@host:port."
         )
-    return Proxy(address, parts.netloc or "", variable, bool(parts.auth))
+    return Proxy(address, parts.netloc or "", variable)
