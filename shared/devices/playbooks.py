@@ -67,7 +67,7 @@ class DeviceChanges(DevicePolling):
 
         gone = constants(self.fields) if GONE in self.configuration.on else None
         start, stop = self._start_playbook, self._stop_event
-        return ChangeDelivery(start, self._watch, kind_of, gone, self.rate, stop, say=self.log, doubts=self._doubts)
+        return ChangeDelivery(start, self._watch, kind_of, gone, self.rate, stop, log=self.log, doubts=self._doubts)
 
     def _start_playbook(self, name: str, event: dict[str, Any], once: bool) -> None:
         self._once = once

@@ -40,7 +40,7 @@ class ChangeDelivery:
     gone: dict[str, Any] | None
     rate: int
     stop: Event
-    say: Callable[[str], None]
+    log: Callable[[str], None]
     doubts: Doubts
     unanswered: ClassVar[bool] = False  # the callback confirms each event
 
@@ -167,7 +167,7 @@ class ChangeDelivery:
         waiting, now = len(self._waiting), time.monotonic()
         if waiting >= WORTH_SAYING and now - self._said_at >= _SAY_EVERY:
             self._said_at = now
-            self.say(f"{waiting} changes are waiting; at most {self.rate} a second start playbooks.")
+            self.log(f"{waiting} changes are waiting; at most {self.rate} a second start playbooks.")
 
 
 def _name(event: dict[str, Any]) -> str:
