@@ -233,14 +233,21 @@ def release(
 @app.command("new-vendor", short_help="Write the skeleton of a new module.")
 def new_vendor(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The vendor's, such as CrowdStrike.")],
+    noun: Annotated[
+        str | None, typer.Option(help="The vendor's word for a record: device, or alert, if not given.")
+    ] = None,
+    paging: Annotated[str, typer.Option(help="Where a page names the next: body, link (the header), offset.")] = "body",
+    alerts: Annotated[bool, typer.Option("--alerts", help="A module of alerts instead of devices.")] = False,
 ) -> None:
-    """Write the skeleton of a module that sends devices, with its simulated console and its tests, into this repository."""
+    """Write the skeleton of a module, with its simulated console and its tests, into this repository."""
     from lab.packaging import new_vendor as vendors
 
     try:
-        vendors.create(name)
+        next_steps = vendors.create(name, noun, vendors.Paging(paging), alerts=alerts)
     except (vendors.NewVendorError, OSError) as error:
         say(people, (str(error), "red"))
         raise typer.Exit(1) from None
-    for line in vendors.NEXT.format(name=name, slug=name.lower()).splitlines():
+    except ValueError:
+        raise typer.BadParameter(f"{paging!r} is none of body, link, offset.", param_hint="--paging") from None
+    for line in next_steps.splitlines():
         say(people, line)

@@ -81,14 +81,16 @@ class LabModule:
     settings for a started one.
 
     The list. `list_route` and `token_route` are the console's routes that list records and hand out tokens (None where
-    the customer enters the token), `size` the parameter of the records in a page; `reports_total` says whether the list comes with the number of its rows; after a status in `renewed` one new token is tried. `endless_page` is the body (and
-    `endless_headers` the headers) of a page without records that names another one, by the only string in it.
+    the customer enters the token), `size` the parameter of the records in a page; `reports_total` says whether the list
+    comes with the number of its rows; after a status in `renewed` one new token is tried. `endless_page` is the body (and
+    `endless_headers` the headers) of a page without records that names another one, by the only string in it; a list that
+    is read by offsets has none.
 
     A record. `ids` are the fields of its identity, in the order in which the first one present is sent as the uid, and
     `names` those of its name; `cursor` is the time by which changes are listed, if the vendor has one, `first_seen` the
-    time of its creation where the list may miss rows, `last_seen` that of its last activity. `number` is a field that the table reads as a number, or as any
-    value: the demo makes it NaN. `change` and each of `incidents` are fields that make the device another one.
-    `largest_list` is a list in the record, as a path with `[]`, and an entry of it.
+    time of its creation where the list may miss rows, `last_seen` that of its last activity. `number` is a field that the
+    table reads as a number, or as any value: the demo makes it NaN. `change` and each of `incidents` are fields that make
+    the device another one. `largest_list` is a list in the record, as a path with `[]`, and an entry of it.
 
     The speed. `floor`, and how many times its CPU a device may cost (`times_the_floor`: a third more than measured);
     `limits` are calls in so many seconds that the vendor allows, `paced` the devices that take some 100 calls, and
@@ -152,6 +154,11 @@ class LabModule:
         console: Any = getattr(_imported(place), name)()
         console.has(records)
         return console  # type: ignore[no-any-return] # found by its name
+
+    @property
+    def names_next_page(self) -> bool:
+        """Whether a page names the next one, so that a list can be without end."""
+        return '": "' in json.dumps([self.endless_page, self.endless_headers])
 
     def smallest_record(self) -> dict[str, Any]:
         """A record with an identity and a name, and nothing else."""

@@ -104,6 +104,8 @@ class DeviceConformance(ConnectorConformance):
 
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
         """A console that names the same page again and again was read for hours; its devices counted as complete."""
+        if not self.lab_module.names_next_page:
+            return  # each page is asked for by its offset, and an empty one is the last
         rig.console.fault(endless(self.lab_module), match=self.lab_module.list_route, times=None)
         with pytest.raises(UnexpectedReply, match="pages in a row"):
             rig.cycle()
@@ -277,7 +279,7 @@ class DeviceConformance(ConnectorConformance):
         rig.console.has(records)
         counts = rig.cycle().counts
         assert (counts.skipped, counts.sent) == (1, 34)
-        assert any(self.lab_module.names[0] in record.message for record in caplog.records)
+        assert any(self.lab_module.names[0].split(".")[0] in record.message for record in caplog.records)
 
     # --- stopping
 

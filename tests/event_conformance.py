@@ -61,6 +61,11 @@ class EventConnectorConformance(ConnectionTestConformance):
 
     # --- what the tests compare with
 
+    @property
+    def text(self) -> str:
+        """The field that makes an alert another one, which holds a text of any length."""
+        return next(iter(self.lab_module.change))
+
     def version(self, record: dict[str, Any]) -> Version:
         return record.get("id"), epoch(record.get(self.lab_module.cursor))
 
@@ -106,7 +111,7 @@ class EventConnectorConformance(ConnectionTestConformance):
         rig.cycle(timedelta=120)
 
     def change_all(self, rig: Rig) -> None:
-        self._touch_all(rig, timedelta(hours=1.9), timedelta(seconds=5), details="changed")
+        self._touch_all(rig, timedelta(hours=1.9), timedelta(seconds=5), **{self.text: "changed"})
 
     def _touch_all(self, rig: Rig, first: timedelta, last: timedelta, **fields: Any) -> None:
         """One after the other, from so long ago to so long ago."""
@@ -132,6 +137,8 @@ class EventConnectorConformance(ConnectionTestConformance):
         assert not rig.platform.refused
 
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
+        if not self.lab_module.names_next_page:
+            return  # each page is asked for by its offset, and an empty one is the last
         rig.console.fault(endless(self.lab_module), match=self.lab_module.list_route, times=None)
         with pytest.raises(UnexpectedReply, match="5 pages in a row without a new row"):
             rig.cycle()
@@ -183,7 +190,7 @@ class EventConnectorConformance(ConnectionTestConformance):
     ) -> None:
         """Its batch was sent without success round after round, and no event behind it ever arrived."""
         odd = rig.console.ids[17]
-        rig.console.change(odd, at=datetime.now(UTC) - timedelta(minutes=30), details="odd")
+        rig.console.change(odd, at=datetime.now(UTC) - timedelta(minutes=30), **{self.text: "odd"})
         wanted = rig.console.record(odd)["id"]
         self._poison(rig, refusal)
         connector = rig.cycle()
@@ -202,7 +209,7 @@ class EventConnectorConformance(ConnectionTestConformance):
 
     def test_an_event_put_aside_is_delivered_when_the_intake_accepts_it_also_after_a_restart(self, rig: Rig) -> None:
         odd = rig.console.ids[17]
-        rig.console.change(odd, at=datetime.now(UTC) - timedelta(minutes=30), details="odd")
+        rig.console.change(odd, at=datetime.now(UTC) - timedelta(minutes=30), **{self.text: "odd"})
         self._poison(rig, Status(403))
         rig.cycle()
         assert len(self.undelivered(rig)) == 1
@@ -211,7 +218,7 @@ class EventConnectorConformance(ConnectionTestConformance):
         assert len(rig.platform.alerts) == 34
         rig.platform.clear_faults()
         rig.cycle()
-        assert json.loads(rig.platform.alerts[-1])["details"] == "odd"
+        assert json.loads(rig.platform.alerts[-1])[self.text] == "odd"
         rig.cycle()
         assert len(rig.platform.alerts) == 35
         assert not self.aside(rig)
@@ -220,7 +227,7 @@ class EventConnectorConformance(ConnectionTestConformance):
         self, rig: Rig, caplog: pytest.LogCaptureFixture
     ) -> None:
         odd = rig.console.ids[17]
-        rig.console.change(odd, at=datetime.now(UTC) - timedelta(minutes=30), details="odd")
+        rig.console.change(odd, at=datetime.now(UTC) - timedelta(minutes=30), **{self.text: "odd"})
         self._poison(rig, Status(500))
         rig.cycle()
         rig.console.clock_offset += timedelta(hours=23)
@@ -237,7 +244,7 @@ class EventConnectorConformance(ConnectionTestConformance):
     def test_each_of_many_refused_events_is_put_aside_and_the_next_rounds_push_little(self, rig: Rig) -> None:
         for number, identity in enumerate(rig.console.ids):
             at = datetime.now(UTC) - timedelta(minutes=100 - number)
-            rig.console.change(identity, at=at, details="odd" if number % 2 else "even")
+            rig.console.change(identity, at=at, **{self.text: "odd" if number % 2 else "even"})
         self._poison(rig, Status(409))
         connector = rig.cycle()
         assert len(rig.platform.alerts) == 18
@@ -259,7 +266,7 @@ class EventConnectorConformance(ConnectionTestConformance):
         start, (odd, *others) = datetime.now(UTC), rig.console.ids
         for identity in others[2:]:
             rig.console.remove(identity)
-        rig.console.change(odd, at=start - timedelta(hours=9), details="odd")
+        rig.console.change(odd, at=start - timedelta(hours=9), **{self.text: "odd"})
         for identity in others[:2]:
             rig.console.change(identity, at=start - timedelta(hours=1))
         self._poison(rig, Status(status))
@@ -360,11 +367,11 @@ class EventConnectorConformance(ConnectionTestConformance):
         connector = rig.cycle()
         changed = rig.console.ids[3]
         time.sleep(1.1)  # another second
-        rig.console.change(changed, details="changed")
+        rig.console.change(changed, **{self.text: "changed"})
         time.sleep(1.1)
         rig.cycle(connector)
         assert len(rig.platform.alerts) == 36
-        assert json.loads(rig.platform.alerts[-1])["details"] == "changed"
+        assert json.loads(rig.platform.alerts[-1])[self.text] == "changed"
         self.assert_all_delivered(rig)
 
     def test_events_of_the_boundary_second_are_read_again_and_sent_once(self, rig: Rig) -> None:
@@ -423,18 +430,18 @@ class EventConnectorConformance(ConnectionTestConformance):
         self, rig: Rig, broken: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         records = [rig.console.record(identity) for identity in rig.console.ids]
-        records[3]["details"] = broken
+        records[3][self.text] = broken
         rig.console.has(records)
         counts = rig.cycle().counts
         assert (counts.skipped, counts.sent) == (1, 34)
-        assert any("details" in record.message for record in caplog.records)
+        assert any(self.text in record.message for record in caplog.records)
 
     def test_an_event_longer_than_the_intake_takes_is_shortened_and_said(
         self, rig: Rig, caplog: pytest.LogCaptureFixture
     ) -> None:
         """It was dropped with a line of information."""
         records = [rig.console.record(identity) for identity in rig.console.ids]
-        records[3]["details"] = 'long "détail" ' * 30_000
+        records[3][self.text] = 'long "détail" ' * 30_000
         rig.console.has(records)
         rig.cycle()
         assert set(self.arrived(rig.platform)) == self.versions(rig.console)
@@ -444,9 +451,9 @@ class EventConnectorConformance(ConnectionTestConformance):
             "Shortened" in record.message and str(records[3]["id"]) in record.message for record in caplog.records
         )
         [short] = [event for event in map(json.loads, rig.platform.alerts) if "shortened_fields" in event]
-        assert short["shortened_fields"] == {"details": len(records[3]["details"])}
-        assert records[3]["details"].startswith(short["details"])
-        assert len(short["details"]) > 150_000
+        assert short["shortened_fields"] == {self.text: len(records[3][self.text])}
+        assert records[3][self.text].startswith(short[self.text])
+        assert len(short[self.text]) > 150_000
 
     # --- stopping
 

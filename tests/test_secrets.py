@@ -30,7 +30,8 @@ from lab.platform.local import LocalPlatform
 from lab.platform.server import LocalServer
 from lab.process import ModuleProcess
 from shared.runtime.settings import configuration_error
-from tests.search import Report, assert_nowhere, echo, fetched, files_in, secrets_of
+from tests.endless import with_texts
+from tests.search import Echoes, Report, assert_nowhere, echo, fetched, files_in, secrets_of
 from tests.suites import OF_ALERTS, OF_DEVICES, slow_but_for
 from tests.waiting import HANGS, until
 
@@ -73,6 +74,22 @@ def sentry() -> Iterator[Sentry]:
         yield sentry
 
 
+def healths(process: ModuleProcess, rounds: int) -> list[Any]:
+    """All that `/health` answers until so many rounds have ended: each has an error of its own."""
+    seen: list[Any] = []
+    until(lambda: seen.append(process.health()) or bool(seen[-1] and seen[-1]["cycles"] >= rounds), HANGS)
+    return seen
+
+
+ECHOES = (
+    *(Echoes(400), Echoes(500), Echoes(400, cut=150), Echoes(418, cut=190)),
+    *(
+        Echoes(302, location=to)
+        for to in ("/echoed/{}/again", "https://{}.example/", "//[{}", "https://elsewhere.example/{}")
+    ),
+)
+
+
 @each_process
 def test_a_module_shows_no_secret_on_good_and_bad_paths(
     module: LabModule, command: str, sentry: Sentry, tmp_path: Path, record_property: Report
@@ -81,10 +98,16 @@ def test_a_module_shows_no_secret_on_good_and_bad_paths(
     with module.simulated(20) as console, LocalPlatform() as platform:
         settings = module.settings_for(console)
         told = echo([str(settings[name]) for name in module.secrets])
+        known = quote(str(settings[module.secrets[0]]), safe="")
         for number, fault in enumerate(
-            (Status(400, told), Status(401, told), Html(403), WrongShape([told]), Truncated())
+            (Status(400, told), Status(401, told), Html(403), WrongShape([told]), Truncated(), *ECHOES)
         ):
             console.fault(fault, skip=number * 2, times=2)
+        console.fault(Echoes(400), match="token", skip=1)
+        console.fault(Echoes(307, location="https://elsewhere.example/?password={}"), match="token", skip=1)
+        console.fault(
+            WrongShape(with_texts(module.endless_page, lambda _: f"//{known}.example/{known}")), skip=30, times=2
+        )
         platform.fault(Status(403, echo([platform.api_key])), match="push", times=1)
         platform.fault(Status(403, echo([platform.token])), match="callback", times=1)
         platform.fault(Status(403, echo([platform.intake_key])), match="intake", times=1)
@@ -100,8 +123,8 @@ def test_a_module_shows_no_secret_on_good_and_bad_paths(
             environment={"CONNECTOR_WAIT_SCALE": "0.001", "SENTRY_DSN": sentry.dsn, "ENVIRONMENT": "test"},
         )
         with process:
-            process.wait_for_rounds(7)
-            health, metrics = json.dumps(process.health()), requests.get(process.metrics_url, timeout=HANGS).text
+            health = "".join(map(json.dumps, healths(process, rounds=16)))
+            metrics = requests.get(process.metrics_url, timeout=HANGS).text
             arguments = Path(f"/proc/{process.pid}/cmdline").read_text()
         until(lambda: sentry.envelopes)
         calls = console.calls + platform.calls
@@ -114,11 +137,15 @@ def test_a_module_shows_no_secret_on_good_and_bad_paths(
             "logs on the platform": json.dumps([log.message for log in platform.logs]),
             "Sentry": "\n".join(sentry.envelopes),
             "headers": str([{**call.headers, "Authorization": ""} for call in calls]),
-            "URLs": str([(call.path, call.query) for call in calls]),
+            "URLs": str([(call.path, call.query) for call in calls if not call.path.startswith("/echoed/")]),
         }
         states = files_in(tmp_path / "data")
     assert all(shown.values()), {place for place, text in shown.items() if not text}
     assert "User-Agent" in shown["headers"]
+    traced = [
+        name for call in calls for name in call.headers if name.lower() in ("sentry-trace", "baggage", "traceparent")
+    ]
+    assert not traced, "calls to others carry the trace headers of Sentry"
     assert any(name.endswith("context.json") for name in states)
     assert_nowhere(secrets, shown | states, record_property)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import traceback
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,22 +104,21 @@ def test_the_demo_shows_no_secret(
     consoles: dict[str, LocalServer] = {}
     platforms: list[LocalPlatform] = []
 
-    def watched(module: LabModule) -> LabModule:
-        def simulated(devices: int) -> LocalServer:
-            console = consoles[module.name] = module.simulated(devices)
-            if not good:
-                own = [value for value in vars(console).values() if isinstance(value, str) and value]
-                console.fault(Status(401, echo(own)), times=None)
-            return console
+    made = LabModule.simulated
 
-        return replace(module, simulated=simulated)
+    def simulated(module: LabModule, records: int) -> LocalServer:
+        console = consoles[module.name] = made(module, records)
+        if not good:
+            own = [value for value in vars(console).values() if isinstance(value, str) and value]
+            console.fault(Status(401, echo(own)), times=None)
+        return console
 
     class Watched(LocalPlatform):
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             platforms.append(self)
 
-    monkeypatch.setattr(demo, "MODULES", {name: watched(module) for name, module in MODULES.items()})
+    monkeypatch.setattr(LabModule, "simulated", simulated)
     monkeypatch.setattr(demo, "LocalPlatform", Watched)
     done = CliRunner().invoke(app, ["demo", "--devices", "5", "--out", str(tmp_path / "out")])
     assert done.exit_code == (0 if good else 1), done.output

@@ -161,10 +161,17 @@ class Collection:
 
 
 def encode(record: Any) -> bytes:
-    """JSON, also of what is not quite JSON: NaN and lone surrogates go out as careless servers send them."""
+    """JSON, also of a record that is not quite JSON: NaN and lone surrogates go out as careless servers send them."""
     try:
-        if not any(type(value) is float and not math.isfinite(value) for value in getattr(record, "values", tuple)()):
-            return orjson.dumps(record)  # which would make null of NaN
+        encoded = orjson.dumps(record)
+        if b"null" not in encoded or _is_finite(record):  # orjson makes null of NaN
+            return encoded
     except TypeError:
         pass
     return json.dumps(record, separators=(",", ":")).encode()
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return type(value) is not float or math.isfinite(value)

@@ -85,9 +85,9 @@ class Listing:
         if self.absent_is_empty and isinstance(body, dict) and self.records not in body and not reply.reason:
             return []
         if not isinstance(records, list):
-            name = repr(self.records) if self.records else "of records"
             raise UnexpectedReply(
-                f"{reply.who} sent a page without the list {name}{reply.reason}; nothing is concluded from it."
+                f"{reply.who} sent a page without the list {self.records or 'records'!r}{reply.reason}; "
+                "nothing is concluded from it."
             )
         return records
 
@@ -195,7 +195,7 @@ def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | N
             if memory > MAX_COLLECTED:
                 most = MAX_COLLECTED // (1024 * 1024)
                 raise UnexpectedReply(
-                    f"{who} sent a list that fills more than {most} MiB of memory; it was not read on."
+                    f"{who} sent a list that fills more than {most} MiB of memory; reading it was stopped."
                 )
             del page
     return found

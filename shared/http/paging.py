@@ -60,11 +60,13 @@ def by_link_header(*, any_host: bool = False) -> NextPage:
     return next_page
 
 
-def by_offset(parameter: str) -> NextPage:
-    """The number of rows before the page, sent as `parameter`; a page without records is the end."""
+def by_offset(parameter: str, total: str = "") -> NextPage:
+    """The number of rows before the page, sent as `parameter`. A page without records is the end, or the page that reaches the
+    number of all rows, where it is reported at `total` of the body."""
 
-    def next_page(_: Reply, query: Query, records: int) -> Query | None:
-        return {**query, parameter: query.get(parameter, 0) + records} if records else None
+    def next_page(reply: Reply, query: Query, records: int) -> Query | None:
+        offset, rows = query.get(parameter, 0) + records, value_at(reply, total) if total else None
+        return {**query, parameter: offset} if records and (type(rows) is not int or offset < rows) else None
 
     return next_page
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -54,7 +55,8 @@ def all_of(gateway: SimulatedHarmonyMobile) -> set[int]:
 def test_the_login_sends_two_keys_as_json_and_its_token_is_the_bearer(gateway: SimulatedHarmonyMobile) -> None:
     assert set(ids(client(gateway))) == all_of(gateway)
     [login] = gateway.calls_to("token")
-    assert login.body == b'{"clientId": "local-harmony-client", "accessKey": "local-harmony-secret-4d7a"}'
+    keys = json.dumps({"clientId": gateway.client_id, "accessKey": gateway.secret_key})
+    assert login.body == keys.encode()
     assert "Authorization" not in login.headers
     [token] = gateway.tokens
     assert {call.headers["Authorization"] for call in gateway.calls_to("alerts")} == {f"Bearer {token}"}

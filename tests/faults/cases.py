@@ -90,8 +90,9 @@ def cases(suite: type[ConnectorConformance]) -> Iterator[Case]:
                 continue
             yield from (Case(place, fault.name, lasting) for lasting in (False, True))
         if "page" in place:
-            yield Case(place, SAME_TOKEN, True)
-            yield Case(place, NEW_TOKENS, True)
+            if suite.lab_module.names_next_page:
+                yield Case(place, SAME_TOKEN, True)
+                yield Case(place, NEW_TOKENS, True)
             yield Case(place, ERRORS_IN_A_200, True)
             yield Case(place, TOO_HEAVY, True)
     if suite.delivered_by == "intake":

@@ -1,24 +1,19 @@
-"""What is filled in where a skeleton says TODO, for the console that it comes with: file → (what stands there, what then)."""
+"""The text that takes the place of a TODO in a skeleton, for the console that it comes with: file → (old, new)."""
 
 from __future__ import annotations
 
-FILLED_IN: dict[str, list[tuple[str, str]]] = {
+Changes = dict[str, list[tuple[str, str]]]
+
+_CHANGES_SINCE: Changes = {
     "client.py": [
+        ("import ApiSession\n", "import ApiSession\nfrom shared.times import iso\n"),
         (
-            "import ApiSession\n",
-            "import ApiSession\nfrom shared.times import iso\n",
+            "  # TODO: the filter for changes, and the order if one can be asked for\n",
+            '\n        if changed_since is not None:\n            query["updatedSince"] = iso(changed_since)\n',
         ),
-        (
-            """\
-        query: dict[str, Any] = {}  # TODO: the filter for changes, and the order if one can be asked for
-""",
-            """\
-        query: dict[str, Any] = {}
-        if changed_since is not None:
-            query["updatedSince"] = iso(changed_since)
-""",
-        ),
-    ],
+    ]
+}
+_TABLE: Changes = {
     "mapper.py": [
         (
             "from shared.mapping.ocsf import DEVICE_INVENTORY, event_time\nfrom shared.mapping.table import Field, const, first_string\n",
@@ -30,27 +25,27 @@ from shared.mapping.table import Field, const, first_string, from_fields
 """,
         ),
         (
-            "\nENDPOINT_TO_DEVICE = (\n",
+            "\nDEVICE_TO_DEVICE = (\n",
             '''\
 
 _TYPES = {"server": "Server", "desktop": "Desktop", "laptop": "Desktop"}
 
 
-def machine(endpoint: Record) -> Coded:
+def machine(device: Record) -> Coded:
     """server → Server, desktop and laptop → Desktop, else Unknown."""
-    return device_type(_TYPES.get(str(endpoint.get("kind")), "Unknown"))
+    return device_type(_TYPES.get(str(device.get("kind")), "Unknown"))
 
 
-def system(endpoint: Record) -> Coded:
-    """What the system's name tells, else unknown."""
-    return os_named(str(endpoint.get("os"))) or os_type("unknown")
+def system(device: Record) -> Coded:
+    """By the name of the system, else unknown."""
+    return os_named(str(device.get("os"))) or os_type("unknown")
 
 
-ENDPOINT_TO_DEVICE = (
+DEVICE_TO_DEVICE = (
 ''',
         ),
         (
-            "    # TODO: device.type and device.type_id, which OCSF requires, and all else that the vendor tells\n",
+            "    # TODO: device.type and device.type_id, which OCSF requires, and all else that the vendor reports: docs/ocsf-device.md\n",
             """\
     *coded("device.type", from_fields("kind"), machine),
     Field("device.os.name", "os", doc="Name and version of the system"),
@@ -61,3 +56,26 @@ ENDPOINT_TO_DEVICE = (
         ),
     ],
 }
+_ALERTS: Changes = {
+    "client.py": [
+        ("import ApiSession\n", "import ApiSession\nfrom shared.times import iso\n"),
+        (
+            "query: dict[str, str] = {}  # TODO: the filter for both bounds\n",
+            'query = {"updatedFrom": iso(since), "updatedUntil": iso(until)}\n',
+        ),
+    ],
+    "mapper.py": [
+        (
+            "    # TODO: all else that the vendor reports\n",
+            '    Field("event.reason", "title", doc="What happened"),\n    Field("log.level", "severity", doc="Severity"),\n',
+        ),
+    ],
+}
+FILLED_IN: dict[str, Changes] = {
+    "--paging body": _CHANGES_SINCE | _TABLE,
+    "--paging link": _CHANGES_SINCE | _TABLE,
+    "--paging offset": _TABLE,
+    "--alerts": _ALERTS,
+    "--alerts --paging offset": _ALERTS,
+}
+"""Options of `new-vendor` → what is filled in then."""

@@ -125,6 +125,16 @@ def test_an_offset_grows_by_the_records_of_the_page_until_one_has_none() -> None
     assert after(next_page, asked=second, records=0) is None
 
 
+@pytest.mark.parametrize(("rows", "following"), [(12, 10), (10, None), (9, None), (None, 10), ("12", 10)])
+def test_an_offset_grows_up_to_the_reported_total(rows: object, following: int | None) -> None:
+    """An empty page is the end too: the round then compares the rows with the total."""
+    asked = {**ASKED, "skip": 5}
+    assert after(by_offset("skip", "total"), {"total": rows}, records=5, asked=asked) == (
+        following and {**ASKED, "skip": following}
+    )
+    assert after(by_offset("skip", "total"), {"total": 12}, records=0, asked=asked) is None
+
+
 @pytest.mark.parametrize(("number", "following"), [(1, 2), (2, 3), (3, None), (4, None)])
 def test_a_page_number_grows_up_to_the_reported_last(number: int, following: int | None) -> None:
     asked = {**ASKED, "page": number}
