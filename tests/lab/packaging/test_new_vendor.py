@@ -39,6 +39,7 @@ NOT_RUN = {
     "make faults": "it goes over all modules; with FAULTS=all the part of this one is run here",
     "make demo": "tests/lab/commands/test_cli.py runs it, with FAULTS=all in the copy too",
     ".venv/bin/sekoia-lab preview Acme --module-config acme.json": "the conformance suite has a preview",
+    ".venv/bin/python -m pytest --vendor Acme": "its parts are run here; tests/test_options.py tests the option",
     **({} if WHOLE else {"make check": "mypy takes a minute; lint is run here"}),
 }
 PYTEST = ".venv/bin/python -m pytest -p no:cacheprovider"
