@@ -42,6 +42,7 @@ NOT_IN_CI = {
 EXEMPT = {
     "cat /etc/ssl/certs/ca-certificates.crt proxy-ca.pem > bundle.pem": "it needs the certificate of somebody's proxy",
     "UPDATE_GOLDEN=1 .venv/bin/python -m pytest tests/<vendor>": "it would write the golden files anew",
+    "UPDATE_GOLDEN=1 .venv/bin/python -m pytest tests/words": "it would write the tables of words again",
     "sekoia-lab release <module> minor": "it would raise a version here; tests/lab/packaging/test_release.py runs it in a copy",
     "git pull": "it needs this repository's remote",
     "uv lock": "it needs the network; tests/lab/packaging/test_export.py runs it with EXPORTS=all",

@@ -206,7 +206,7 @@ def test_a_damaged_position_of_devices_is_followed_by_a_full_walk(rig: Rig, buck
     ("damaged", "says"),
     [
         (["context.json"], "its copy from before is used"),
-        (["context.json", "context.json.bak"], "the collection begins anew"),
+        (["context.json", "context.json.bak"], "the collection begins again at hours_ago"),
     ],
     ids=["the newest", "both copies"],
 )

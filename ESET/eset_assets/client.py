@@ -84,7 +84,7 @@ class EsetClient:
         except ConnectorError as error:
             if error.ends_round or error.status in (401, 429):  # the devices would be refused too
                 raise
-            self._warn(f"The device groups could not be read; those known so far stand in. {error}")
+            self._warn(f"The device groups could not be read; the last known ones are used. {error}")
         if self._file and self._file.read() != self._groups:
             self._file.write(self._groups)
         with_its_group = partial(with_group, groups=self._groups)

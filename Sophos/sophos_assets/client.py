@@ -77,7 +77,9 @@ class SophosClient:
             pages = follow(self._central, listing, {"page": 1, "pageTotal": "true"}, PageSize(50), call=call)
             found = list(collect(who, pages, partial(_tenant, who)).values())
         else:
-            raise ActionNeeded(f"{who} names a kind of credential unknown here. Create one in a tenant, and enter it.")
+            raise ActionNeeded(
+                f"{who} reports a kind of credential that is not known here. Create one in a tenant, and enter it."
+            )
         if not any(tenant.api_host for tenant in found):
             raise ActionNeeded(
                 f"{who} names no provisioned tenant for this {kind} credential, so there is nothing to read. Check in "

@@ -204,7 +204,7 @@ class EventConnector(AlertDelivery):
                 continue
             if len(text) != length:
                 where = f"{alert.name}, {length} characters"
-                self.log(f"Shortened an {self.noun} that is longer than the intake takes ({where})", level="warning")
+                self.log(f"Shortened an {self.noun} that is longer than the intake accepts ({where})", level="warning")
             yield alert._replace(record=None), text
 
     # --- the rows
@@ -242,7 +242,11 @@ class EventConnector(AlertDelivery):
         position, back = self._position, self.configuration.hours_ago * 3600
         stored = position.recall()
         if position.damaged:
-            so = "what is left of it or its copy from before is used" if stored else "the collection begins anew"
+            so = (
+                "what is left of it or its copy from before is used"
+                if stored
+                else "the collection begins again at hours_ago"
+            )
             self.log(f"The stored position was damaged; {so}, and some {self.noun}s may be sent again", level="warning")
         facts = position.facts
         if not stored:

@@ -125,7 +125,7 @@ class DevicePolling(StatefulService):
         self.counts.seconds = time.monotonic() - clock
         self.report(self.counts, began)
         if failures:
-            raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons stand above.")
+            raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons are logged above.")
 
     def _collect_all(self, scopes: Sequence[Scope], clock: float) -> list[str]:
         """Each scope in turn, those first that worked last; → the names of those that failed.
@@ -169,7 +169,7 @@ class DevicePolling(StatefulService):
         now = int(time.time())
         if not 0 <= now - part.get(_CLOSED, 0) < _DAY:
             part[_CLOSED] = now
-            self.warn(f"{scope.name} is passed over: {why}")
+            self.warn(f"{scope.name} is skipped: {why}")
 
     def _collect(self, scope: Scope, part: dict[str, Any]) -> None:
         """Walk one scope and remember how far it got."""

@@ -37,7 +37,7 @@ def call_deferred(ticket: str, session: ApiSession, method: str, path: str, **op
                     raise
                 break
     late = TryAgain(
-        f"{session.who} did not get its answer to {method} {path} ready, though asked {_STARTS} times. The connector "
+        f"{session.who} did not have its answer to {method} {path} ready in {_STARTS} requests. The connector "
         "tries again later."
     )
     late.may_be_size = True

@@ -195,7 +195,7 @@ def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | N
             if memory > MAX_COLLECTED:
                 most = MAX_COLLECTED // (1024 * 1024)
                 raise UnexpectedReply(
-                    f"{who} sent a list that fills more than {most} MiB of memory; it was not read on."
+                    f"{who} sent a list that fills more than {most} MiB of memory; reading it was stopped."
                 )
             del page
     return found

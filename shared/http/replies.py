@@ -48,13 +48,14 @@ def failure(
     later = advice.get(status, "The connector tries again later; if this persists, report it with this message.")
     empty = not body or body.isspace()
     foreign = not empty and not is_own(body)
-    if empty:
+    if empty or foreign:
         said = f"{who} answered HTTP {status} to {doing} with an empty body."
-        refusal = f"{said} {through} If nothing stands in between: {credential}"
-    elif foreign:
-        said = f"{who} did not answer {doing}: {_IN_BETWEEN} came back{_titled(body)} (HTTP {status})."
+        if foreign:
+            said = f"{who} did not answer {doing}: {_IN_BETWEEN} came back{_titled(body)} (HTTP {status})."
+            later = through
         refusal = f"{said} {through}"
-        later = through
+        if body.lstrip()[:1] != b"<":  # a few APIs refuse with a bare word, or with nothing
+            refusal = f"{refusal} If nothing stands in between: {credential}"
     else:
         said = f"{who} answered HTTP {status} to {doing}{quoted}."
         if _ACCOUNT.search(quoted):

@@ -182,7 +182,7 @@ class ApiSession:
             url = urljoin(base, link)
             there = origin(url)
         except ValueError:
-            raise UnexpectedReply(f"{self.who} gave a link that is no URL; nothing was sent there.") from None
+            raise UnexpectedReply(f"{self.who} sent a link that is not a URL; nothing was sent there.") from None
         here = origin(self.base_url)
         if there != here:
             raise UnexpectedReply(

@@ -22,10 +22,10 @@ def authority(pem: str) -> ssl.SSLContext:
         wrapped = "\n".join(digits[at : at + 64] for at in range(0, len(digits), 64))
         lines += ["-----BEGIN CERTIFICATE-----", wrapped, "-----END CERTIFICATE-----", ""]
     if not lines:
-        raise ValueError("holds no certificate; enter it whole, from -----BEGIN CERTIFICATE----- to its END line")
+        raise ValueError("contains no certificate; enter it complete, from -----BEGIN CERTIFICATE----- to its END line")
     try:
         context = ssl.create_default_context(cadata="\n".join(lines))
     except ssl.SSLError:
-        raise ValueError("holds a certificate that cannot be read; copy it again, whole") from None
+        raise ValueError("contains a certificate that cannot be read; copy it again, complete") from None
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context

@@ -113,7 +113,7 @@ def sibling(who: str, link: str, home: str) -> str:
         scheme, host, port = there = origin(url)
     except ValueError:
         raise UnexpectedReply(
-            f"{who} named a host by something that is no https URL; nothing was sent there."
+            f"{who} named a host with something that is not an https URL; nothing was sent there."
         ) from None
     domain = home_host.partition(".")[2]
     named = all(map(_DOMAIN.fullmatch, (domain, host)))  # a `%2f` in a host name may be a path to whoever resolves it

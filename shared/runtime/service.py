@@ -276,7 +276,9 @@ class Service(Trigger):
         moved_at = self._moved_at
         since = 0.0 if moved_at is None else time.monotonic() - moved_at
         if since > self.hung_after:
-            self.log(f"This round has not got on for {since:.0f} s: the container has to be restarted.", level="error")
+            self.log(
+                f"This round has made no progress for {since:.0f} s: the container has to be restarted.", level="error"
+            )
         return since <= self.hung_after
 
     @override

@@ -161,7 +161,7 @@ def test_a_tenant_that_answers_403_is_passed_over_with_one_warning_a_day(
         rig.cycle()
         said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
         assert len(said) == warnings
-        assert said[-1].startswith("South GmbH is passed over: Sophos forbids")
+        assert said[-1].startswith("South GmbH is skipped: Sophos forbids")
     assert set(rig.platform.devices) == set(of(console, NORTH)) | set(of(console, EAST))
     console.forbidden = set()
     rig.cycle()
@@ -251,7 +251,7 @@ def test_a_tenant_that_is_not_provisioned_is_passed_over_and_said(
     rig.cycle()
     assert set(rig.platform.devices) == set(of(console, SOUTH)) | set(of(console, EAST))
     [said] = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert said.startswith("North Ltd is passed over")
+    assert said.startswith("North Ltd is skipped")
     console.unprovisioned = set()
     rig.cycle()
     assert set(rig.platform.devices) == set(console.ids)

@@ -82,7 +82,7 @@ def test_a_refusal_on_the_way_comes_out(served: Any) -> None:
 @pytest.mark.parametrize("never", [[(202, "a")], [(202, None)]])
 def test_an_answer_that_never_comes_is_given_up(served: Any, never: Any) -> None:
     session, server = served(*never)
-    with pytest.raises(TryAgain, match="3 times"):
+    with pytest.raises(TryAgain, match="in 3 requests"):
         call_deferred("ticket", session, "GET", "/x")
     assert len(server.received) < 100
 

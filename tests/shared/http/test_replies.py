@@ -154,12 +154,12 @@ def test_a_page_of_something_in_between_is_called_so_and_no_credential_is_blamed
         "Vendor did not answer POST /token: a page of something in between (proxy, web filter, login) came back"
     )
     assert words in said
-    assert "New" not in said
+    assert ("New" in said) is (not body.startswith(b"<") and status in (401, 403)), "a bare word may be the API's own"
     assert TOKEN not in said
     assert "\x1b" not in said
     assert error.quoted is None
     if status in (401, 403):
-        assert said.endswith("Have the connector let through to console.example, or check the configured URL.")
+        assert "Have the connector let through to console.example, or check the configured URL." in said
 
 
 @pytest.mark.parametrize("status", [401, 403])

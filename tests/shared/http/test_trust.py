@@ -106,6 +106,6 @@ def test_a_certificate_is_read_however_a_form_has_mangled_it(
     ],
 )
 def test_what_is_no_certificate_is_refused_without_repeating_it(text: str) -> None:
-    with pytest.raises(ValueError, match="holds") as caught:
+    with pytest.raises(ValueError, match="contains") as caught:
         authority(text)
     assert "c2Vjc" not in str(caught.value)
