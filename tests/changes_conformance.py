@@ -78,6 +78,18 @@ class DeviceChangesConformance(DeviceConformance):
         assert "device.hostname" in run.event["change"]["fields"]
         assert run.name == f"renamed: changed {', '.join(run.event['change']['fields'])}"
 
+    def test_a_hostname_of_any_length_forges_no_name_of_an_event(self, rig: Rig) -> None:
+        """An endpoint chooses its own, with line breaks, and 300,000 characters."""
+        hostile = "pc\n\x1b[2J\u202e" + "x" * 300_000
+        self.learned(rig)
+        rig.console.change(rig.console.ids[17], **dict.fromkeys(self.lab_module.change, hostile))
+        rig.cycle()
+        [run] = rig.platform.playbook_runs
+        hostname, _, what = run.name.partition(": ")
+        assert hostname == r"pc \x1b[2J\u202e" + "x" * (100 - 8)
+        assert what.startswith("changed ")
+        assert "device.hostname" in what
+
     def test_a_new_device_is_told_once(self, rig: Rig) -> None:
         self.learned(rig)
         known = set(self.records(rig.console))

@@ -142,6 +142,10 @@ def test_a_module_shows_no_secret_on_good_and_bad_paths(
         states = files_in(tmp_path / "data")
     assert all(shown.values()), {place for place, text in shown.items() if not text}
     assert "User-Agent" in shown["headers"]
+    traced = [
+        name for call in calls for name in call.headers if name.lower() in ("sentry-trace", "baggage", "traceparent")
+    ]
+    assert not traced, "calls to others carry the trace headers of Sentry"
     assert any(name.endswith("context.json") for name in states)
     assert_nowhere(secrets, shown | states, record_property)
 

@@ -19,7 +19,7 @@ from shared.masking import shown
 from shared.state.fingerprints import GONE, SILENT
 
 _MAX_WAITING = 5_000  # events held in memory before some are sent, whatever is still to be read
-_MAX_NAME = 200  # characters of an event's name: an endpoint chooses its own
+_MAX_NAME, _MAX_HOSTNAME = 500, 100  # characters in an event's name: an endpoint chooses its own
 WORTH_SAYING = 100  # events waiting
 _SAY_EVERY = 60.0  # seconds between two lines about those that wait
 
@@ -186,4 +186,4 @@ def _name(event: dict[str, Any]) -> str:
         what += times.last_seen(event["change"]["last_seen"])
     elif kind == "back" and event["change"]["fields"]:
         what += f", {changed}"
-    return shown(f"{event['device']['hostname']}: {what}", _MAX_NAME)
+    return shown(f"{shown(event['device']['hostname'], _MAX_HOSTNAME)}: {what}", _MAX_NAME)

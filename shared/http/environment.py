@@ -19,6 +19,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from shared.errors import ActionNeeded
+from shared.masking import hide
 
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """The variables that name a file of authorities (the first two: or a folder); the first that is set counts."""
@@ -102,4 +103,5 @@ def proxy(url: str) -> Proxy | None:
             f"The proxy in the environment variable {variable} {_WRONG[wrong]}. Enter it as http://host:port or "
             "http://user:password@host:port."
         )
+    hide((parts.auth or "").partition(":")[2])
     return Proxy(address, parts.netloc or "", variable, bool(parts.auth))

@@ -9,6 +9,8 @@ from contextlib import suppress
 from threading import Event, Thread
 from typing import Any
 
+import sentry_sdk
+
 from shared.errors import ConnectorError
 from shared.http.halving import isolate_refused, may_be_content
 from shared.masking import masked, shown
@@ -36,6 +38,13 @@ def safe_report(value: Any, _hint: Any = None) -> Any:
     if isinstance(value, dict):
         return {key: safe_report(item) for key, item in value.items()}
     return [safe_report(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def keep_secrets() -> None:
+    """From now on all log records and reports to Sentry are safe, and calls carry no trace headers of it."""
+    logging.setLogRecordFactory(safe_record)
+    options = sentry_sdk.get_client().options
+    options.update(include_local_variables=False, before_send=safe_report, trace_propagation_targets=[])
 
 
 class LogPoster(Thread):

@@ -8,7 +8,6 @@ The main thread only waits: Python runs a signal's handler there, and not before
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from abc import abstractmethod
@@ -21,7 +20,6 @@ from queue import Empty, SimpleQueue
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
-import sentry_sdk
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import MetricsHandler
 from sekoia_automation.configuration.exception import MissingConfigurationError
@@ -35,7 +33,7 @@ from shared.http.session import ApiSession, Patience
 from shared.masking import hide, shown
 from shared.runtime import sdk
 from shared.runtime.backoff import Backoff
-from shared.runtime.logs import Line, LogPoster, safe_record, safe_report
+from shared.runtime.logs import Line, LogPoster, keep_secrets
 from shared.runtime.metrics import Counts, Rounds
 from shared.runtime.platform import platform_session
 from shared.runtime.ports import HealthHandler, Port
@@ -67,11 +65,8 @@ class ConnectorModule(Module):
 
     @override
     def init_sentry(self) -> None:
-        logging.setLogRecordFactory(safe_record)
         super().init_sentry()
-        sentry_sdk.get_client().options.update(
-            include_local_variables=False, before_send=safe_report, trace_propagation_targets=[]
-        )
+        keep_secrets()
 
 
 class Service(Trigger):
@@ -273,8 +268,7 @@ class Service(Trigger):
     @override
     def is_alive(self) -> bool:
         """False when a round has hung, for `/health`: whoever runs the container starts it again."""
-        moved_at = self._moved_at
-        since = 0.0 if moved_at is None else time.monotonic() - moved_at
+        since = 0.0 if (moved_at := self._moved_at) is None else time.monotonic() - moved_at
         if since > self.hung_after:
             self.log(
                 f"This round has made no progress for {since:.0f} s: the container has to be restarted.", level="error"
