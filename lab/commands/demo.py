@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lab.commands.changing import tell_changes
+from lab.commands.changing import log_of_changes, tell_changes
 from lab.commands.running import Following
 from lab.fleet.unusable import unusable
 from lab.kinds import DEVICES
@@ -16,7 +16,7 @@ from lab.modules import MODULES
 from lab.platform.local import LocalPlatform
 from lab.process import ModuleProcess
 from lab.report.page import write_report
-from lab.report.skips import skips_in
+from lab.report.skips import gone_in, skips_in
 from lab.report.summary import Outcome, show
 from lab.terminal import readable, say
 
@@ -52,6 +52,9 @@ def run(devices: int, out: Path, people: Console, *, changes: bool = False) -> l
             runs = tell_changes([pair for pair in consoles if pair[0].changes], devices, platform, out)
             for outcome in outcomes:
                 outcome.playbook_runs = runs.get(outcome.name, [])
+                if outcome.playbook_runs:
+                    log = log_of_changes(out, MODULES[outcome.name])
+                    outcome.gone = gone_in(log.read_text(encoding="utf-8", errors="replace"))
         show(outcomes, people)
         write_report(outcomes, out / "report.html")
     say(people, f"What was sent: {readable(sent)}")

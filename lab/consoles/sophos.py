@@ -21,7 +21,8 @@ from werkzeug.exceptions import HTTPException
 
 from lab.consoles.collection import Collection, Marks
 from lab.consoles.console import DeviceConsole
-from lab.consoles.sophos_query import MOST, NEVER, Query, Refused, micros, read
+from lab.consoles.queries import NEVER, Refused, micros
+from lab.consoles.sophos_query import MOST, Query, read
 from lab.fleet.sophos import iso, sophos_endpoints
 from lab.platform.server import answer_json, new_secret
 
@@ -160,7 +161,7 @@ class SimulatedSophos(DeviceConsole):
         if tenant is None or not self.reader or tenant in self.forbidden or tenant not in known:
             return _error(401, "Unauthorized") if tenant is None else _error(403, "Forbidden")
         try:
-            query = read(request.args.to_dict(), self.now(), self.longest_pages)
+            query = read(request.args.to_dict(), self.longest_pages)
         except Refused as refusal:
             return _error(400, "BadRequest", str(refusal))
         return self._page(query, None if self.kind == "tenant" else tenant)

@@ -244,7 +244,21 @@ def playbooks(run: Run) -> Section | None:
         Bars.of("Fields that changed", fields),
         Listing.of("playbook run", ("event", "module", "kind"), rows),
     ]
-    return Section("playbooks", "Playbooks", "Started by the triggers, one for each new or changed device.", parts)
+    return Section(
+        "playbooks",
+        "Playbooks",
+        "Started by the triggers, one for each device that is new, changed, gone, silent or back.",
+        parts,
+    )
+
+
+def gone(run: Run) -> Section | None:
+    rows: list[tuple[Cell, ...]] = [
+        (gone.hostname, outcome.name, gone.last_seen) for outcome in run.outcomes for gone in outcome.gone
+    ]
+    note = "Devices that were known and that two complete readings of the list in a row did not bring."
+    parts: list[Part] = [Listing.of("device", ("hostname", "module", "gone since"), rows)]
+    return Section("gone", "Gone", note, parts) if rows else None
 
 
 SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
@@ -273,6 +287,7 @@ SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
         "groups",
         unmanaged,
     ),
+    gone,
     alerts,
     playbooks,
     skipped,

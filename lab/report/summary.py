@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 
 from lab.kinds import DEVICES, KINDS, Event, Kind
 from lab.platform.local import PlaybookRun
-from lab.report.skips import Skip
+from lab.report.skips import Gone, Skip
 from lab.terminal import say, show_table
+from shared.runtime.settings import Kind as ChangeKind
 
+CHANGES = get_args(ChangeKind)
 COUNTED = ("read", "sent", "unchanged", "skipped", "batches")
 
 
 @dataclass
 class Outcome:
     """One module's run. `round` is what its `/health` told of the round, `error` what stopped it, `skips` what its log
-    named of the records that were skipped, `playbook_runs` what its trigger told."""
+    named of the records that were skipped, `gone` the devices that it named as gone, `playbook_runs` what its trigger
+    reported."""
 
     name: str
     round: dict[str, Any]
@@ -28,6 +31,7 @@ class Outcome:
     error: str | None = None
     kind: Kind = DEVICES
     skips: list[Skip] = field(default_factory=list, repr=False)
+    gone: list[Gone] = field(default_factory=list, repr=False)
     playbook_runs: list[PlaybookRun] = field(default_factory=list, repr=False)
 
     @property
@@ -60,8 +64,8 @@ def _show_playbook_runs(outcomes: list[Outcome], console: Console) -> None:
     rows = []
     for outcome in outcomes:
         kinds = Counter(run.event["change"]["kind"] for run in outcome.playbook_runs)
-        rows.append([outcome.name, f"{kinds['new']:,}", f"{kinds['changed']:,}", outcome.playbook_runs[-1].name])
-    show_table("Playbooks that were started", ["module", "new", "changed", "the last one"], rows, console)
+        rows.append([outcome.name, *(f"{kinds[kind]:,}" for kind in CHANGES), outcome.playbook_runs[-1].name])
+    show_table("Playbooks that were started", ["module", *CHANGES, "the last one"], rows, console)
 
 
 def _show_counts(title: str, told: Callable[[Event], str], outcomes: list[Outcome], console: Console) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from shared import times
-from shared.devices.batch import Delivery, Entry
+from shared.devices.batch import Entry
 from shared.devices.refused import Refused
 from shared.state.fingerprints import GONE, SILENT, Fingerprints
 
@@ -30,7 +31,7 @@ class Gone:
         self._found = 0
         self.count = len(self._absent)
 
-    def events(self, delivery: Delivery, refused: Refused) -> Iterator[tuple[bytes, Entry]]:
+    def events(self, serialize: Callable[[list[Any]], bytes], refused: Refused) -> Iterator[tuple[bytes, Entry]]:
         """What is to be sent of those that were not reported yet; where nothing is, they count as reported."""
         for key in self._absent:
             if self.memory.presence(key) == GONE or refused.is_held_back(key, _ABSENT, self.memory.began):
@@ -39,7 +40,7 @@ class Gone:
             self._found += 1
             if description and len(self._names) < _MAX_NAMED:
                 self._names.append(f"{description[1]}{times.last_seen(description[-1])}")
-            if event := delivery.serialize_gone(description) if description else b"":
+            if event := serialize(description) if description else b"":
                 yield event, Entry(key, _ABSENT, False, refused.knows(key, _ABSENT), GONE)
             else:
                 self.memory.set_presence(key, GONE)

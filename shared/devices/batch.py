@@ -1,10 +1,9 @@
-"""Events that are handed over together, what became of them, and what a round expects of a delivery."""
+"""Events that are handed over together, and what became of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -44,20 +43,12 @@ class Entry(NamedTuple):
     presence: str = ""
 
 
-class Refusal(NamedTuple):
-    """A device that the platform refuses, and why."""
-
-    entry: Entry
-    uid: str
-    error: ConnectorError
-
-
 @dataclass
 class Batch:
     """Serialised events, what to remember of each once it is delivered, and the cursor after them.
 
-    `refused`: the devices that the platform does not accept, known when the batch is confirmed. `followed`: whether its
-    ingestion is known to have succeeded.
+    `refused`: the numbers of the events that the platform does not accept, each with its device.uid and why, known when
+    the batch is confirmed. `followed`: whether its ingestion is known to have succeeded.
     """
 
     events: list[bytes] = field(default_factory=list)
@@ -65,7 +56,7 @@ class Batch:
     cursor: float | None = None
     learned: int = 0  # events that are only remembered
     weight: int = 0  # bytes of its events
-    refused: list[Refusal] = field(default_factory=list)
+    refused: dict[int, tuple[str, ConnectorError]] = field(default_factory=dict)
     followed: bool = True
 
     @property
@@ -80,10 +71,7 @@ class Batch:
     @property
     def delivered(self) -> list[Entry]:
         """The entries without those refused."""
-        if not self.refused:
-            return self.entries
-        refused = {refusal.entry for refusal in self.refused}
-        return [entry for entry in self.entries if entry not in refused]
+        return [entry for number, entry in enumerate(self.entries) if number not in self.refused]
 
     def add(self, event: bytes, entry: Entry) -> None:
         self.events.append(event)
@@ -93,26 +81,7 @@ class Batch:
 
     def refuse(self, number: int, error: ConnectorError) -> None:
         """The platform does not accept the event of this number."""
-        uid = orjson.loads(self.events[number])["device"]["uid"]
-        self.refused.append(Refusal(self.entries[number], uid, error))
-
-
-class Delivery(Protocol):
-    """Where batches go: `shared.devices.delivery.AssetDelivery`, `shared.devices.starts.ChangeDelivery`."""
-
-    @property
-    def unanswered(self) -> bool:
-        """Whether it is not known of any batch how its ingestion ended, so that acceptance has to be enough."""
-
-    def serialize(self, met: Met) -> bytes:
-        """What is sent of a device; b"" when it is only remembered."""
-
-    def serialize_gone(self, description: list[Any]) -> bytes:
-        """What is sent of a device that is gone, as it was described; b"" when nothing is."""
-
-    def send(self, batch: Batch) -> None: ...
-    def confirmed(self, *, all_of_them: bool = False) -> Iterator[Batch]: ...
-    def close(self) -> None: ...
+        self.refused[number] = orjson.loads(self.events[number])["device"]["uid"], error
 
 
 @dataclass

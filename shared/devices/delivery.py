@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
-from threading import Event, Lock, Semaphore
+from threading import Lock, Semaphore
 from typing import Any
 
 from shared.devices.batch import MAX_WEIGHT, Batch, Doubts, Met, may_be_down
@@ -27,37 +28,34 @@ _FOLLOWERS = 16  # ingestion tasks followed at a time; most take a second
 _OF_CONTENT = (400, 413, 422)  # statuses that are rarely about anything but the content
 
 
+@dataclass(eq=False)
 class _Job:
-    """A batch on its way. `parts`: the numbers of the events that were accepted together, with their task if any."""
+    """A batch on its way. `parts`: the numbers of the events that were accepted together, with their task if any.
 
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-        self.outcome: Future[None] = Future()
-        self.parts: list[tuple[Sequence[int], str | None]] = []
-        self.doubt: ConnectorError | None = None  # what it was refused with, when it is too small to judge
+    `doubt`: what it was refused with, when it is too small to judge.
+    """
+
+    batch: Batch
+    outcome: Future[None] = field(default_factory=Future)
+    parts: list[tuple[Sequence[int], str | None]] = field(default_factory=list)
+    doubt: ConnectorError | None = None
 
 
+@dataclass
 class AssetDelivery:
     """The way of one walk to the platform. `endpoint` and `tasks` are paths of `session`."""
 
-    def __init__(
-        self,
-        session: ApiSession,
-        endpoint: str,
-        tasks: str,
-        *,
-        poll_interval: float,
-        poll_timeout: float,
-        warn: Callable[[str], None],
-        doubts: Doubts | None = None,
-    ) -> None:
-        self._session = session
-        self._single = session.trying_once()
-        self._endpoint = endpoint
-        self._tasks = Tasks(session, tasks, interval=poll_interval, timeout=poll_timeout, warn=warn)
-        self._warn = warn
-        self._doubts = doubts or Doubts()
-        self._stop: Event = session.stop
+    session: ApiSession
+    endpoint: str
+    tasks: str
+    poll_interval: float
+    poll_timeout: float
+    warn: Callable[[str], None]
+    doubts: Doubts = field(default_factory=Doubts)
+
+    def __post_init__(self) -> None:
+        self._single = self.session.trying_once()
+        self._tasks = Tasks(self.session, self.tasks, self.poll_interval, self.poll_timeout, self.warn)
         self._waiting: deque[_Job] = deque()
         self._doubtful: list[_Job] = []  # refused, and too small to judge
         self._kept: deque[_Job] = deque()  # their ingestion has not ended
@@ -81,7 +79,7 @@ class AssetDelivery:
     def send(self, batch: Batch) -> None:
         """Queue a batch; waits while two are not yet accepted. Its outcome comes with `confirmed`."""
         while not self._room.acquire(timeout=0.1):
-            if self._stop.is_set():
+            if self.session.stop.is_set():
                 return
         job = _Job(batch)
         self._waiting.append(job)
@@ -110,7 +108,7 @@ class AssetDelivery:
 
     def _settled(self, outcome: Future[None]) -> bool:
         """Wait until the outcome is known, or the process stops."""
-        while not self._stop.is_set() and not outcome.done():
+        while not self.session.stop.is_set() and not outcome.done():
             wait([outcome], timeout=0.1)
         return outcome.done()
 
@@ -129,7 +127,7 @@ class AssetDelivery:
             if job.doubt:
                 self._doubtful.append(job)
             else:
-                self._doubts.count, self._accepted = 0, True
+                self.doubts.count, self._accepted = 0, True
                 self._follow_up(job)
                 self._judge(self._doubtful)
         except Exception as error:  # noqa: BLE001 - handed to the round, which tells errors from bugs
@@ -139,16 +137,15 @@ class AssetDelivery:
 
     def _accept(self, job: _Job) -> None:
         """Push a batch; where it is refused because of its content, all of it but the culprits."""
-        if self._failed or self._stop.is_set():
+        if self._failed or self.session.stop.is_set():
             raise TryAgain("A batch was not sent, because one before it failed.")
         everything = range(job.batch.size)
         try:
-            self._post(job, everything, self._single if self._doubts.count else self._session)
+            self._post(job, everything, self._single if self.doubts.count else self.session)
         except ConnectorError as error:
             if not may_be_content(error):
                 raise
-            push, refusal = partial(self._post, job, session=self._single), error.with_traceback(None)
-            self._isolate(job, everything, refusal, push, works=job.batch.is_suspect)
+            self._isolate(job, everything, error.with_traceback(None), works=job.batch.is_suspect)
 
     def _judge(self, jobs: list[_Job]) -> None:
         """The platform accepts others: what these were refused with is about their content."""
@@ -156,8 +153,7 @@ class AssetDelivery:
             job = jobs.pop()
             try:
                 refusal, job.doubt = job.doubt or TryAgain(""), None
-                push = partial(self._post, job, session=self._single)
-                self._isolate(job, range(job.batch.size), refusal, push, works=True)
+                self._isolate(job, range(job.batch.size), refusal, works=True)
                 self._follow_up(job)
             except Exception as error:  # noqa: BLE001 - handed to the round
                 self._fail(job, error)
@@ -176,17 +172,18 @@ class AssetDelivery:
         job: _Job,
         numbers: Sequence[int],
         refusal: ConnectorError,
-        push: Callable[[Sequence[int]], None],
+        push: Callable[[Sequence[int]], None] | None = None,
         *,
         works: bool = False,
     ) -> None:
         """Push these events of a batch again in parts and note which are refused. Sets `job.doubt` when they are too few."""
         try:
+            push = push or partial(self._post, job, session=self._single)
             for part, error in isolate_refused(numbers, push, refusal, works=works):
                 if error:
                     job.batch.refuse(part[0], error)
         except ConnectorError as error:
-            if not self._doubts.are_allowed(error, refusal, len(numbers)):
+            if not self.doubts.are_allowed(error, refusal, len(numbers)):
                 raise
             job.doubt = refusal
 
@@ -194,7 +191,7 @@ class AssetDelivery:
         """Push events in one call. Raises unless the platform accepted them."""
         events = job.batch.events if len(numbers) == job.batch.size else [job.batch.events[n] for n in numbers]
         body = b'{"version":1,"items":[' + b",".join(events) + b"]}"
-        reply = session.call("POST", self._endpoint, data=body, headers={"Content-Type": "application/json"})
+        reply = session.call("POST", self.endpoint, data=body, headers={"Content-Type": "application/json"})
         try:
             accepted = reply.json
         except UnexpectedReply as error:
@@ -243,7 +240,7 @@ class AssetDelivery:
         """What could not be ingested, in parts, each followed to its end."""
         if not job.batch.events:
             raise failure
-        self._warn(str(failure))
+        self.warn(str(failure))
 
         def push(part: Sequence[int]) -> None:
             self._post(job, part, self._single)

@@ -102,13 +102,9 @@ class DeviceConnector(DevicePolling, AssetConnector):
         return _from_environment("ASSET_CONNECTOR_BATCH_SIZE") or self.configuration.batch_size
 
     @property
-    def full_sync_interval(self) -> int:
-        return self.configuration.full_sync_interval
-
-    @property
     @override
     def frequency(self) -> int:
-        return _from_environment("ASSET_CONNECTOR_FREQUENCY") or self.configuration.frequency
+        return _from_environment("ASSET_CONNECTOR_FREQUENCY") or super().frequency
 
 
 def _from_environment(name: str) -> int | None:

@@ -65,16 +65,9 @@ class DeviceChanges(DevicePolling):
                 kinds += ["changed"] if met.now != met.before else []
             return next((kind for kind in kinds if kind in self.configuration.on), "")
 
-        return ChangeDelivery(
-            self._start_playbook,
-            self._watch,
-            kind_of,
-            constants(self.fields) if GONE in self.configuration.on else None,
-            rate=self.rate,
-            stop=self._stop_event,
-            say=self.log,
-            doubts=self._doubts,
-        )
+        gone = constants(self.fields) if GONE in self.configuration.on else None
+        start, stop = self._start_playbook, self._stop_event
+        return ChangeDelivery(start, self._watch, kind_of, gone, self.rate, stop, log=self.log, doubts=self._doubts)
 
     def _start_playbook(self, name: str, event: dict[str, Any], once: bool) -> None:
         self._once = once
@@ -157,16 +150,6 @@ class DeviceChanges(DevicePolling):
         if not part[_LEARNED]:
             part[_LEARNED], part[_LEARNED_AT] = True, began
 
-    # --- as the other triggers
-
     @property
     def silent_after(self) -> float:
         return self.configuration.silent_after * 3600.0
-
-    @property
-    def full_sync_interval(self) -> int:
-        return self.configuration.full_sync_interval
-
-    @property
-    def frequency(self) -> int:
-        return self.configuration.frequency

@@ -20,8 +20,10 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from shared import times
-from shared.devices.batch import Delivery, Doubts
+from shared.devices.batch import Doubts
+from shared.devices.delivery import AssetDelivery
 from shared.devices.round import Round
+from shared.devices.starts import ChangeDelivery
 from shared.devices.stateful import FULL_WALK, LABEL, StatefulService
 from shared.devices.walks import WHOLE, Scope, Walk
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
@@ -95,7 +97,7 @@ class DevicePolling(StatefulService):
         return math.inf
 
     @abstractmethod
-    def delivery(self, part: dict[str, Any]) -> Delivery:
+    def delivery(self, part: dict[str, Any]) -> AssetDelivery | ChangeDelivery:
         """Where the devices of one walk go; `part` is what is stored of its scope."""
 
     # --- the round

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -13,9 +14,11 @@ import orjson
 from shared import times
 from shared.devices.absence import Gone, presence
 from shared.devices.account import READINGS, Account, Known
-from shared.devices.batch import MAX_WEIGHT, Batch, Delivery, Entry, Met
+from shared.devices.batch import MAX_WEIGHT, Batch, Entry, Met
 from shared.devices.cursor import Cursor
+from shared.devices.delivery import AssetDelivery
 from shared.devices.refused import Refused
+from shared.devices.starts import ChangeDelivery
 from shared.devices.stateful import StatefulService
 from shared.devices.walks import Walk
 from shared.errors import ConnectorError, SkipRecord, TryAgain, UnexpectedReply
@@ -28,6 +31,7 @@ from shared.state.fingerprints import GONE, PENDING, Fingerprints
 _MAX_IDLE_PAGES = 5  # in a row without a record that was not met before: then the list has no end
 
 
+@dataclass
 class Round:
     """Reads a list once, or twice when rows are missing, and delivers what is new or changed.
 
@@ -36,35 +40,26 @@ class Round:
     which it is silent.
     """
 
-    def __init__(
-        self,
-        service: StatefulService,
-        part: dict[str, Any],
-        memory: Fingerprints,
-        walk: Callable[[], Walk],
-        mapper: Mapper,
-        delivery: Delivery,
-        *,
-        full: bool,
-        refresh_after: float | None = None,
-        silent_after: float = math.inf,
-    ) -> None:
-        self._service = service
-        self._part = part
-        self._memory = memory
-        self._open = walk
-        self._mapper = mapper
-        self._delivery = delivery
-        self._full = full
-        self._refresh_after = refresh_after
-        self._silent_after = silent_after
-        self._began = memory.began
-        self._counts = service.counts
-        self._refused = Refused(part.setdefault("refused", {}), service.full_sync_interval, service.refusals)
+    service: StatefulService
+    part: dict[str, Any]
+    memory: Fingerprints
+    walk: Callable[[], Walk]
+    mapper: Mapper
+    delivery: AssetDelivery | ChangeDelivery
+    full: bool = field(kw_only=True)
+    refresh_after: float | None = field(default=None, kw_only=True)
+    silent_after: float = field(default=math.inf, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._began = self.memory.began
+        self._counts = self.service.counts
+        self._refused = Refused(
+            self.part.setdefault("refused", {}), self.service.full_sync_interval, self.service.refusals
+        )
         self._batch = Batch()
         self._in_flight: dict[int, tuple[int, str]] = {}  # content and presence sent and not yet confirmed
-        self._account = Account(service.counts, self._began)
-        self._cursor = Cursor(times.epoch(part.get(service.cursor_key)), self._store_cursor)
+        self._account = Account(self._counts, self._began)
+        self._cursor = Cursor(times.epoch(self.part.get(self.service.cursor_key)), self._store_cursor)
         self._idle = 0  # pages in a row that brought nothing new
         self._begun = self._pending = self._sorted = False
         self._cursor_of: Callable[[Record], float | None] | None = None
@@ -77,59 +72,58 @@ class Round:
                     return False
                 if self._account.missing <= 0:
                     break
-            if self._full:
-                self._service.ended(self._part, self._began)
+            if self.full:
+                self.service.ended(self.part, self._began)
                 if self._account.complete:
                     self._report_gone()
-                self._memory.forget(self._began)
+                self.memory.forget(self._began)
                 self._refused.forget(self._began)
         except ConnectorError:
             self._keep_what_arrives()
             raise
         finally:
-            self._delivery.close()
+            self.delivery.close()
             if self._pending:
-                self._memory.settle_pending(self._began if self._delivery.unanswered else 0)
+                self.memory.settle_pending(self._began if self.delivery.unanswered else 0)
         try:
-            self._account.judge_list(self._service.warn)
+            self._account.judge_list(self.service.warn)
         except TryAgain:
             self._cursor.go_back()
             raise
         self._cursor.end()
-        return self._service.moving()
+        return self.service.moving()
 
     def _read_list(self) -> bool:
-        walk = self._open()
-        self._cursor_of = walk.cursor_of
-        self._sorted = walk.sorted_by_cursor
+        walk = self.walk()
+        self._cursor_of, self._sorted = walk.cursor_of, walk.sorted_by_cursor
         self._begin_reading()
         with closing(walk.pages) as pages:
             for page in pages:
                 self._read(page)
                 del page  # before the next one is parsed
-                if not self._service.moving():
+                if not self.service.moving():
                     return False
         self._send()
         self._confirm(all_of_them=True)
         self._account.end_reading()
-        return self._service.moving()
+        return self.service.moving()
 
     def _begin_reading(self) -> None:
         """From the first page: a list read a second time, or in smaller pages, brings the same devices again."""
         self._cursor.begin_reading(in_order=self._sorted)
         again = max(time.time(), self._account.stamp)
-        self._account.begin_reading(self._memory.begin(again) if self._begun else self._began)
+        self._account.begin_reading(self.memory.begin(again) if self._begun else self._began)
         self._idle = 0
 
     def _report_gone(self) -> None:
         """Report the devices that two complete full walks did not meet, each once."""
-        gone = Gone(self._memory, self._began, confirmed=self._account.total is not None)
+        gone = Gone(self.memory, self._began, confirmed=self._account.total is not None)
         self._counts.gone += gone.count
-        for event, entry in gone.events(self._delivery, self._refused):
+        for event, entry in gone.events(self.delivery.serialize_gone, self._refused):
             self._batch.add(event, entry)
             self._send()
         self._confirm(all_of_them=True)
-        gone.log_names(self._service.log)
+        gone.log_names(self.service.log)
 
     def _keep_what_arrives(self) -> None:
         """After a failure: what was read is sent all the same, what is delivered is remembered."""
@@ -160,9 +154,9 @@ class Round:
             self._read_record(record)
             if self._cursor_of and isinstance(record, dict):
                 self._cursor.track(self._cursor_of(record))
-            if self._batch.size >= self._service.batch_size or self._batch.weight >= MAX_WEIGHT:
+            if self._batch.size >= self.service.batch_size or self._batch.weight >= MAX_WEIGHT:
                 self._send()
-                if not self._service.moving():
+                if not self.service.moving():
                     return
         self._idle = self._idle + 1 if self._account.met == before else 0
         if self._idle >= _MAX_IDLE_PAGES:
@@ -173,48 +167,41 @@ class Round:
     def _read_record(self, record: Any) -> None:
         """Put the record's event into the batch, unless it is delivered already."""
         try:
-            event = self._mapper(record)
+            event = self.mapper(record)
         except SkipRecord as reason:
             self._skip_unmapped(record, reason)
             return
         written, device = orjson.dumps(event), event["device"]
         uid, identity = device["uid"], self._identity(record)
-        key, content = self._memory.key(identity or uid), self._memory.content(event, written)
-        before, sent = self._memory.meet(key, self._account.stamp), self._in_flight.get(key)
+        key, content = self.memory.key(identity or uid), self.memory.content(event, written)
+        before, sent = self.memory.meet(key, self._account.stamp), self._in_flight.get(key)
         first = sent is None and self._account.is_first(key, before)
         if first and identity and identity != uid:
             self._account.look_for_shared(uid)
         seen = device.get("last_seen_time")
-        self._memory.describe(key, uid, device["hostname"], device.get("type"), device.get("type_id"), seen)
-        was = sent[1] if sent else self._memory.presence(key)
-        now = presence(was, seen, self._cursor.clock, self._silent_after)
+        self.memory.describe(key, uid, device["hostname"], device.get("type"), device.get("type_id"), seen)
+        was = sent[1] if sent else self.memory.presence(key)
+        now = presence(was, seen, self._cursor.clock, self.silent_after)
         suspect = bool(self._refused) and self._refused.knows(key, content)
         is_known = sent is None and before and was == now and self._is_delivered(content, before)
         if is_known or sent == (content, now):
             self._account.add("unchanged", key, first=first)
         elif suspect and self._refused.is_held_back(key, content, self._began):
             self._account.add("refused", key, first=first)
-        elif wrong := self._refused_by_the_model(event):
+        elif wrong := _refused_by_the_model(event):
             self._skip(record, wrong)
             self._account.add("unmappable", key, first=first)
         else:
             known = sent[0] if sent else before and before[0]
             counted = sent is None and self._account.send(key, before, first=first)
-            sendable = self._delivery.serialize(Met(event, written, known, content, was, now))
-            if known is None and sendable and self._memory.complete_walks:
+            sendable = self.delivery.serialize(Met(event, written, known, content, was, now))
+            if known is None and sendable and self.memory.complete_walks:
                 now = ""  # it is reported as new, and if need be as silent by the next walk
             self._batch.add(sendable, Entry(key, content, counted, suspect, now))
             self._in_flight[key] = content, now
 
-    def _refused_by_the_model(self, event: dict[str, Any]) -> SkipRecord | None:
-        try:
-            ocsf.validate(event)
-        except SkipRecord as reason:
-            return reason
-        return None
-
     def _identity(self, record: Any) -> str | None:
-        for name in self._service.record_names if isinstance(record, dict) else ():
+        for name in self.service.record_names if isinstance(record, dict) else ():
             value = record.get(name)
             if value and isinstance(value, str | int):
                 return str(value)
@@ -224,13 +211,13 @@ class Round:
         known, delivered, _ = before
         if known != content:
             return False
-        if self._refresh_after is None or delivered == PENDING:
+        if self.refresh_after is None or delivered == PENDING:
             return True
-        return 0 <= self._began - delivered < self._refresh_after
+        return 0 <= self._began - delivered < self.refresh_after
 
     def _skip(self, record: Any, reason: SkipRecord) -> None:
         self._counts.skipped += 1
-        self._service.name_skipped(record, reason)
+        self.service.name_skipped(record, reason)
 
     def _skip_unmapped(self, record: Any, reason: SkipRecord) -> None:
         """A device that is known was met all the same; a row without an id is one of its own."""
@@ -239,27 +226,27 @@ class Round:
         if identity is None:
             self._account.add_nameless()
             return
-        key = self._memory.key(identity)
-        before = self._memory.meet(key, self._account.stamp)
+        key = self.memory.key(identity)
+        before = self.memory.meet(key, self._account.stamp)
         first = key not in self._in_flight and self._account.is_first(key, before)
         self._account.add("unmappable", key, first=first)
 
     # --- sending
 
     def _send(self) -> None:
-        if self._batch.size and self._service.moving():
+        if self._batch.size and self.service.moving():
             self._batch.cursor = self._cursor.reached if self._cursor.in_order else None
             batch, self._batch = self._batch, Batch()
-            self._delivery.send(batch)
+            self.delivery.send(batch)
         self._confirm()
 
     def _confirm(self, *, all_of_them: bool = False) -> None:
         try:
-            for batch in self._delivery.confirmed(all_of_them=all_of_them):
+            for batch in self.delivery.confirmed(all_of_them=all_of_them):
                 self._remember(batch)
                 if batch.cursor is not None and self._cursor.in_order:
                     self._cursor.move(batch.cursor)
-                self._service.state.store(now=False)
+                self.service.state.store(now=False)
         except ConnectorError:
             self._cursor.in_order = False  # no cursor passes what was not delivered
             raise
@@ -268,18 +255,18 @@ class Round:
         entries = batch.delivered
         self._pending |= not batch.followed
         known = ((entry.key, entry.content) for entry in entries if entry.presence != GONE)
-        self._memory.deliver(known, self._began if batch.followed else PENDING, self._account.stamp)
-        for refusal in batch.refused:
-            self._account.refuse(refusal.entry.key, counted=refusal.entry.counted)
-            self._refused.add(refusal.entry.key, refusal.entry.content, self._began)
-            reason = SkipRecord("refused by the platform", str(refusal.error))
-            self._service.name_skipped({"id": refusal.uid}, reason)
+        self.memory.deliver(known, self._began if batch.followed else PENDING, self._account.stamp)
+        for number, (uid, error) in batch.refused.items():
+            refused = batch.entries[number]
+            self._account.refuse(refused.key, counted=refused.counted)
+            self._refused.add(refused.key, refused.content, self._began)
+            self.service.name_skipped({"id": uid}, SkipRecord("refused by the platform", str(error)))
         for entry in batch.entries:
             if self._in_flight.get(entry.key) == (entry.content, entry.presence):
                 del self._in_flight[entry.key]
         for entry in entries:
-            if self._memory.presence(entry.key) != entry.presence:
-                self._memory.set_presence(entry.key, entry.presence)
+            if self.memory.presence(entry.key) != entry.presence:
+                self.memory.set_presence(entry.key, entry.presence)
         self._counts.batches += 1
         self._counts.sent += len(entries) - batch.learned
         counted = sum(entry.counted for entry in entries)
@@ -293,4 +280,12 @@ class Round:
 
     def _store_cursor(self, seconds: float) -> None:
         """All that was updated before is delivered, or will not be."""
-        self._part[self._service.cursor_key] = times.iso(seconds)
+        self.part[self.service.cursor_key] = times.iso(seconds)
+
+
+def _refused_by_the_model(event: dict[str, Any]) -> SkipRecord | None:
+    try:
+        ocsf.validate(event)
+    except SkipRecord as reason:
+        return reason
+    return None

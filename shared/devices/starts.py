@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -24,6 +25,7 @@ WORTH_SAYING = 100  # events waiting
 _SAY_EVERY = 60.0  # seconds between two lines about those that wait
 
 
+@dataclass
 class ChangeDelivery:
     """Starts a playbook for each change that a walk finds, in order, waiting for each before the next.
 
@@ -32,28 +34,17 @@ class ChangeDelivery:
     in common, None when those start no playbook. Batches are of one event.
     """
 
-    unanswered = False  # the callback confirms each event
+    push: Callable[[str, dict[str, Any], bool], None]
+    watch: Watch
+    kind_of: Callable[[Met], str]
+    gone: dict[str, Any] | None
+    rate: int
+    stop: Event
+    log: Callable[[str], None]
+    doubts: Doubts
+    unanswered: ClassVar[bool] = False  # the callback confirms each event
 
-    def __init__(
-        self,
-        push: Callable[[str, dict[str, Any], bool], None],
-        watch: Watch,
-        kind_of: Callable[[Met], str],
-        gone: dict[str, Any] | None,
-        *,
-        rate: int,
-        stop: Event,
-        say: Callable[[str], None],
-        doubts: Doubts,
-    ) -> None:
-        self._push = push
-        self._watch = watch
-        self._kind_of = kind_of
-        self._gone = gone
-        self._rate = rate
-        self._stop = stop
-        self._say = say
-        self._doubts = doubts
+    def __post_init__(self) -> None:
         self._said_at = 0.0
         self._waiting: deque[Batch] = deque()
         self._weight = 0  # bytes of the events that wait
@@ -61,21 +52,21 @@ class ChangeDelivery:
 
     def serialize(self, met: Met) -> bytes:
         """The event with its change; b"" when it starts no playbook."""
-        kind = self._kind_of(met)
+        kind = self.kind_of(met)
         if not kind:
             return b""
-        fields = [] if met.before is None else self._watch.changed(met.before, met.now)
+        fields = [] if met.before is None else self.watch.changed(met.before, met.now)
         last_seen = met.event["device"].get("last_seen_time")
         return orjson.dumps({**met.event, "change": {"kind": kind, "fields": fields, "last_seen": last_seen}})
 
     def serialize_gone(self, description: list[Any]) -> bytes:
         """What is known of the device, as an event; b"" when it starts no playbook."""
-        if self._gone is None:
+        if self.gone is None:
             return b""
         names = ("uid", "hostname", "type", "type_id", "last_seen_time")
         device = {name: value for name, value in zip(names, description, strict=True) if value is not None}
         change = {"kind": GONE, "fields": [], "last_seen": description[-1]}
-        return orjson.dumps({**self._gone, "time": description[-1] or time.time(), "device": device, "change": change})
+        return orjson.dumps({**self.gone, "time": description[-1] or time.time(), "device": device, "change": change})
 
     def send(self, batch: Batch) -> None:
         """Queue the event of one device."""
@@ -88,7 +79,7 @@ class ChangeDelivery:
         The caller remembers a batch before it asks for the next.
         """
         limit = 0 if all_of_them else _MAX_WAITING
-        while self._waiting and not self._stop.is_set():
+        while self._waiting and not self.stop.is_set():
             batch = self._waiting[0]
             if batch.learned:
                 yield self._leave_queue(batch)
@@ -133,7 +124,7 @@ class ChangeDelivery:
             self._isolate(batch, error, done, works=works)
             return
         self._works = True
-        self._doubts.count = 0
+        self.doubts.count = 0
         done.append(batch)
 
     def _isolate(self, batch: Batch, refusal: ConnectorError, done: list[Batch], *, works: bool) -> None:
@@ -151,7 +142,7 @@ class ChangeDelivery:
                     part[0].refuse(0, error)
                     done.append(part[0])
         except ConnectorError as error:
-            if self._doubts.are_allowed(error, refusal, len(probes)):
+            if self.doubts.are_allowed(error, refusal, len(probes)):
                 raise may_be_down(refusal) from None
             error.ends_round = True
             raise
@@ -170,13 +161,13 @@ class ChangeDelivery:
 
     def _call(self, batch: Batch, *, once: bool = False) -> None:
         event = orjson.loads(batch.events[0])
-        self._push(_name(event), event, once)
+        self.push(_name(event), event, once)
 
     def _say_how_many(self) -> None:
         waiting, now = len(self._waiting), time.monotonic()
         if waiting >= WORTH_SAYING and now - self._said_at >= _SAY_EVERY:
             self._said_at = now
-            self._say(f"{waiting} changes are waiting; at most {self._rate} a second start playbooks.")
+            self.log(f"{waiting} changes are waiting; at most {self.rate} a second start playbooks.")
 
 
 def _name(event: dict[str, Any]) -> str:

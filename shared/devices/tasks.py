@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Lock
 
 from sekoia_automation.asset_connector.utils import TASK_PENDING_STATUSES
@@ -15,6 +16,7 @@ from shared.http.session import ApiSession
 _MAX_UNANSWERED = 3  # tasks asked for without success while none was answered
 
 
+@dataclass
 class Tasks:
     """The tasks of one walk, followed in several threads. `path` is one of `session`; times are seconds.
 
@@ -22,16 +24,15 @@ class Tasks:
     accepted, and not as `followed`.
     """
 
-    def __init__(
-        self, session: ApiSession, path: str, *, interval: float, timeout: float, warn: Callable[[str], None]
-    ) -> None:
+    session: ApiSession
+    path: str
+    interval: float
+    timeout: float
+    warn: Callable[[str], None]
+    closed: bool = False
+
+    def __post_init__(self) -> None:
         self._last_push = time.monotonic()
-        self.closed = False
-        self._session = session
-        self._path = path
-        self._interval = interval
-        self._timeout = timeout
-        self._warn = warn
         self._asking = Lock()
         self._answered = self._warned = False
         self._unanswered = 0
@@ -47,7 +48,7 @@ class Tasks:
 
     def outcome(self, task: str, batch: Batch, size: int) -> TryAgain | None:
         """Wait for the end of a task: None when its `size` devices count as delivered, else why they do not."""
-        pause = min(1.0, self._interval)
+        pause = min(1.0, self.interval)
         while not self.closed:
             asked = time.monotonic()
             status, reason = self._ask(task)
@@ -55,20 +56,20 @@ class Tasks:
                 return None
             if status and status not in TASK_PENDING_STATUSES:
                 return TryAgain(
-                    f"{self._session.who} accepted a batch of {size} devices but could not ingest it: its task ended as "
+                    f"{self.session.who} accepted a batch of {size} devices but could not ingest it: its task ended as "
                     f"{status} ({reason[:200]}). The batch is sent again, in parts.",
                     status=200,
                 )
-            if status and time.monotonic() - self._last_push > self._timeout:
+            if status and time.monotonic() - self._last_push > self.timeout:
                 self._warn_once(f"An ingestion task is still {status} long after the push.")
                 status = ""
             if not status:
                 batch.followed = False
                 return None
-            if self._session.stop.wait(max(0.0, asked + pause - time.monotonic())):
+            if self.session.stop.wait(max(0.0, asked + pause - time.monotonic())):
                 break
-            pause = min(pause * 2, self._interval)
-        raise TryAgain(f"Stopped before {self._session.who} had ingested a batch; it is sent again.")
+            pause = min(pause * 2, self.interval)
+        raise TryAgain(f"Stopped before {self.session.who} had ingested a batch; it is sent again.")
 
     def _ask(self, task: str) -> tuple[str, str]:
         """A task's status and its error; "" when it cannot be known. One at a time until the first was answered."""
@@ -80,7 +81,7 @@ class Tasks:
 
     def _ask_now(self, task: str) -> tuple[str, str]:
         try:
-            reply = self._session.call("GET", f"{self._path}/{task}").json
+            reply = self.session.call("GET", f"{self.path}/{task}").json
         except ConnectorError as error:
             self._unanswered += 1
             self._warn_once(f"The ingestion of a batch cannot be followed: {error}")
@@ -97,4 +98,4 @@ class Tasks:
     def _warn_once(self, why: str) -> None:
         if not self._warned:
             self._warned = True
-            self._warn(f"{why} Its batch counts as accepted.")
+            self.warn(f"{why} Its batch counts as accepted.")

@@ -173,8 +173,8 @@ class Fingerprints:
         """Keep what a report of the device's absence would hold."""
         before = self._descriptions.get(key)
         if before is not None or len(self._descriptions) < self.max_described:
-            # Joined, for bytes that orjson returns keep the 4 KB that they were written into.
-            self._descriptions[key] = b"".join(((before or b"").partition(b"[")[0], orjson.dumps(description)))
+            presence = (before or b"").partition(b"[")[0]
+            self._descriptions[key] = b"".join((presence, orjson.dumps(description)))  # a copy: orjson's has a kilobyte
 
     def description(self, key: int) -> list[Any] | None:
         _, _, described = self._descriptions.get(key, b"").partition(b"[")

@@ -88,7 +88,7 @@ class IgnoresRefusals(BrokenDelivery):
             list(self.delivery.confirmed(all_of_them=all_of_them))
         while self.sent:
             batch = self.sent.pop(0)
-            batch.refused = []
+            batch.refused = {}
             yield batch
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.commands.changing import tell_changes
+from lab.commands.changing import log_of_changes, tell_changes
 from lab.modules import LabModule, device_modules
 from lab.platform.local import LocalPlatform
 from lab.report.page import write_report
+from lab.report.skips import gone_in
 from lab.report.summary import Outcome
 
 ROUND = {"read": 0, "sent": 0, "unchanged": 0, "skipped": 0, "batches": 0, "seconds": 0.0}
@@ -22,13 +24,21 @@ def test_what_happens_to_a_fleet_starts_playbooks_and_stands_in_the_report(name:
     with LocalPlatform() as platform, module.simulated(20) as console:
         runs = tell_changes([(module, console)], 20, platform, tmp_path)[name]
         known = {console.record(identity)["id"] for identity in console.ids}
-    kinds = [run.event["change"]["kind"] for run in runs]
-    assert kinds.count("new") == 6
-    assert {run.event["device"]["uid"] for run in runs} <= known
+    kinds = Counter(run.event["change"]["kind"] for run in runs)
+    assert kinds["new"] == 6
+    assert (kinds["gone"], kinds["silent"]) == (2, 2)
+    assert kinds["changed"]
+    assert kinds["back"] >= 2
+    assert {run.event["device"]["uid"] for run in runs if run.event["change"]["kind"] != "gone"} <= known
     assert "device.is_compliant" in {field for run in runs for field in run.event["change"]["fields"]}
-    write_report([Outcome(name, ROUND, [], playbook_runs=runs)], tmp_path / "report.html")
+    gone = gone_in(log_of_changes(tmp_path, module).read_text(encoding="utf-8"))
+    names = {run.event["device"]["hostname"] for run in runs if run.event["change"]["kind"] == "gone"}
+    assert {one.hostname for one in gone} == names
+    write_report([Outcome(name, ROUND, [], gone=gone, playbook_runs=runs)], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Playbooks" in page
+    assert "gone since" in page
+    assert gone[0].last_seen in page
     assert runs[0].name in page
 
 

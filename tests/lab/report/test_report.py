@@ -18,7 +18,7 @@ from lab.report import page as report
 from lab.report.charts import Bars, Listing, Timeline
 from lab.report.page import write_report
 from lab.report.sections import Run, Section, alerts, devices, names_in_common, skipped
-from lab.report.skips import Skip, skips_in
+from lab.report.skips import Gone, Skip, gone_in, skips_in
 from lab.report.summary import Outcome
 from shared import masking
 from tests.runs import NOW, alert, device, hostile_run, outcome, plain_run
@@ -250,6 +250,14 @@ def test_a_log_tells_what_was_skipped_whatever_the_ids_hold() -> None:
         Skip("id a)b\nc", "record: is a text, not an object"),
         Skip("number 3 of this round, without an id", "os: is (odd): very"),
     ]
+
+
+def test_the_devices_that_a_log_names_as_gone_are_found() -> None:
+    log = (
+        "2026-11-26 10:00:00,000 - sophos - INFO - ACME: Gone from the list, as two complete readings found: "
+        "FRA-LT-000046, last seen 2026-11-02 08:14 UTC; a, b; 3 more\n"
+    )
+    assert gone_in(log) == [Gone("FRA-LT-000046", "2026-11-02 08:14 UTC"), Gone("a, b", ""), Gone("3 more", "")]
 
 
 def test_alerts_are_placed_by_their_own_time_in_either_form() -> None:

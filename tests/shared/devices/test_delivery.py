@@ -240,11 +240,11 @@ def test_the_device_that_a_batch_is_refused_for_is_found_at_once(
     going = handover()
     going.send_batch(*range(100))
     (batch,) = going.delivery.confirmed(all_of_them=True)
-    assert [(refusal.entry.key, refusal.uid, refusal.error.status) for refusal in batch.refused] == [(17, 17, status)]
+    assert {number: (uid, error.status) for number, (uid, error) in batch.refused.items()} == {17: (17, status)}
     assert [entry.key for entry in batch.delivered] == [n for n in range(100) if n != 17]
     accepted = [n for pushed in platform.pushed if 17 not in pushed for n in pushed]
     assert sorted(accepted) == [n for n in range(100) if n != 17], "each once"
-    seen: BaseException | None = batch.refused[0].error
+    seen: BaseException | None = batch.refused[17][1]
     while seen:
         assert seen.__traceback__ is None, "its frames hold what was sent"
         seen = seen.__context__
@@ -303,7 +303,7 @@ def test_one_device_that_was_refused_before_is_refused_again(platform: Platform,
     batch.add(as_event(1), Entry(1, 1, suspect=True))
     going.delivery.send(batch)
     assert going.confirmed() == []
-    assert batch.refused[0].uid == 1
+    assert batch.refused[0][0] == 1
 
 
 def test_after_a_batch_that_did_not_get_there_no_later_one_is_pushed(platform: Platform, handover: Any) -> None:
