@@ -39,9 +39,10 @@ def failure(
 
     Advice on the credential is given only where the answer is the API's own: a web filter refuses with the same statuses.
     """
-    status, doing, quoted = response.status_code, _call(response), detail(body)
+    status = response.status_code
     if 200 <= status < 300:
         return None
+    doing, quoted = _call(response), detail(body)
     host = urlsplit(response.request.url or "").netloc
     through = f"Have the connector let through to {host}, or check the configured URL."
     credential = advice.get(status, _CREDENTIAL.get(status, ""))
