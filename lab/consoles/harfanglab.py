@@ -43,7 +43,7 @@ MARKS: dict[str, Callable[[Any], Mark]] = {
 
 
 class SimulatedHarfangLab(DeviceConsole):
-    """A manager with one fleet. Routes by name: agents, agents_without_slash, agent, version.
+    """A manager with one fleet. Routes by name: agents, agents_without_slash.
 
     `token` is the API key it takes; `permitted=False` takes its user the right to see endpoints. `next_origin` is what
     it puts before the path of `next` and `previous`: nothing, as managers do, or the address that one behind a proxy
@@ -64,8 +64,6 @@ class SimulatedHarfangLab(DeviceConsole):
         self.hidden = 0
         self.route("GET", AGENTS, "agents", self._needs_token(self._list))
         self.route("GET", AGENTS.rstrip("/"), "agents_without_slash", self._add_the_slash)
-        self.route("GET", f"{AGENTS}<agent_id>/", "agent", self._needs_token(self._one))
-        self.route("GET", "/api/version/", "version", lambda: answer_json({"version": "24.12.11"}))
 
     # The fleet
 
@@ -104,12 +102,6 @@ class SimulatedHarfangLab(DeviceConsole):
         if offset == 0:
             del query["offset"]
         return f'"{self.next_origin}{AGENTS}?{urlencode(sorted(query.items()))}"'
-
-    def _one(self, agent_id: str) -> Response:
-        try:
-            return answer_json(self._fleet[agent_id])
-        except KeyError:
-            return answer_json({"detail": "Not found."}, 404)
 
     def _add_the_slash(self) -> Response:
         """Before anyone asks for a token: Django's middleware redirects first."""
