@@ -1,4 +1,4 @@
-"""A HarfangLab manager: `GET /api/data/endpoint/Agent/` and what a connector may call beside it.
+"""A HarfangLab manager: `GET /api/data/endpoint/Agent/` and the calls of a connector besides it.
 
 A Django REST API: errors are `{"detail": …}`, unknown parameters are passed over, a missing slash is redirected to. What
 no public source tells (the default page, the largest one, the default order) is a guess, and marked as one.
@@ -43,7 +43,7 @@ MARKS: dict[str, Callable[[Any], Mark]] = {
 
 
 class SimulatedHarfangLab(DeviceConsole):
-    """A manager with one fleet. Routes by name: agents, agents_without_slash, agent, version.
+    """A manager with one fleet. Routes by name: agents, agents_without_slash.
 
     `token` is the API key it takes; `permitted=False` takes its user the right to see endpoints. `next_origin` is what
     it puts before the path of `next` and `previous`: nothing, as managers do, or the address that one behind a proxy
@@ -64,8 +64,6 @@ class SimulatedHarfangLab(DeviceConsole):
         self.hidden = 0
         self.route("GET", AGENTS, "agents", self._needs_token(self._list))
         self.route("GET", AGENTS.rstrip("/"), "agents_without_slash", self._add_the_slash)
-        self.route("GET", f"{AGENTS}<agent_id>/", "agent", self._needs_token(self._one))
-        self.route("GET", "/api/version/", "version", lambda: answer_json({"version": "24.12.11"}))
 
     # The fleet
 
@@ -105,12 +103,6 @@ class SimulatedHarfangLab(DeviceConsole):
             del query["offset"]
         return f'"{self.next_origin}{AGENTS}?{urlencode(sorted(query.items()))}"'
 
-    def _one(self, agent_id: str) -> Response:
-        try:
-            return answer_json(self._fleet[agent_id])
-        except KeyError:
-            return answer_json({"detail": "Not found."}, 404)
-
     def _add_the_slash(self) -> Response:
         """Before anyone asks for a token: Django's middleware redirects first."""
         query = request.query_string.decode()
@@ -149,5 +141,5 @@ def _ordering(told: str) -> tuple[str, bool]:
 
 
 def _whole(told: str | None, least: int, otherwise: int) -> int:
-    """A number from `least`; what is none counts as not told."""
+    """A number of at least `least`; anything else counts as missing."""
     return int(told) if told and told.isdecimal() and int(told) >= least else otherwise

@@ -1,4 +1,4 @@
-"""A SentinelOne console: `GET /web/api/v2.1/agents` of the Management API 2.1 and what a connector may call beside it."""
+"""A SentinelOne console: `GET /web/api/v2.1/agents` of the Management API 2.1."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ API = "/web/api/v2.1"
 
 
 class SimulatedSentinelOne(DeviceConsole):
-    """A console with one fleet. Routes by name: agents, system.
+    """A console with one fleet. Routes by name: agents.
 
     `token` is the API token it takes; `viewer=False` is a token whose role may not see endpoints. `rate=25` is the
     documented limit of `/agents`, off unless asked for. 1,000,000 agents take about 2 GB packed, and a page 8 ms more.
@@ -41,7 +41,6 @@ class SimulatedSentinelOne(DeviceConsole):
         self.token = token or new_secret("local-sentinelone-token")
         self.viewer = viewer
         self.route("GET", f"{API}/agents", "agents", self._needs_token(self._list))
-        self.route("GET", f"{API}/system/info", "system", self._needs_token(self._system, viewers_only=False))
 
     # The fleet
 
@@ -70,17 +69,13 @@ class SimulatedSentinelOne(DeviceConsole):
         total = 0 if query.after else self._fleet.count(query.keep)
         return _page(page.records, query.cursor(page.end) if page.end else None, total)
 
-    def _system(self) -> Response:
-        build = {"build": "25.1.3#42", "latestAgentVersion": "24.2.3.471", "patch": "1", "release": "Zion-SP1"}
-        return answer_json({"data": {**build, "version": "Z-25.1.3"}})
-
-    def _needs_token(self, view: Callable[[], Response], viewers_only: bool = True) -> Callable[[], Response]:
+    def _needs_token(self, view: Callable[[], Response]) -> Callable[[], Response]:
         @functools.wraps(view)
         def guarded() -> Response:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             if scheme.lower() != "apitoken" or token != self.token:
                 return _error(401, 4010010, "Authentication Failed", None)
-            if viewers_only and not self.viewer:
+            if not self.viewer:
                 return _error(403, 4030010, "Insufficient permissions", None)
             return view()
 
@@ -96,7 +91,7 @@ def iso(moment: datetime) -> str:
 
 
 def _page(records: list[bytes], cursor: str | None, total: int) -> Response:
-    """`totalItems` is told on the first page only; later ones say 0, as the live API does."""
+    """`totalItems` is reported on the first page only; later ones say 0, as the live API does."""
     following = f'"{cursor}"' if cursor else "null"
     end = f'],"pagination":{{"nextCursor":{following},"totalItems":{total}}}}}'.encode()
     return Response(b"".join((b'{"data":[', b",".join(records), end)), content_type="application/json")

@@ -13,7 +13,7 @@ import orjson
 from lab.consoles.collection import Position
 from lab.consoles.queries import NEVER, Refused, micros, whole
 
-MOST = {"basic": 500, "summary": 500, "full": 100}
+MOST = {"summary": 500, "full": 100}
 """Endpoints a page, by view. The documents contradict each other; the smallest for `full`."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
@@ -24,7 +24,6 @@ class Query:
 
     size: int
     most: int
-    view: str
     total: bool
     seen_after: int | None
     key: str | None
@@ -43,14 +42,13 @@ def read(one: Mapping[str, str], most: Mapping[str, int] = MOST) -> Query:
         raise Refused("sort is not supported")  # as some tenants answer
     view = one.get("view", "summary")
     if view not in most:
-        raise Refused("view: must be basic, summary or full")
+        raise Refused("view: must be summary or full")
     size = whole("pageSize", one.get("pageSize", "50"), 1, most[view])
     key = one.get("pageFromKey") or None
     seen = one.get("lastSeenAfter")
     return Query(
         size=size,
         most=most[view],
-        view=view,
         total=one.get("pageTotal") == "true",
         seen_after=None if seen is None else _moment(seen),
         key=key,

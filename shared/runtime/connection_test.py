@@ -50,6 +50,7 @@ class ConnectionTest(AccountValidator):
             return False
         return True
 
+    @override
     def error(self, message: str) -> None:
         super().error(shown(message))
 

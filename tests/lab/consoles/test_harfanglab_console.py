@@ -115,12 +115,6 @@ def test_a_heartbeat_moves_the_last_contact_and_not_the_place_in_the_list(consol
     assert after["firstseen"] == before["firstseen"]
 
 
-def test_one_agent_is_found_by_its_id(console):
-    uid = console.ids[3]
-    assert ask(console, f"{AGENTS}{uid}/").json() == console.record(uid)
-    assert ask(console, f"{AGENTS}nobody/").json() == {"detail": "Not found."}
-
-
 def test_a_bare_list_holds_everything(console):
     console.bare = True
     assert [agent["id"] for agent in ask(console, limit=3).json()] == sorted(console.ids)

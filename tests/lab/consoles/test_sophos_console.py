@@ -227,10 +227,6 @@ def test_those_seen_since_are_found_the_bound_included_and_the_never_seen_not(co
     assert len(walk(console)) == 5
 
 
-def test_the_basic_view_tells_four_things(console: SimulatedSophos) -> None:
-    assert {frozenset(one) for one in walk(console, view="basic")} == {frozenset({"id", "type", "tenant", "hostname"})}
-
-
 def test_a_heartbeat_moves_last_seen_and_a_silent_change_does_not(console: SimulatedSophos) -> None:
     one = console.ids[0]
     before = console.record(one)

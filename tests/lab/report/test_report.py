@@ -127,10 +127,10 @@ def test_devices_are_counted_by_what_they_tell_and_by_age() -> None:
     silent = {"device": {"uid": "9", "hostname": "silent", "type": ""}}
     section = devices(Run([outcome("Gamma", [*events, silent])], NOW))
     assert bars_of(section, "Vendor") == [("Gamma", 8)]
-    assert bars_of(section, "Operating system") == [("windows", 7), ("not told", 1)]
-    assert bars_of(section, "Type") == [("Desktop", 7), ("not told", 1)]
-    assert bars_of(section, "Compliant") == [("yes", 3), ("no", 4), ("not told", 1)]
-    order = ["ahead of our clock", *seen.values(), "over 90 days", "not told"]
+    assert bars_of(section, "Operating system") == [("windows", 7), ("missing", 1)]
+    assert bars_of(section, "Type") == [("Desktop", 7), ("missing", 1)]
+    assert bars_of(section, "Compliant") == [("yes", 3), ("no", 4), ("missing", 1)]
+    order = ["ahead of our clock", *seen.values(), "over 90 days", "missing"]
     assert bars_of(section, "Last seen") == [(label, 1) for label in order]
 
 
