@@ -24,7 +24,7 @@ FORGOTTEN_AFTER = 30 * 86_400  # seconds without being met
 PENDING = 1  # stands for "delivered": accepted in this round, and how the ingestion ended is not known
 SILENT, GONE = "silent", "gone"  # of a device that was reported so, or was so when it was learned; "" of any other
 _MAGIC = b"devices1"
-_HEAD = Struct(
+HEAD = Struct(
     "<8s16sQQIII"
 )  # magic, key of the hashes, generation, entries, bytes of a content, CRC-32 of body, of head
 _KEY = (1 << 60) - 1  # the largest int of 32 bytes in CPython; two of 10⁶ devices share a key once in 10⁶ fleets
@@ -74,7 +74,7 @@ class Fingerprints:
         self.complete_walks: list[int] = []
         self._known: dict[int, int] = {}
         self._descriptions: dict[int, bytes] = {}  # SILENT, GONE or "", then a JSON list
-        self._head = read_head(path, _HEAD.size)
+        self._head = read_head(path, HEAD.size)
         self._copied = False
         self._load()
 
@@ -195,7 +195,7 @@ class Fingerprints:
         """Replace the file, if anything changed. TryAgain when another process wrote it since it was read."""
         if not self.unsaved:
             return
-        if read_head(self.path, _HEAD.size) != self._head:
+        if read_head(self.path, HEAD.size) != self._head:
             raise overtaken(self.path)
         if not self._copied and self._head and not self.restored:
             keep_copy(self.path)
@@ -212,7 +212,7 @@ class Fingerprints:
 
     def _packed(self, checksum: int) -> bytes:
         fields = (_MAGIC, self.secret, self.generation + 1, len(self._known), self.width, checksum)
-        return _HEAD.pack(*fields, zlib.crc32(_HEAD.pack(*fields, 0)))
+        return HEAD.pack(*fields, zlib.crc32(HEAD.pack(*fields, 0)))
 
     def _body(self) -> bytearray:
         """Keys, contents, then compressed the stamps, then the complete walks and a line of description for each key."""
@@ -233,13 +233,13 @@ class Fingerprints:
 
     def _read(self, stored: bytes | None) -> bool:
         """Whether it could be read, every byte of it."""
-        if stored is None or len(stored) < _HEAD.size:
+        if stored is None or len(stored) < HEAD.size:
             return False
-        magic, secret, generation, entries, width, checksum, own = _HEAD.unpack_from(stored)
+        magic, secret, generation, entries, width, checksum, own = HEAD.unpack_from(stored)
         fields = (magic, secret, generation, entries, width, checksum)
-        if magic != _MAGIC or width != self.width or own != zlib.crc32(_HEAD.pack(*fields, 0)):
+        if magic != _MAGIC or width != self.width or own != zlib.crc32(HEAD.pack(*fields, 0)):
             return False
-        body = memoryview(stored)[_HEAD.size :]
+        body = memoryview(stored)[HEAD.size :]
         if zlib.crc32(body) != checksum:
             return False
         keys, contents = array("Q", bytes(body[: 8 * entries])), body[8 * entries : (8 + width) * entries]
