@@ -110,7 +110,8 @@ class ModuleProcess:
     def health(self) -> dict[str, Any] | None:
         """What `/health` answers; None while it does not yet, or no more."""
         try:
-            found: dict[str, Any] = requests.get(f"http://127.0.0.1:{self.health_port}/health", timeout=2).json()
+            url, directly = f"http://127.0.0.1:{self.health_port}/health", {"http": ""}
+            found: dict[str, Any] = requests.get(url, proxies=directly, timeout=2).json()
         except (requests.RequestException, ValueError):
             return None
         return found

@@ -65,7 +65,9 @@ def parse(body: bytes | bytearray) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return _marked(json.loads(body, parse_constant=_not_a_number, parse_float=_finite, parse_int=_whole))
+        return json.loads(
+            body, object_hook=_marked, parse_constant=_not_a_number, parse_float=_finite, parse_int=_whole
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -92,22 +94,14 @@ def _whole(digits: str) -> float | _NotANumber:
     return int(digits) if len(digits) <= 20 else _finite(digits)
 
 
-def _marked(value: Any) -> Any:
-    """`value` with each object that holds something unreadable replaced by a `BrokenObject`. In place: a copy would
-    take its memory twice."""
-    if isinstance(value, list):
-        for place, item in enumerate(value):
-            value[place] = _marked(item)
-    if not isinstance(value, dict):
-        return value
-    for key, item in value.items():
-        value[key] = _marked(item)
-    found = next(((key, why) for key, item in value.items() if (why := _why(key) or _why(item))), None)
-    if found is None:
-        return value
-    broken = BrokenObject(value)
-    broken.field, broken.reason = one_line(found[0], _MAX_NAMED), found[1]
-    return broken
+def _marked(members: dict[str, Any]) -> dict[str, Any]:
+    """An object whose own objects are marked: a `BrokenObject` when something in it is unreadable."""
+    for key, item in members.items():
+        if why := _why(key) or _why(item):
+            broken = BrokenObject(members)
+            broken.field, broken.reason = one_line(key, _MAX_NAMED), why
+            return broken
+    return members
 
 
 def _why(value: Any) -> str:

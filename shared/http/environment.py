@@ -72,7 +72,6 @@ class Proxy(NamedTuple):
     url: str
     name: str
     variable: str
-    has_password: bool
 
 
 def proxy(url: str) -> Proxy | None:
@@ -104,4 +103,4 @@ def proxy(url: str) -> Proxy | None:
             "http://user:password@host:port."
         )
     hide((parts.auth or "").partition(":")[2])
-    return Proxy(address, parts.netloc or "", variable, bool(parts.auth))
+    return Proxy(address, parts.netloc or "", variable)

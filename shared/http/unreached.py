@@ -111,16 +111,16 @@ def _of_proxy(who: str, host: str, text: str) -> ConnectorError:
     """What a proxy answered in place of a connection, or why it was not reached."""
     proxy = environment.proxy(f"https://{host}")
     name, variable = (proxy.name, proxy.variable) if proxy else ("of the environment", "HTTPS_PROXY")
-    there, known = f"{who} at {host}", proxy is not None and proxy.has_password
+    there = f"{who} at {host}"
     if found := _REFUSED_BY_PROXY.search(text):
         status = int(found[1])
-        if status == 407 and known:
-            wrong = f"refused the user name and password in {variable} (HTTP 407). Correct them"
-            return ActionNeeded(f"The proxy {name} {wrong}; special characters are percent-encoded (%40 for @).")
         if status == 407:
+            wants = "asks for a user name and a password"
+            if proxy and "@" in proxy.url:
+                wants = "does not accept this user name and password"
             return ActionNeeded(
-                f"The proxy {name} asks for a user name and a password (HTTP 407). Enter them in {variable} as "
-                "http://user:password@host:port, special characters percent-encoded (%40 for @)."
+                f"The proxy {name} {wants} (HTTP 407). Enter them in {variable} as http://user:password@host:port, special "
+                "characters percent-encoded (%40 for @)."
             )
         if 400 <= status < 500 and status not in (408, 429):
             return ActionNeeded(

@@ -11,7 +11,6 @@ from typing import Any
 
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 MAX_SECONDS = 300.0  # a server that drips a byte a minute never trips the read timeout
 MAX_RAW = 64 * 1024 * 1024  # bytes: twice a body's bound, as it may be compressed badly or in many small chunks
@@ -65,14 +64,6 @@ class _Reply(HTTPResponse):
         self.fp = io.BufferedReader(_Metered(sock, self.fp.detach()))
 
 
-class _Plain(HTTPConnection):
-    response_class = _Reply
-
-
-class _Secure(HTTPSConnection):
-    response_class = _Reply
-
-
 class BoundedAdapter(HTTPAdapter):
     """With a `context`, calls go through that TLS context, whatever bundle of authorities `requests` would take."""
 
@@ -83,7 +74,8 @@ class BoundedAdapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Directly or through a proxy: the pool makes connections that are bounded."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = _Secure if pool.scheme == "https" else _Plain
+        if pool.ConnectionCls.response_class is not _Reply:
+            pool.ConnectionCls = type("Bounded", (pool.ConnectionCls,), {"response_class": _Reply})
         return pool
 
     def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:

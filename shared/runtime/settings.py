@@ -126,7 +126,7 @@ class _Entered(BaseModel):
             words = found["msg"].removeprefix("Value error, ")
         else:
             kind = "int" if found["type"].startswith(("int_", "finite_")) else found["type"]
-            words = _WRONG.get(kind, found["msg"].replace("Input should be", "must be")).format(**found.get("ctx", {}))
+            words = _WRONG[kind].format(**found.get("ctx", {})) if kind in _WRONG else "cannot be used"
         return f"{label or name or 'what was entered'} {words}"
 
 

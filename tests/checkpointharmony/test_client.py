@@ -124,6 +124,23 @@ def test_a_token_is_fetched_anew_before_it_expires(gateway: SimulatedHarmonyMobi
 # --- a session that ends
 
 
+@pytest.mark.parametrize(
+    ("call", "more", "kind"),
+    [
+        ("token", {}, ActionNeeded),
+        ("alerts", {}, UnexpectedReply),
+        ("alerts", {"forceLogout": True}, ActionNeeded),
+    ],
+)
+def test_a_success_of_false_is_quoted_with_its_message(
+    gateway: SimulatedHarmonyMobile, call: str, more: dict[str, Any], kind: type[Exception]
+) -> None:
+    body = {"success": False, "message": "The API key is disabled", **more}
+    gateway.fault(WrongShape(body), match=call, times=None)
+    with pytest.raises(kind, match='"The API key is disabled"'):
+        ids(client(gateway))
+
+
 @pytest.mark.parametrize("ended", ["forceLogout", "401", "403"])
 @pytest.mark.parametrize("page", [0, 1, 3])
 def test_a_session_that_ends_in_mid_walk_is_renewed_and_the_call_repeated(

@@ -230,6 +230,23 @@ def test_a_run_that_fails_says_why_with_exit_code_1(config: Path, tmp_path: Path
     assert "Traceback" not in done.stderr + (tmp_path / "data/module.log").read_text()
 
 
+def test_a_run_behind_a_proxy_reaches_its_own_process_and_platform_directly(config: Path, tmp_path: Path) -> None:
+    """Where HTTP_PROXY is set and NO_PROXY does not name this machine, the run waited for ever."""
+    arguments = tmp_path / "connector.json"
+    arguments.write_text("{}")
+    for no_proxy in ("", "example.com"):
+        done = lab(
+            *("run", "SentinelOne", "--module-config", config, "--connector-config", arguments),
+            *("--data", tmp_path / f"data-{no_proxy}", "--once"),
+            HTTP_PROXY="http://127.0.0.1:1",
+            http_proxy="http://127.0.0.1:1",
+            NO_PROXY=no_proxy,
+            no_proxy=None,
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(lines(done.stdout)) == 12
+
+
 def test_the_demo_delivers_every_device_and_leaves_a_report(tmp_path: Path) -> None:
     done = lab("demo", "--devices", "40", "--out", tmp_path)
     assert (done.returncode, done.stdout) == (0, "")

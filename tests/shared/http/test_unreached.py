@@ -94,7 +94,12 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     ("status", "user", "kind", "words"),
     [
         ("407 Proxy Authentication Required", "", ActionNeeded, r"asks for a user name and a password \(HTTP 407\)"),
-        ("407 Proxy Authentication Required", f"me:{PASSWORD}@", ActionNeeded, "refused the user name and password in"),
+        (
+            "407 Proxy Authentication Required",
+            f"me:{PASSWORD}@",
+            ActionNeeded,
+            r"does not accept this user name and password \(HTTP 407\)",
+        ),
         ("403 Forbidden", "", ActionNeeded, r"forbids the connection to Vendor at console.example \(HTTP 403\)"),
         ("405 Method Not Allowed", "", ActionNeeded, "forbids the connection"),
         ("502 Bad Gateway", "", TryAgain, r"did not reach Vendor at console.example \(HTTP 502\)"),
