@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from shared.state.storage import keep_copy, overtaken, read_bytes, read_head, spare_of, write_bytes
+from shared.state.storage import Overtaken, read_bytes, spare_of, write_bytes
 
 VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: not a change of the device
 FORGOTTEN_AFTER = 30 * 86_400  # seconds without being met
@@ -74,7 +74,7 @@ class Fingerprints:
         self.complete_walks: list[int] = []
         self._known: dict[int, int] = {}
         self._descriptions: dict[int, bytes] = {}  # SILENT, GONE or "", then a JSON list
-        self._head = read_head(path, HEAD.size)
+        self._head = read_bytes(path, HEAD.size)
         self._copied = False
         self._load()
 
@@ -104,11 +104,6 @@ class Fingerprints:
                 self._known[key] += began - 1 - (self._known[key] & _STAMP)
         self.began = self.began + 1 if 0 <= self.began - began < _CLOCK_DOUBT else began
         return self.began
-
-    def get(self, key: int) -> int | None:
-        """The content as last delivered; None when nothing was."""
-        value = self._known.get(key)
-        return None if value is None else value >> 64
 
     def meet(self, key: int, stamp: int) -> tuple[int, int, int] | None:
         """Content, delivered and met as known before; from now on it was met at `stamp`. None when it is not known."""
@@ -195,12 +190,13 @@ class Fingerprints:
         """Replace the file, if anything changed. TryAgain when another process wrote it since it was read."""
         if not self.unsaved:
             return
-        if read_head(self.path, HEAD.size) != self._head:
-            raise overtaken(self.path)
+        if read_bytes(self.path, HEAD.size) != self._head:
+            raise Overtaken(self.path)
         if not self._copied and self._head and not self.restored:
-            keep_copy(self.path)
+            write_bytes(spare_of(self.path), read_bytes(self.path) or b"")
         body = self._body()
-        head = self._packed(zlib.crc32(body))
+        fields = (_MAGIC, self.secret, self.generation + 1, len(self._known), self.width, zlib.crc32(body))
+        head = HEAD.pack(*fields, zlib.crc32(HEAD.pack(*fields, 0)))
         write_bytes(self.path, head, body)
         self._head, self._copied = head, True
         self.generation += 1
@@ -209,10 +205,6 @@ class Fingerprints:
     def begin_copy(self) -> None:
         """The next `save` keeps a copy of what it replaces."""
         self._copied = False
-
-    def _packed(self, checksum: int) -> bytes:
-        fields = (_MAGIC, self.secret, self.generation + 1, len(self._known), self.width, checksum)
-        return HEAD.pack(*fields, zlib.crc32(HEAD.pack(*fields, 0)))
 
     def _body(self) -> bytearray:
         """Keys, contents, then compressed the stamps, then the complete walks and a line of description for each key."""

@@ -193,8 +193,8 @@ class Bench:
 
     def knows(self, record: dict[str, Any]) -> bool:
         event = Mapper(TABLE)(record)
-        known = self.fingerprints.get(self.fingerprints.key(event["device"]["uid"]))
-        return known == self.fingerprints.content(event, orjson.dumps(event))
+        known = self.fingerprints.meet(self.fingerprints.key(event["device"]["uid"]), self.fingerprints.began)
+        return known is not None and known[0] == self.fingerprints.content(event, orjson.dumps(event))
 
     def again(self, **changed: Any) -> Bench:
         """The next round, of a new process."""

@@ -116,7 +116,7 @@ def test_content_delivery_and_meeting_are_facts_of_their_own(path: Path) -> None
     assert memory.meet(A, NOW + 60) == (ONE, NOW, NOW + 60)
     memory.deliver([(A, TWO)], NOW + 60, NOW + 60)
     assert memory.meet(A, NOW + 90) == (TWO, NOW + 60, NOW + 60)
-    assert memory.get(B) is None
+    assert memory.meet(B, 0) is None
 
 
 def test_each_round_begins_later_than_the_one_before(path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_device_that_was_not_met_for_thirty_days_is_forgotten(path: Path) -> N
     memory.forget(NOW + FORGOTTEN_AFTER)
     memory.save()
     assert len(memory) == len(Fingerprints(path)) == 1
-    assert memory.get(B) == ONE
+    assert memory.meet(B, 0)[0] == ONE
 
 
 @pytest.mark.parametrize("delivered", [0, NOW])
@@ -260,7 +260,7 @@ def test_a_file_of_a_release_without_descriptions_is_read(path: Path) -> None:
     path.write_bytes(HEAD.pack(*fields, zlib.crc32(HEAD.pack(*fields, 0))) + body)
     again = Fingerprints(path)
     assert not again.lost
-    assert (again.get(A), again.get(B), again.complete_walks) == (ONE, TWO, [])
+    assert (again.meet(A, 0)[0], again.meet(B, 0)[0], again.complete_walks) == (ONE, TWO, [])
 
 
 # --- on the disk
@@ -288,7 +288,7 @@ def test_contents_of_any_width_are_stored(path: Path) -> None:
     memory = Fingerprints(path, 240)
     memory.deliver([(A, 2**1919 + 5)], NOW, NOW)
     memory.save()
-    assert Fingerprints(path, 240).get(A) == 2**1919 + 5
+    assert Fingerprints(path, 240).meet(A, 0)[0] == 2**1919 + 5
     assert Fingerprints(path, 232).lost
 
 
@@ -334,11 +334,11 @@ def test_a_damaged_file_has_a_copy_from_before_and_says_so(path: Path) -> None:
     memory.save()
     path.write_bytes(path.read_bytes()[:-1])
     again = Fingerprints(path)
-    assert (again.get(A), again.restored, again.lost) == (ONE, True, False)
+    assert (again.meet(A, 0)[0], again.restored, again.lost) == (ONE, True, False)
     again.deliver([(B, ONE)], NOW, NOW)
     again.save()
     assert not again.restored
-    assert Fingerprints(path).get(A) == ONE
+    assert Fingerprints(path).meet(A, 0)[0] == ONE
 
 
 def test_each_write_is_a_generation(path: Path) -> None:
@@ -358,7 +358,7 @@ def test_a_second_writer_is_found_out_and_undoes_nothing(path: Path) -> None:
     first.deliver([(C, ONE)], NOW, NOW)
     with pytest.raises(TryAgain, match="Only one connector may use this storage"):
         first.save()
-    assert Fingerprints(path).get(B) == TWO
+    assert Fingerprints(path).meet(B, 0)[0] == TWO
 
 
 def test_what_is_cleared_is_forgotten_by_the_next_process_too(path: Path) -> None:
@@ -397,6 +397,6 @@ def test_an_object_is_read_and_replaced_whole_with_its_copy_from_before() -> Non
     memory.begin_copy()
     memory.deliver([(A, TWO)], NOW, NOW)
     memory.save()
-    assert Fingerprints(bucket).get(A) == TWO
+    assert Fingerprints(bucket).meet(A, 0)[0] == TWO
     Bucket.objects["fingerprints.bin"] = b""
-    assert Fingerprints(bucket).get(A) == ONE
+    assert Fingerprints(bucket).meet(A, 0)[0] == ONE
