@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from shared.state.storage import Overtaken, read_bytes, spare_of, write_bytes
+from shared.state.storage import overtaken, read_bytes, spare_of, write_bytes
 
 VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: not a change of the device
 FORGOTTEN_AFTER = 30 * 86_400  # seconds without being met
@@ -191,7 +191,7 @@ class Fingerprints:
         if not self.unsaved:
             return
         if read_bytes(self.path, HEAD.size) != self._head:
-            raise Overtaken(self.path)
+            raise overtaken(self.path)
         if not self._copied and self._head and not self.restored:
             write_bytes(spare_of(self.path), read_bytes(self.path) or b"")
         body = self._body()

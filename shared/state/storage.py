@@ -22,11 +22,12 @@ _UNREAD = b"(never read)"
 class Overtaken(TryAgain):
     """Another process wrote a file since this one read it: each would undo what the other remembers."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"Another process changed the state in {path}. Only one connector may use this storage: stop the other. Nothing "
-            "is lost: the next round begins at what is stored now."
-        )
+
+def overtaken(path: Path) -> Overtaken:
+    return Overtaken(
+        f"Another process changed the state in {path}. Only one connector may use this storage: stop the other. Nothing "
+        "is lost: the next round begins at what is stored now."
+    )
 
 
 def opened_data_path() -> Path:
@@ -133,7 +134,7 @@ class JsonFile:
         """Replace the object; a good one that stood there becomes the spare. TryAgain when another process wrote it."""
         before = read_bytes(self.path)
         if self._newest is not _UNREAD and before != self._newest:
-            raise Overtaken(self.path)
+            raise overtaken(self.path)
         if before is not None and _object(before) is not None:
             write_bytes(spare_of(self.path), before)
         after = orjson.dumps(content)
