@@ -49,7 +49,7 @@ class Setting:
 class Measurement:
     """One run. `cpu` is user and system time of the process alone, seconds: `start_cpu` until its first call to the
     vendor, `walk_cpu` from there to the end of the walk. `seconds` is the walk as the servers saw it, first call to
-    last answer. `peak` in MB."""
+    last answer. `peak_mb`: the largest memory; `resting_mb`: once the round is over. `state_mb`: its files, copies included."""
 
     module: str
     contender: str
@@ -70,6 +70,8 @@ class Measurement:
     unprepared: int
     throttled: int
     ingestion_ms: float = 0.0
+    resting_mb: float = 0.0
+    state_mb: float = 0.0
 
     @property
     def us_per_device(self) -> float:
@@ -225,6 +227,8 @@ class Bench:
             unprepared=vendor.unprepared,
             throttled=vendor.throttled,
             ingestion_ms=setting.ingestion * 1000,
+            resting_mb=end.resident,
+            state_mb=sum(path.stat().st_size for path in self.data.glob("*")) / 1e6,
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
@@ -11,10 +13,11 @@ from typing import Any, Self
 from benchmarks.contests import Told, contest, ratio
 from benchmarks.measure import FLOOR, MODULE, STOCK, Bench, Measurement, Setting, bench
 from benchmarks.stages import stages
+from benchmarks.watching import memory
 from lab.modules import MODULES
 from shared.state.fingerprints import Fingerprints, key_of
 
-SMALL, MIDDLE, LARGE = 1_000, 10_000, 100_000
+SMALL, MIDDLE, LARGE, HUGE = 1_000, 10_000, 100_000, 1_000_000
 FAR = Setting(vendor_latency=0.1, platform_latency=0.1)
 
 
@@ -94,6 +97,29 @@ def _judge(module: str, found: dict[int, dict[str, Measurement]], results: Resul
     grown = largest.us_per_device / smallest.us_per_device
     add(Verdict("d", module, f"CPU a device at {largest.devices:,} ÷ at {smallest.devices:,}", grown, 1.15))
     add(Verdict("e", module, "CPU seconds to the first request", smallest.start_cpu, 1.5))
+    rest = largest.resting_mb - bare_sdk()
+    add(Verdict("c", module, f"MB above the bare SDK after a round over {largest.devices:,}", rest, 30.0))
+
+
+def bare_sdk() -> float:
+    """MB of a process that has imported the SDK's asset connector, and does nothing."""
+    code = "import sekoia_automation.asset_connector; print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        resident = memory(process.pid)[1]
+        process.kill()
+    return resident
+
+
+def measure_huge(module: str, results: Results, scratch: Path, say: Told) -> None:
+    """One round over a million devices next to the floor's: memory and state."""
+    with bench(module, HUGE, scratch) as one:
+        found = contest(one, (FLOOR, MODULE), 1, say=say)
+    results.growth += found.values()
+    add, run = results.verdicts.append, found[MODULE]
+    add(Verdict("c", module, f"MB at most, {run.devices:,} devices", run.peak_mb, 350.0))
+    add(Verdict("c", module, f"MB of state with its copy, {run.devices:,} devices", run.state_mb, 40.0))
 
 
 def _measure_loops(one: Bench, results: Results, say: Told) -> None:

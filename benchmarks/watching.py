@@ -13,24 +13,26 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)  # CPUCLOCK_SCHED of a process, see clock_getcpuclockid(3)
 
 
-def peak_megabytes(pid: int) -> float:
-    """The largest resident memory the process ever had."""
+def memory(pid: int) -> tuple[float, float]:
+    """The largest resident memory the process ever had, and what it has now, in MB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    peak, now = (int(status.partition(f"{name}:")[2].split()[0]) / 1024 for name in ("VmHWM", "VmRSS"))
+    return peak, now
 
 
 @dataclass
 class Mark:
-    """A moment in a process's life: `at` by the monotonic clock, `cpu` seconds used until then, `peak` in MB."""
+    """A moment in a process's life: `at` by the monotonic clock, `cpu` seconds used until then, `peak` and `resident` in MB."""
 
     at: float
     cpu: float
     peak: float
+    resident: float
 
 
 def mark(pid: int) -> Mark:
     """Now; zeros where the process is gone."""
     try:
-        return Mark(time.monotonic(), cpu_seconds(pid), peak_megabytes(pid))
+        return Mark(time.monotonic(), cpu_seconds(pid), *memory(pid))
     except (OSError, IndexError):
-        return Mark(time.monotonic(), 0.0, 0.0)
+        return Mark(time.monotonic(), 0.0, 0.0, 0.0)

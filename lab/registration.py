@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from lab.kinds import ALERTS, DEVICES, Kind
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
     from shared.runtime.connection_test import ConnectionTest
 
 Query = dict[str, Any]
-
-
-class Console(Protocol):
-    """A simulated console: a server with devices, and the settings that lead to it."""
-
-    @property
-    def url(self) -> str: ...
-    def __enter__(self) -> Console: ...
-    def __exit__(self, *_: object) -> None: ...
 
 
 class Classes(NamedTuple):

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 
 from lab.kinds import DEVICES
 from lab.modules import MODULES, ROOT, LabModule, device_modules
-from lab.packaging.fields import page, path_of
+from lab.packaging.fields import OCSF_PAGE, ocsf_page, page, path_of
 from lab.packaging.imports import names_imported
 from lab.packaging.library import CAPABILITIES, CATEGORIES, KEEP_A_CHANGELOG
 from lab.packaging.locks import NO_SOURCES
@@ -323,6 +323,10 @@ def test_dockerfiles_differ_in_the_module_its_version_and_its_command_only(modul
 @each_module
 def test_the_page_of_fields_is_the_table(module: LabModule) -> None:
     assert path_of(module.name).read_text(encoding="utf-8") == page(module), "run: make docs"
+
+
+def test_the_page_of_ocsf_fields_is_that_of_the_installed_models() -> None:
+    assert OCSF_PAGE.read_text(encoding="utf-8") == ocsf_page(), "run: make docs"
 
 
 @each_module

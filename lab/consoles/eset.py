@@ -17,7 +17,8 @@ from werkzeug.exceptions import HTTPException
 
 from lab.consoles.collection import Collection
 from lab.consoles.console import DeviceConsole
-from lab.consoles.eset_query import FILTERS, MARKS, Refused, read
+from lab.consoles.eset_query import MARKS, read
+from lab.consoles.queries import Refused
 from lab.fleet.eset import eset_devices, eset_groups
 from lab.platform.server import answer_json, new_secret
 
@@ -141,17 +142,17 @@ class SimulatedEset(DeviceConsole):
         return answer_json({**granted, "expires_in": self.lifetime})
 
     def _list_devices(self) -> Response:
-        return self._list("devices", self._fleet, FILTERS)
+        return self._list("devices", self._fleet)
 
     def _list_groups(self) -> Response:
-        return self._list("deviceGroups", self._groups, {})
+        return self._list("deviceGroups", self._groups)
 
-    def _list(self, key: str, collection: Collection, filters: dict[str, str]) -> Response:
+    def _list(self, key: str, collection: Collection) -> Response:
         try:
-            query = read(dict(request.args.lists()), filters)
+            query = read(dict(request.args.lists()), key)
         except Refused as refusal:
             return _error(400, 3, f"Invalid argument: {refusal}")
-        page = collection.page("uuid", query.size, query.keep, after=query.after)
+        page = collection.page("uuid", query.size, None, after=query.after)
         end = page.end
         if self.empty_page_last and end is None and page.records:
             last = orjson.loads(page.records[-1])["uuid"]

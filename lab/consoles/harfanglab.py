@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from lab.consoles.collection import Keep, Mark
+from lab.consoles.collection import Mark
 from lab.consoles.console import DeviceConsole
 from lab.fleet.harfanglab import harfanglab_agents, iso
 from lab.platform.server import answer_json, new_secret
@@ -24,7 +24,6 @@ from shared.times import epoch
 AGENTS = "/api/data/endpoint/Agent/"
 DEFAULT_PAGE, LARGEST_PAGE = 100, 10_000  # guesses; 10,000 is the largest page that clients were seen to ask for
 _NULLS_LAST = 2**63  # as PostgreSQL sorts
-_FILTERS = ("hostname", "ostype", "status")
 
 
 def _moment(value: Any) -> Mark:
@@ -40,13 +39,11 @@ MARKS: dict[str, Callable[[Any], Mark]] = {
     "id": _text,
     "firstseen": _moment,
     "lastseen": _moment,
-    **dict.fromkeys(_FILTERS, _text),
 }
-_PLACE = {name: place for place, name in enumerate(MARKS)}
 
 
 class SimulatedHarfangLab(DeviceConsole):
-    """A manager with one fleet. Routes by name: agents, agents_without_slash, agent, version.
+    """A manager with one fleet. Routes by name: agents, agents_without_slash.
 
     `token` is the API key it takes; `permitted=False` takes its user the right to see endpoints. `next_origin` is what
     it puts before the path of `next` and `previous`: nothing, as managers do, or the address that one behind a proxy
@@ -67,8 +64,6 @@ class SimulatedHarfangLab(DeviceConsole):
         self.hidden = 0
         self.route("GET", AGENTS, "agents", self._needs_token(self._list))
         self.route("GET", AGENTS.rstrip("/"), "agents_without_slash", self._add_the_slash)
-        self.route("GET", f"{AGENTS}<agent_id>/", "agent", self._needs_token(self._one))
-        self.route("GET", "/api/version/", "version", lambda: answer_json({"version": "24.12.11"}))
 
     # The fleet
 
@@ -86,14 +81,13 @@ class SimulatedHarfangLab(DeviceConsole):
     # The calls
 
     def _list(self) -> Response:
-        keep = _filter()
         sort, descending = _ordering(request.args.get("ordering", ""))
         limit = min(_whole(request.args.get("limit"), 1, DEFAULT_PAGE), LARGEST_PAGE)
         offset = _whole(request.args.get("offset"), 0, 0)
-        total = self._fleet.count(keep)
+        total = self._fleet.count(None)
         if self.bare:
             limit, offset = max(total, 1), 0
-        records = self._fleet.page(sort, limit, keep, descending=descending, skip=offset).records
+        records = self._fleet.page(sort, limit, None, descending=descending, skip=offset).records
         listed = b"[" + b",".join(records) + b"]"
         if self.bare:
             return Response(listed, content_type="application/json")
@@ -108,12 +102,6 @@ class SimulatedHarfangLab(DeviceConsole):
         if offset == 0:
             del query["offset"]
         return f'"{self.next_origin}{AGENTS}?{urlencode(sorted(query.items()))}"'
-
-    def _one(self, agent_id: str) -> Response:
-        try:
-            return answer_json(self._fleet[agent_id])
-        except KeyError:
-            return answer_json({"detail": "Not found."}, 404)
 
     def _add_the_slash(self) -> Response:
         """Before anyone asks for a token: Django's middleware redirects first."""
@@ -144,12 +132,6 @@ class SimulatedHarfangLab(DeviceConsole):
 
     def wrong_method(self, _: HTTPException) -> Response:
         return answer_json({"detail": f'Method "{request.method}" not allowed.'}, 405)
-
-
-def _filter() -> Keep | None:
-    """By the parameters that are known; any other one is passed over without a word."""
-    wanted = [(_PLACE[name], request.args[name]) for name in _FILTERS if request.args.get(name)]
-    return (lambda marks: all(marks[place] == value for place, value in wanted)) if wanted else None
 
 
 def _ordering(told: str) -> tuple[str, bool]:

@@ -11,7 +11,8 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from lab.consoles.console import DeviceConsole
-from lab.consoles.sentinelone_query import MARKS, Query, Refused, read
+from lab.consoles.queries import Refused
+from lab.consoles.sentinelone_query import MARKS, read
 from lab.fleet.sentinelone import sentinelone_agents
 from lab.platform.server import answer_json, new_secret
 
@@ -19,7 +20,7 @@ API = "/web/api/v2.1"
 
 
 class SimulatedSentinelOne(DeviceConsole):
-    """A console with one fleet. Routes by name: agents, count, system.
+    """A console with one fleet. Routes by name: agents.
 
     `token` is the API token it takes; `viewer=False` is a token whose role may not see endpoints. `rate=25` is the
     documented limit of `/agents`, off unless asked for. 1,000,000 agents take about 2 GB packed, and a page 8 ms more.
@@ -40,8 +41,6 @@ class SimulatedSentinelOne(DeviceConsole):
         self.token = token or new_secret("local-sentinelone-token")
         self.viewer = viewer
         self.route("GET", f"{API}/agents", "agents", self._needs_token(self._list))
-        self.route("GET", f"{API}/agents/count", "count", self._needs_token(self._count))
-        self.route("GET", f"{API}/system/info", "system", self._needs_token(self._system, viewers_only=False))
 
     # The fleet
 
@@ -66,42 +65,17 @@ class SimulatedSentinelOne(DeviceConsole):
             query = read(dict(request.args.lists()))
         except Refused as refusal:
             return _error(400, 4000010, "Validation Error", str(refusal))
-        total = 0
-        if query.count_only or not (query.skip_count or query.after):
-            total = self._fleet.count(query.keep)
-        if query.count_only:
-            return _page([], None, total)
-        return self._page(query, total)
-
-    def _page(self, query: Query, total: int) -> Response:
-        page = self._fleet.page(
-            query.sort,
-            query.limit,
-            query.keep,
-            descending=query.descending,
-            after=query.after,
-            skip=0 if query.after else query.skip,
-        )
+        page = self._fleet.page(query.sort, query.limit, query.keep, descending=query.descending, after=query.after)
+        total = 0 if query.after else self._fleet.count(query.keep)
         return _page(page.records, query.cursor(page.end) if page.end else None, total)
 
-    def _count(self) -> Response:
-        try:
-            query = read(dict(request.args.lists()))
-        except Refused as refusal:
-            return _error(400, 4000010, "Validation Error", str(refusal))
-        return answer_json({"data": {"total": self._fleet.count(query.keep)}})
-
-    def _system(self) -> Response:
-        build = {"build": "25.1.3#42", "latestAgentVersion": "24.2.3.471", "patch": "1", "release": "Zion-SP1"}
-        return answer_json({"data": {**build, "version": "Z-25.1.3"}})
-
-    def _needs_token(self, view: Callable[[], Response], viewers_only: bool = True) -> Callable[[], Response]:
+    def _needs_token(self, view: Callable[[], Response]) -> Callable[[], Response]:
         @functools.wraps(view)
         def guarded() -> Response:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             if scheme.lower() != "apitoken" or token != self.token:
                 return _error(401, 4010010, "Authentication Failed", None)
-            if viewers_only and not self.viewer:
+            if not self.viewer:
                 return _error(403, 4030010, "Insufficient permissions", None)
             return view()
 

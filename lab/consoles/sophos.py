@@ -10,8 +10,7 @@ import functools
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -21,7 +20,8 @@ from werkzeug.exceptions import HTTPException
 
 from lab.consoles.collection import Collection, Marks
 from lab.consoles.console import DeviceConsole
-from lab.consoles.sophos_query import MOST, NEVER, Query, Refused, micros, read
+from lab.consoles.queries import NEVER, Refused, micros
+from lab.consoles.sophos_query import MOST, Query, read
 from lab.fleet.sophos import iso, sophos_endpoints
 from lab.platform.server import answer_json, new_secret
 
@@ -160,7 +160,7 @@ class SimulatedSophos(DeviceConsole):
         if tenant is None or not self.reader or tenant in self.forbidden or tenant not in known:
             return _error(401, "Unauthorized") if tenant is None else _error(403, "Forbidden")
         try:
-            query = read(request.args.to_dict(), self.now(), self.longest_pages)
+            query = read(request.args.to_dict(), self.longest_pages)
         except Refused as refusal:
             return _error(400, "BadRequest", str(refusal))
         return self._page(query, None if self.kind == "tenant" else tenant)
@@ -182,7 +182,7 @@ class SimulatedSophos(DeviceConsole):
         if query.total:
             items = self._fleet.count(keep)
             pages |= {"total": -(-items // query.size), "items": items}
-        body = b'{"items":[%s],"pages":%s}' % (b",".join(_viewed(page.records, query)), orjson.dumps(pages))
+        body = b'{"items":[%s],"pages":%s}' % (b",".join(page.records), orjson.dumps(pages))
         return Response(body, content_type="application/json")
 
     @property
@@ -209,18 +209,6 @@ class SimulatedSophos(DeviceConsole):
 
     def wrong_method(self, _: HTTPException) -> Response:
         return _error(405, "MethodNotAllowed")
-
-
-def _viewed(records: list[bytes], query: Query) -> Iterator[bytes]:
-    for record in records:
-        if query.view == "basic":
-            with suppress(orjson.JSONDecodeError, AttributeError):
-                yield orjson.dumps(dict(item for item in orjson.loads(record).items() if item[0] in _BASIC))
-        else:
-            yield record
-
-
-_BASIC = ("id", "type", "tenant", "hostname")
 
 
 def _oauth_error(status: int, code: str) -> Response:

@@ -7,33 +7,15 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import orjson
 
 from lab.consoles.collection import Position
+from lab.consoles.queries import NEVER, Refused, micros, whole
 
-NEVER = -1
-"""The mark of a `lastSeenAt` that is absent or unreadable: matched by no filter."""
-MOST = {"basic": 500, "summary": 500, "full": 100}
+MOST = {"summary": 500, "full": 100}
 """Endpoints a page, by view. The documents contradict each other; the smallest for `full`."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
-_DURATION = re.compile(r"([+-])?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
-
-
-class Refused(Exception):
-    """The query is wrong: 400."""
-
-
-def micros(value: Any) -> int:
-    """The mark of a time: microseconds since 1970 (UTC), whatever its fraction digits."""
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return NEVER
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
 
 
 @dataclass(frozen=True)
@@ -42,7 +24,6 @@ class Query:
 
     size: int
     most: int
-    view: str
     total: bool
     seen_after: int | None
     key: str | None
@@ -54,40 +35,32 @@ class Query:
         return base64.b64encode(raw + b" " * (1 if len(raw) % 3 == 0 else 0)).decode()
 
 
-def read(one: Mapping[str, str], now: datetime, most: Mapping[str, int] = MOST) -> Query:
+def read(one: Mapping[str, str], most: Mapping[str, int] = MOST) -> Query:
     """Raises `Refused` for a value the API does not take. A name it does not know it ignores, as the live one does:
     who asks with `pageKey`, `nextKey` or `page` reads the first page for ever."""
     if "sort" in one:
         raise Refused("sort is not supported")  # as some tenants answer
     view = one.get("view", "summary")
     if view not in most:
-        raise Refused("view: must be basic, summary or full")
-    size = one.get("pageSize", "50")
-    if not size.isdecimal() or not 1 <= int(size) <= most[view]:
-        raise Refused(f"pageSize: must be between 1 and {most[view]}")
+        raise Refused("view: must be summary or full")
+    size = whole("pageSize", one.get("pageSize", "50"), 1, most[view])
     key = one.get("pageFromKey") or None
     seen = one.get("lastSeenAfter")
     return Query(
-        size=int(size),
+        size=size,
         most=most[view],
-        view=view,
         total=one.get("pageTotal") == "true",
-        seen_after=None if seen is None else _moment(seen, now),
+        seen_after=None if seen is None else _moment(seen),
         key=key,
         after=_position(key) if key else None,
     )
 
 
-def _moment(value: str, now: datetime) -> int:
-    """A UTC date-time, or a signed duration from now; one without a sign lies in the future."""
-    if _TIME.fullmatch(value) and (mark := micros(value)) != NEVER:
-        return mark
-    found = _DURATION.fullmatch(value)
-    if found is None or not any(found.groups()[1:]):
-        raise Refused("lastSeenAfter: not a valid date-time or duration")
-    days, hours, minutes, seconds = (int(number or 0) for number in found.groups()[1:])
-    span = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    return micros((now - span if found[1] == "-" else now + span).isoformat())
+def _moment(value: str) -> int:
+    """A UTC date-time; the durations that the API accepts too are refused here, as a connector has no use for them."""
+    if not _TIME.fullmatch(value) or (mark := micros(value)) == NEVER:
+        raise Refused("lastSeenAfter: not a valid date-time")
+    return mark
 
 
 def _position(key: str) -> Position:

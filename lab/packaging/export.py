@@ -96,6 +96,7 @@ def tests_of(module: LabModule) -> list[Path]:
         *own.glob("conftest.py"),
         ROOT / "tests" / "conftest.py",
         ROOT / "lab" / "vendors" / f"{module.name.lower()}.py",
+        ROOT / f"{module.console.partition(':')[0].replace('.', '/')}.py",  # which the registration names
     ]
     found = needed(always, ("tests", "lab"))
     for path in sorted(own.rglob("test_*.py")):
@@ -118,11 +119,18 @@ def dockerfile_of(name: str, text: str) -> str:
 
 
 def _bring_linked_pages(folder: Path) -> None:
-    """Copy each page outside the folder that the README links to, under the same path."""
+    """Copy each page outside the folder that the README or such a page links to, under the same path."""
     readme = folder / "README.md"
     text = readme.read_text(encoding="utf-8")
-    for linked in re.findall(r"\]\(\.\./([^)#]+)", text):
-        _copy(ROOT / linked, folder / linked)
+    linked = [Path(link) for link in re.findall(r"\]\(\.\./([^)#]+)", text)]
+    while linked:
+        page = linked.pop()
+        if (folder / page).exists() or (ROOT / page).is_dir():
+            continue
+        _copy(ROOT / page, folder / page)
+        if page.suffix == ".md":
+            links = re.findall(r"\]\(([^)#:]+)[)#]", (ROOT / page).read_text(encoding="utf-8"))
+            linked += [page.parent / link for link in links]
     readme.write_text(text.replace("](../", "]("), encoding="utf-8")
 
 

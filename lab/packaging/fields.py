@@ -1,14 +1,18 @@
-"""Writes `docs/fields/<module>.md` and the triggers' results from the mapping tables: `python -m lab.packaging.fields`."""
+"""Writes the pages and trigger files that are generated from the mapping tables and the SDK's models: `make docs`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from sekoia_automation_models.ocsf.device import DeviceOCSFModel
+
 from lab.modules import MODULES, ROOT, LabModule
-from lab.packaging.results import trigger_file
+from lab.packaging.results import Schema, resolved, trigger_file
 from shared.mapping.table import document
 
 FOLDER = ROOT / "docs" / "fields"
+OCSF_PAGE = ROOT / "docs" / "ocsf-device.md"
 
 
 def page(module: LabModule) -> str:
@@ -18,6 +22,31 @@ def page(module: LabModule) -> str:
         f"Generated from the mapping table in `{module.name}/{module.package}/mapper.py` by `make docs`; do not edit.\n"
         f"{module.kind.about}\n\n" + document(module.table(), module.kind.target)
     )
+
+
+def ocsf_page() -> str:
+    """The fields that an asset of a device can have, and their values, as the SDK's models have them."""
+    model = DeviceOCSFModel.model_json_schema()
+    rows = "\n".join(_rows(model, model, ""))
+    return (
+        "# OCSF fields of a device\n\nGenerated from the SDK's models by `make docs`; do not edit. The platform ignores any "
+        "other field.\nA value outside of a list is refused, and so is a device that lacks a required field of an object that it "
+        "has.\n\n"
+        f"| field | type, or its values | required |\n|---|---|---|\n{rows}\n"
+    )
+
+
+def _rows(model: Schema, holder: Schema, path: str) -> Iterator[str]:
+    for name, told in holder["properties"].items():
+        field = resolved(model, told)
+        entry = resolved(model, field.get("items", field))
+        here = f"{path}{name}{'[]' if 'items' in field else ''}"
+        if "properties" in entry:
+            yield from _rows(model, entry, f"{here}.")
+            continue
+        values = entry.get("enum", [entry["const"]] if "const" in entry else [])
+        kind = ", ".join(f"`{value}`" for value in values) or entry.get("type", "any")
+        yield f"| `{here}` | {kind} | {'yes' if name in holder.get('required', ()) else ''} |"
 
 
 def path_of(name: str) -> Path:
@@ -34,5 +63,6 @@ def write(module: LabModule) -> None:
 
 
 if __name__ == "__main__":
+    OCSF_PAGE.write_text(ocsf_page(), encoding="utf-8")
     for one in MODULES.values():
         write(one)

@@ -47,7 +47,7 @@ def results(fields: Iterable[Field]) -> Schema:
         target, known = schema, model
         *parents, name = row.path.split(".")
         for parent in parents:
-            known = _resolved(model, known["properties"][parent])
+            known = resolved(model, known["properties"][parent])
             target = target["properties"].setdefault(parent, {"type": "object", "properties": {}})
         target["properties"][name] = _plain(model, known["properties"][name])
         if row.doc:
@@ -61,7 +61,7 @@ def results(fields: Iterable[Field]) -> Schema:
 
 def _plain(model: Schema, schema: Schema) -> Schema:
     """Without references, titles, and null, which is never sent."""
-    found = _resolved(model, schema)
+    found = resolved(model, schema)
     plain: Schema = {key: found[key] for key in ("type", "enum") if key in found}
     if "items" in found:
         plain["items"] = _plain(model, found["items"])
@@ -72,10 +72,11 @@ def _plain(model: Schema, schema: Schema) -> Schema:
     return plain
 
 
-def _resolved(model: Schema, schema: Schema) -> Schema:
+def resolved(model: Schema, schema: Schema) -> Schema:
+    """The schema behind a reference, or the option that is not null."""
     for option in schema.get("anyOf", []):
         if option != {"type": "null"}:
-            return _resolved(model, option)
+            return resolved(model, option)
     if "$ref" in schema:
         found: Schema = model["$defs"][schema["$ref"].rpartition("/")[2]]
         return found

@@ -25,12 +25,7 @@ MODULE = LabModule(
     console="lab.consoles.harfanglab:SimulatedHarfangLab",
     settings_for=lambda console: {"url": console.url, "api_token": console.token},
     list_route="agents",
-    endless_page={
-        "count": 0,
-        "next": "/api/data/endpoint/Agent/?limit=10&offset=10&ordering=firstseen",
-        "previous": None,
-        "results": [],
-    },
+    endless_page={"next": "/api/data/endpoint/Agent/?limit=10&offset=10&ordering=firstseen", "results": []},
     names=("hostname",),
     first_seen="firstseen",
     number="cpu_frequency",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from shared.mapping.table import Field, Mapper
-from shared.state.fingerprints import VOLATILE, Fingerprints
+from shared.state.fingerprints import VOLATILE, Fingerprints, Hasher
 
 _BYTES = 8  # of a field's hash
 _ABSENT = bytes(_BYTES)
@@ -24,9 +23,9 @@ class Watch:
         self.width = len(paths) * _BYTES
         self._steps = [path.split(".") for path in paths]
 
-    def of(self, event: dict[str, Any], secret: bytes = b"") -> int:
-        """The values of the watched paths; `secret` keys the hashes."""
-        return int.from_bytes(b"".join(_hash_at(event, steps, secret) for steps in self._steps))
+    def of(self, event: dict[str, Any], hasher: Hasher) -> int:
+        """The hashes of the values of the watched paths."""
+        return int.from_bytes(b"".join([_hash_at(event, steps, hasher) for steps in self._steps]))
 
     def changed(self, before: int, now: int) -> list[str]:
         """The paths whose values differ."""
@@ -34,13 +33,13 @@ class Watch:
         return [path for n, path in enumerate(self.paths) if any(differing[n * _BYTES : (n + 1) * _BYTES])]
 
 
-def _hash_at(event: dict[str, Any], steps: Iterable[str], secret: bytes) -> bytes:
+def _hash_at(event: dict[str, Any], steps: Iterable[str], hasher: Hasher) -> bytes:
     value: Any = event
     for step in steps:
         value = value.get(step)
         if value is None:
             return _ABSENT
-    return blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=_BYTES, key=secret).digest()
+    return hasher(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
 class Contents(Fingerprints):
@@ -53,7 +52,7 @@ class Contents(Fingerprints):
         super().__init__(path, watch.width)
 
     def content(self, event: dict[str, Any], written: bytes) -> int:
-        return self.watch.of(event, self.secret)
+        return self.watch.of(event, self.hasher)
 
 
 def changing_paths(fields: Iterable[Field]) -> list[str]:

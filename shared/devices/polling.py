@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import math
 import time
@@ -34,6 +35,7 @@ OVERLAP = 600.0  # seconds before the cursor from which on changes are asked for
 _FAILING = "failing"  # the scope's last try failed
 _CLOSED = "closed_since_warning"  # when it was last logged that the scope is closed, epoch seconds
 _DAY = 86_400
+_REST = 60  # seconds from one round to the next, from which on its memory is not kept in between
 
 
 class DevicePolling(StatefulService):
@@ -126,6 +128,9 @@ class DevicePolling(StatefulService):
             return
         self.counts.seconds = time.monotonic() - clock
         self.report(self.counts, began)
+        if self.frequency >= _REST:
+            self.state.release()
+            _return_freed_memory()
         if failures:
             raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons are logged above.")
 
@@ -228,3 +233,10 @@ class DevicePolling(StatefulService):
     @override
     def liveness_context(self) -> dict[str, Any]:
         return {**super().liveness_context(), "round": asdict(self.counts), "devices": self.fleet()}
+
+
+def _return_freed_memory() -> None:
+    """To the system: by itself, the C library keeps most of what a round has freed."""
+    gc.collect()
+    with suppress(AttributeError, OSError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)

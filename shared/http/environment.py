@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import certifi
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
@@ -29,7 +28,7 @@ def bundle() -> str:
     """The file or folder of the authorities to trust; ActionNeeded when the environment names one that cannot be used."""
     name = next((name for name in BUNDLES if os.environ.get(name, "").strip()), None)
     if name is None:
-        return certifi.where()
+        return str(DEFAULT_CA_BUNDLE_PATH)
     path = os.environ[name].strip()
     try:
         _load(path)
@@ -49,7 +48,7 @@ def bundle_to_report_with() -> str:
     try:
         return bundle()
     except ActionNeeded:
-        return certifi.where()
+        return str(DEFAULT_CA_BUNDLE_PATH)
 
 
 @lru_cache(maxsize=8)

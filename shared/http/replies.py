@@ -1,4 +1,4 @@
-"""What came back, or did not, in the words of `shared.errors`. Pure functions: no call is made here."""
+"""Replies in the words of `shared.errors`: whose fault it is, and the reason that the API gives. No call is made here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REASONS = (
 )  # fmt: skip
 """Where APIs put their explanation, the plainest first; a code counts where there is nothing else."""
 _CODES = frozenset({"error", "code", "errorCode"})
-_ACCOUNT = re.compile(r"(?i)licen[cs]e|subscription|suspend|trial|maintenance|not active|deactivated")
+_ACCOUNT = re.compile(r"(?i)licen[cs]e|subscription|suspend|\btrial\b|maintenance|not active|deactivated")
 _CREDENTIAL = {401: "Check the credentials in the configuration.", 403: "Check what the credential is allowed to read."}
 _TITLE = re.compile(r"(?is)<title[^>]{0,200}>([^<]{0,400})")
 _IN_BETWEEN = "a page of something in between (proxy, web filter, login)"
@@ -39,9 +39,10 @@ def failure(
 
     Advice on the credential is given only where the answer is the API's own: a web filter refuses with the same statuses.
     """
-    status, doing, quoted = response.status_code, _call(response), detail(body)
+    status = response.status_code
     if 200 <= status < 300:
         return None
+    doing, quoted = _call(response), detail(body)
     host = urlsplit(response.request.url or "").netloc
     through = f"Have the connector let through to {host}, or check the configured URL."
     credential = advice.get(status, _CREDENTIAL.get(status, ""))
@@ -59,9 +60,7 @@ def failure(
     else:
         said = f"{who} answered HTTP {status} to {doing}{quoted}."
         if _ACCOUNT.search(quoted):
-            credential = (
-                f"This is about your account there, not about the credential: ask whoever manages it, or {who}."
-            )
+            credential = f"This is about your account there, not the credential: ask whoever manages it, or {who}."
         refusal = f"{who} refused the credentials on {doing} (HTTP 401){quoted}. {credential}"
         if status == 403:
             refusal = f"{who} forbids {doing} with this credential (HTTP 403){quoted}. {credential}"
@@ -153,7 +152,7 @@ def _call(response: requests.Response) -> str:
 
 
 def _titled(body: bytes | bytearray) -> str:
-    """The title of a page, or the first words of a text that is no page, `: "…"`; or ""."""
+    """The title of a page, or the first words of a plain text, `: "…"`; or ""."""
     text = body[:_MAX_READ].decode("utf-8", "replace")
     found = _TITLE.search(text)
     words = unescape(found[1]) if found else "" if "<" in text[:200] else text

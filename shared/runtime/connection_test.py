@@ -50,6 +50,7 @@ class ConnectionTest(AccountValidator):
             return False
         return True
 
+    @override
     def error(self, message: str) -> None:
         super().error(shown(message))
 
@@ -75,7 +76,7 @@ class ConnectionTest(AccountValidator):
         self._call({"status": "finished", "results": {"success": success}, **error})
 
     def _call(self, data: dict[str, Any]) -> Any:
-        session = platform_session(self, self.callback_url, PATIENCE, may_be_empty=(200, 202, 204))
+        session = platform_session(self, self.callback_url, PATIENCE)
         return session.call("PATCH", session.base_url, json=data).json
 
     @override

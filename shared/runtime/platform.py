@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from pydantic import SecretStr
 from sekoia_automation.module import ModuleItem
 
@@ -12,13 +10,11 @@ from shared.http.session import ApiSession, Patience
 from shared.http.tokens import FixedToken
 
 
-def platform_session(
-    item: ModuleItem, url: str, patience: Patience, who: str = "Sekoia.io", may_be_empty: Collection[int] = (202, 204)
-) -> ApiSession:
-    """A session for one URL, with a stop event of its own.
+def platform_session(item: ModuleItem, url: str, patience: Patience, who: str = "Sekoia.io") -> ApiSession:
+    """A session for one URL, with a stop event of its own; a reply may be empty.
 
     It also works where the environment's bundle of authorities cannot be used: that has to be reported.
     """
     token = FixedToken("Bearer", SecretStr(item.token), "token of the platform")
-    trusted = bundle_to_report_with()
-    return ApiSession(who, url, token, patience=patience, verify=trusted, may_be_empty=may_be_empty)
+    verify, empty = bundle_to_report_with(), (200, 202, 204)
+    return ApiSession(who, url, token, patience=patience, verify=verify, may_be_empty=empty)

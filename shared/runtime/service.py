@@ -30,7 +30,7 @@ from typing_extensions import override
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http.session import ApiSession, Patience
-from shared.masking import hide, shown
+from shared.masking import shown
 from shared.runtime import sdk
 from shared.runtime.backoff import Backoff
 from shared.runtime.logs import Line, LogPoster, keep_secrets
@@ -210,7 +210,6 @@ class Service(Trigger):
 
     def _check_configuration(self) -> None:
         """Raise a configuration error before anything else is done with it."""
-        hide(self.token)
         _ = self.module.configuration, self.configuration
 
     @override

@@ -35,12 +35,27 @@ _CHUNK = 16_384  # entries written at a time: a list of all of them would show i
 _CLOCK_DOUBT = 60  # seconds: a clock that was ahead by less is waited for, so that no two rounds have one beginning
 
 
-def key_of(identity: str, secret: bytes = b"") -> int:
-    """A device's key: 60 bits of a hash of its identity at the vendor. `secret` keys the hash."""
-    return int.from_bytes(blake2b(identity.encode(errors="replace"), digest_size=8, key=secret).digest()) & _KEY
+class Hasher:
+    """Hashes of 64 bits, keyed by a secret. One that is made once and copied costs half of one made anew for each value."""
+
+    def __init__(self, secret: bytes = b"") -> None:
+        self._begun = blake2b(digest_size=8, key=secret)
+
+    def __call__(self, value: bytes) -> bytes:
+        hashing = self._begun.copy()
+        hashing.update(value)
+        return hashing.digest()
 
 
-def fingerprint(event: dict[str, Any], written: bytes | None = None, secret: bytes = b"") -> int:
+_UNKEYED = Hasher()
+
+
+def key_of(identity: str, hasher: Hasher = _UNKEYED) -> int:
+    """A device's key: 60 bits of a hash of its identity at the vendor."""
+    return int.from_bytes(hasher(identity.encode(errors="replace"))) & _KEY
+
+
+def fingerprint(event: dict[str, Any], written: bytes | None = None, hasher: Hasher = _UNKEYED) -> int:
     """64 bits of a hash of the event without what a heartbeat moves (`time`, `device.last_seen_time`).
 
     `written`: the event as JSON, where that is made already; its members are in the order the mapper gives them in.
@@ -50,7 +65,7 @@ def fingerprint(event: dict[str, Any], written: bytes | None = None, secret: byt
         member = orjson.dumps({name: event.get(name, event["device"].get(name))})[1:-1]
         before, _, after = cut(stable, member)
         stable = before.removesuffix(b",") + after  # as if it had never been present
-    return int.from_bytes(blake2b(stable, digest_size=8, key=secret).digest())
+    return int.from_bytes(hasher(stable))
 
 
 class Fingerprints:
@@ -67,7 +82,7 @@ class Fingerprints:
     def __init__(self, path: Path, width: int = 8) -> None:
         self.path = path
         self.width = width
-        self.secret = os.urandom(16)  # others can choose the values that are hashed
+        self._key_hashes(os.urandom(16))  # others can choose the values that are hashed
         self.generation = 0
         self.lost = self.restored = self.unsaved = False
         self.began = 0  # the latest round
@@ -86,14 +101,17 @@ class Fingerprints:
         """Whether anything was stored, readable or not."""
         return self._head is not None or self.restored
 
+    def _key_hashes(self, secret: bytes) -> None:
+        self._secret, self.hasher = secret, Hasher(secret)
+
     # --- what is known
 
     def content(self, event: dict[str, Any], written: bytes) -> int:
         """What is compared of an event, of which `written` is the JSON."""
-        return fingerprint(event, written, self.secret)
+        return fingerprint(event, written, self.hasher)
 
     def key(self, identity: str) -> int:
-        return key_of(identity, self.secret)
+        return key_of(identity, self.hasher)
 
     def begin(self, now: float) -> int:
         """The stamp of a round that begins: later than those before, unless the clock was far ahead then."""
@@ -195,7 +213,7 @@ class Fingerprints:
         if not self._copied and self._head and not self.restored:
             write_bytes(spare_of(self.path), read_bytes(self.path) or b"")
         body = self._body()
-        fields = (_MAGIC, self.secret, self.generation + 1, len(self._known), self.width, zlib.crc32(body))
+        fields = (_MAGIC, self._secret, self.generation + 1, len(self._known), self.width, zlib.crc32(body))
         head = HEAD.pack(*fields, zlib.crc32(HEAD.pack(*fields, 0)))
         write_bytes(self.path, head, body)
         self._head, self._copied = head, True
@@ -237,7 +255,8 @@ class Fingerprints:
         keys, contents = array("Q", bytes(body[: 8 * entries])), body[8 * entries : (8 + width) * entries]
         unpacker = zlib.decompressobj()
         stamps = array("Q", unpacker.decompress(body[(8 + width) * entries :]))
-        self.secret, self.generation = secret, generation
+        self._key_hashes(secret)
+        self.generation = generation
         self._known = {
             key: int.from_bytes(contents[at * width : (at + 1) * width], "little") << 64 | stamps[at]
             for at, key in enumerate(keys)

@@ -94,6 +94,10 @@ class Snapshot:
         self._written_at = time.monotonic()
         self._pause = max(_PAUSE, _SHARE * (self._written_at - began))
 
+    def release(self) -> None:
+        """Free the memories whose content is stored: the next round reads them again."""
+        self._memories = {scope: memory for scope, memory in self._memories.items() if memory.unsaved}
+
     def listed(self, scopes: set[str], now: float) -> None:
         """Note which scopes there are; what is stored of one that left 30 days ago is removed, its memory too."""
         self._present = scopes

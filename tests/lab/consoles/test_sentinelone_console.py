@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from urllib.parse import quote, unquote
 
 import pytest
@@ -51,12 +51,11 @@ def test_without_the_right_token_nothing_is_told(console, header):
     assert answer.json() == {"errors": [{"code": 4010010, "detail": None, "title": "Authentication Failed"}]}
 
 
-def test_a_token_without_the_viewer_role_is_forbidden_the_agents_but_is_valid(console):
+def test_a_token_without_the_viewer_role_is_forbidden_the_agents(console):
     console.viewer = False
     answer = ask(console)
     assert answer.status_code == 403
     assert answer.json()["errors"][0] == {"code": 4030010, "detail": None, "title": "Insufficient permissions"}
-    assert ask(console, "/web/api/v2.1/system/info").status_code == 200
 
 
 def test_ten_agents_a_page_unless_asked_otherwise(console):
@@ -73,7 +72,6 @@ def test_the_total_is_told_on_the_first_page_only(console):
     first = ask(console, limit=10).json()["pagination"]
     second = ask(console, limit=10, cursor=unquote(first["nextCursor"])).json()["pagination"]
     assert (first["totalItems"], second["totalItems"]) == (25, 0)
-    assert ask(console, limit=10, skipCount="true").json()["pagination"]["totalItems"] == 0
 
 
 def test_a_full_last_page_ends_the_walk(console):
@@ -107,7 +105,7 @@ def test_an_empty_cursor_is_the_first_page(console):
         {"limit": 0},
         {"limit": 1001},
         {"limit": "many"},
-        {"skip": 1001},
+        {"skip": 10},
         {"sortBy": "mood"},
         {"sortOrder": "up"},
         {"updatedSince": "2026-01-01T00:00:00.000000Z"},
@@ -116,7 +114,7 @@ def test_an_empty_cursor_is_the_first_page(console):
         {"updatedAt__gte": "1767225600"},
         {"updatedAt__gte": "2026-01-01T00:00:00"},
         {"updatedAt__gte": "2026-13-01T00:00:00Z"},
-        {"createdAt__between": "2026-01-01T00:00:00Z"},
+        {"siteIds": "7"},
         {"isDecommissioned": "maybe"},
         {"cursor": "not base64 at all"},
         {"cursor": quote("Zm9v")},
@@ -140,12 +138,6 @@ def test_agents_changed_since_are_found_the_bound_included(console):
     assert [a["id"] for a in walk(console, updatedAt__lt=since)] == ["1"]
 
 
-def test_between_takes_milliseconds_and_includes_both_ends(console):
-    console.has([row(1), row(2), row(3), row(4)])
-    start = int(datetime.fromisoformat("2026-01-01T00:00:02Z").timestamp() * 1000)
-    assert [a["id"] for a in walk(console, updatedAt__between=f"{start}-{start + 1000}")] == ["2", "3"]
-
-
 def test_times_sort_together_whatever_their_form_and_null_comes_first(console):
     times = ["2026-01-01T00:00:01Z", "2026-01-01T00:00:01.5Z", "2026-01-01T00:00:01.000001Z", None, "None"]
     console.has([{"id": str(n), "updatedAt": moment} for n, moment in enumerate(times)])
@@ -157,21 +149,6 @@ def test_times_sort_together_whatever_their_form_and_null_comes_first(console):
 def test_ids_sort_as_the_numbers_they_are(console):
     console.has([{"id": "10"}, {"id": "9"}])
     assert [a["id"] for a in walk(console, sortBy="id")] == ["9", "10"]
-    assert [a["id"] for a in walk(console, ids="9")] == ["9"]
-
-
-def test_agents_are_filtered_by_site_and_name(console):
-    console.has(
-        [row(1, siteId="7", computerName="PAR-1"), row(2, siteId="8", computerName="LYO-1"), row(3, siteId="9")]
-    )
-    assert [a["id"] for a in walk(console, siteIds="7,9")] == ["1", "3"]
-    assert [a["id"] for a in walk(console, query="lyo")] == ["2"]
-
-
-def test_count_only_brings_no_agents(console):
-    answer = ask(console, countOnly="true").json()
-    assert (answer["data"], answer["pagination"]["totalItems"]) == ([], 25)
-    assert ask(console, f"{AGENTS}/count").json() == {"data": {"total": 25}}
 
 
 def test_decommissioned_agents_are_hidden_unless_asked_for(console):
@@ -235,7 +212,7 @@ def test_records_are_served_as_they_are_however_broken(console):
     assert {"computerName": "nobody"} in found
     assert "not an object" in found
     assert None in found
-    assert "NaN" in ask(console, ids="2").text
+    assert "NaN" in ask(console, limit=100).text
 
 
 def test_paths_and_methods_that_are_not_there(console):

@@ -208,7 +208,7 @@ def test_an_unknown_parameter_is_ignored_so_that_the_first_page_comes_for_ever(
         {"lastSeenAfter": "yesterday"},
         {"lastSeenAfter": "2026-01-01T00:00:00"},
         {"lastSeenAfter": "1767225600"},
-        {"lastSeenAfter": "-P"},
+        {"lastSeenAfter": "-PT20M"},
         {"lastSeenAfter": "2026-13-01T00:00:00Z"},
         {"sort": "lastSeenAt:asc"},
     ],
@@ -225,17 +225,6 @@ def test_those_seen_since_are_found_the_bound_included_and_the_never_seen_not(co
     console.has([{"id": str(number), "lastSeenAt": moment} for number, moment in enumerate(seen)])
     assert [one["id"] for one in walk(console, lastSeenAfter="2026-01-01T00:00:01.500Z")] == ["1", "2"]
     assert len(walk(console)) == 5
-
-
-def test_a_duration_counts_back_with_a_sign_and_forward_without(console: SimulatedSophos) -> None:
-    console.has([{"id": "1", "lastSeenAt": "2026-01-01T00:00:00Z"}])
-    console.heartbeat("1")
-    assert len(walk(console, lastSeenAfter="-PT20M")) == 1
-    assert walk(console, lastSeenAfter="P1D") == []
-
-
-def test_the_basic_view_tells_four_things(console: SimulatedSophos) -> None:
-    assert {frozenset(one) for one in walk(console, view="basic")} == {frozenset({"id", "type", "tenant", "hostname"})}
 
 
 def test_a_heartbeat_moves_last_seen_and_a_silent_change_does_not(console: SimulatedSophos) -> None:

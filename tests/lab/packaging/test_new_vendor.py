@@ -39,6 +39,7 @@ NOT_RUN = {
     "make faults": "it goes over all modules; with FAULTS=all the part of this one is run here",
     "make demo": "tests/lab/commands/test_cli.py runs it, with FAULTS=all in the copy too",
     ".venv/bin/sekoia-lab preview Acme --module-config acme.json": "the conformance suite has a preview",
+    ".venv/bin/python -m pytest --vendor Acme": "its parts are run here; tests/test_options.py tests the option",
     **({} if WHOLE else {"make check": "mypy takes a minute; lint is run here"}),
 }
 PYTEST = ".venv/bin/python -m pytest -p no:cacheprovider"
@@ -151,7 +152,7 @@ def test_a_module_passes_the_conformance_suite_once_its_client_and_table_are_fil
     assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 350
     copy.run(LINT)
     if WHOLE:
-        everywhere = "Acme and not new_vendor and not measuring or test_the_demo_delivers"  # it has no floor yet
+        everywhere = "Acme and not new_vendor and not measuring or test_the_demo_delivers"
         copy.run(f"{PYTEST} -q {SLOW_TOO} tests --ignore tests/acme -k '{everywhere}'")
 
 
