@@ -1,4 +1,4 @@
-"""A HarfangLab manager: `GET /api/data/endpoint/Agent/` and what a connector may call beside it.
+"""A HarfangLab manager: `GET /api/data/endpoint/Agent/` and the calls of a connector besides it.
 
 A Django REST API: errors are `{"detail": …}`, unknown parameters are passed over, a missing slash is redirected to. What
 no public source tells (the default page, the largest one, the default order) is a guess, and marked as one.
@@ -141,5 +141,5 @@ def _ordering(told: str) -> tuple[str, bool]:
 
 
 def _whole(told: str | None, least: int, otherwise: int) -> int:
-    """A number from `least`; what is none counts as not told."""
+    """A number of at least `least`; anything else counts as missing."""
     return int(told) if told and told.isdecimal() and int(told) >= least else otherwise

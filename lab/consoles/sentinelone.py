@@ -1,4 +1,4 @@
-"""A SentinelOne console: `GET /web/api/v2.1/agents` of the Management API 2.1 and what a connector may call beside it."""
+"""A SentinelOne console: `GET /web/api/v2.1/agents` of the Management API 2.1."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def iso(moment: datetime) -> str:
 
 
 def _page(records: list[bytes], cursor: str | None, total: int) -> Response:
-    """`totalItems` is told on the first page only; later ones say 0, as the live API does."""
+    """`totalItems` is reported on the first page only; later ones say 0, as the live API does."""
     following = f'"{cursor}"' if cursor else "null"
     end = f'],"pagination":{{"nextCursor":{following},"totalItems":{total}}}}}'.encode()
     return Response(b"".join((b'{"data":[', b",".join(records), end)), content_type="application/json")
