@@ -167,7 +167,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Every figure as JSON on stdout.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Fail when a device costs too many times the floor.")] = False,
 ) -> None:
-    """Measure CPU, memory and time beside the floor and the SDK's own loop; limits of calls are lifted."""
+    """Measure CPU, memory and time next to the floor and the SDK's own loop; limits of calls are lifted."""
     from lab.commands import bench as benchmark
 
     chosen = [module_named(name) for name in modules or ()] or (device_modules() if check else list(MODULES.values()))

@@ -1,4 +1,4 @@
-"""What differs between modules that send devices and modules that send alerts; all else the lab does alike."""
+"""The differences between modules of devices and modules of alerts; the lab treats them alike in everything else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """`counts` are the tables of a summary: title → what an event is counted under."""
+    """`counts` are the tables of a summary: title → the value by which an event is counted."""
 
     noun: str
     columns: tuple[str, ...]
@@ -39,7 +39,7 @@ def device_text(event: Event, *path: str) -> str:
 
 
 def compliance(event: Event) -> str:
-    """yes, no, or "" where it is not told."""
+    """yes, no, or "" where it is missing."""
     return _COMPLIANT[event["device"].get("is_compliant")]
 
 
@@ -71,7 +71,7 @@ def _alert_time(event: Event) -> str:
 
 
 def alert_moment(event: Event) -> float | None:
-    """When it happened, else when it was last touched, in epoch seconds."""
+    """The time of the alert, else of its last update, in epoch seconds."""
     return times.epoch(_alert_time(event))
 
 
@@ -86,19 +86,19 @@ def _alert_row(event: Event) -> tuple[str, ...]:
 
 
 _COMPLIANT: dict[Any, str] = {True: "yes", False: "no", None: ""}
-NOT_TOLD = "not told"
+MISSING = "missing"
 
 DEVICES = Kind(
     noun="device",
     columns=("hostname", "type", "system", "address", "last seen (UTC)", "compliant"),
     row=_device_row,
     counts={
-        "By operating system": lambda event: device_text(event, "os", "type") or NOT_TOLD,
-        "By type": lambda event: device_text(event, "type") or NOT_TOLD,
+        "By operating system": lambda event: device_text(event, "os", "type") or MISSING,
+        "By type": lambda event: device_text(event, "type") or MISSING,
     },
     target="OCSF path",
-    about="Each row is a field of an OCSF Device Inventory Info event (class 5001). A field whose source is not told is "
-    "absent; a device without a required one is skipped and named in the log. Times are epoch seconds (UTC).",
+    about="Each row is a field of an OCSF Device Inventory Info event (class 5001). A field whose source is missing is "
+    "absent; a device without a required one is skipped and logged. Times are epoch seconds (UTC).",
     check=_check_device,
     arrived=lambda platform, uuid: platform.devices_of(uuid).values(),
     reach=lambda platform, placeholder: {"sekoia_base_url": platform.url, "sekoia_api_key": placeholder},
@@ -108,12 +108,12 @@ ALERTS = Kind(
     columns=("time (UTC)", "severity", "attack vector", "device", "details"),
     row=_alert_row,
     counts={
-        "Alerts by severity": lambda event: _alert_row(event)[1] or NOT_TOLD,
-        "Alerts by attack vector": lambda event: _alert_row(event)[2] or NOT_TOLD,
+        "Alerts by severity": lambda event: _alert_row(event)[1] or MISSING,
+        "Alerts by attack vector": lambda event: _alert_row(event)[2] or MISSING,
     },
     target="ECS field",
-    about="Each row is a field of the ECS event that `event_format: ecs` sends. A field whose source is not told, or an "
-    "empty text, is absent. With `event_format: raw` (the default) the alert itself is sent, both dates ISO or null.",
+    about="Each row is a field of the ECS event that `event_format: ecs` sends. A field whose source is missing, or an "
+    "empty string, is absent. With `event_format: raw` (the default) the alert itself is sent, both dates ISO or null.",
     check=lambda _event: None,
     arrived=lambda platform, _uuid: [orjson.loads(alert) for alert in platform.alerts],
     reach=lambda platform, _placeholder: {

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _registered() -> list[LabModule]:
-    """Those that send devices first, each kind by name."""
+    """Modules of devices first, each kind by name."""
     found = [import_module(f"{vendors.__name__}.{one.name}").MODULE for one in iter_modules(vendors.__path__)]
     return sorted(found, key=lambda module: (module.kind is not DEVICES, module.name.lower()))
 
@@ -26,5 +26,5 @@ MODULES = {module.name: module for module in _registered()}
 
 
 def device_modules(names: Iterable[str] = ()) -> list[LabModule]:
-    """The modules of these names, all that send devices when none is named."""
+    """The modules of these names; without names all that send devices."""
     return [MODULES[name] for name in names] or [module for module in MODULES.values() if module.kind is DEVICES]

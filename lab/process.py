@@ -1,4 +1,4 @@
-"""Runs a module as the platform does: a process, `main.py <command>`, its configuration in the environment."""
+"""Runs a module as the platform does: a process, `main.py <command>`, with its configuration in the environment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLACEHOLDER = "(handed out at start)"
 
 
 class ModuleProcess:
-    """One module's container, so to speak. `data` holds its state over restarts; `log` takes what it writes.
+    """The process in a module's container. `data` is the folder of its state over restarts, `log` the file of its output.
 
     As on the platform, secrets are not in the environment: the process asks for them at start.
     """
@@ -83,12 +83,12 @@ class ModuleProcess:
 
     @property
     def program(self) -> list[str]:
-        """What Python is to run."""
+        """The arguments of the Python interpreter."""
         return ["main.py"]
 
     @property
     def invocation(self) -> list[str]:
-        """What is started, word by word."""
+        """The command line, word by word."""
         return [sys.executable, *self.program, self._command]
 
     @property
@@ -108,7 +108,7 @@ class ModuleProcess:
         return f"http://127.0.0.1:{self.metrics_port}/metrics"
 
     def health(self) -> dict[str, Any] | None:
-        """What `/health` answers; None while it does not yet, or no more."""
+        """The answer of `/health`; None before the first and after the last one."""
         try:
             url, directly = f"http://127.0.0.1:{self.health_port}/health", {"http": ""}
             found: dict[str, Any] = requests.get(url, proxies=directly, timeout=2).json()
@@ -117,7 +117,7 @@ class ModuleProcess:
         return found
 
     def wait_for_rounds(self, rounds: int = 1, timeout: float = 60.0) -> dict[str, Any]:
-        """The health once so many rounds have ended, well or not; TimeoutError, or RuntimeError when it died."""
+        """The health once so many rounds have succeeded or failed; TimeoutError, or RuntimeError when the process died."""
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             health = self.health()
@@ -129,7 +129,7 @@ class ModuleProcess:
         raise TimeoutError(f"{self.module.name} did not end {rounds} rounds within {timeout:.0f} s; see {self.log}")
 
     def stop(self) -> int:
-        """SIGTERM, as the platform stops a container; → the exit code. One that does not heed it is killed."""
+        """SIGTERM, as the platform stops a container; → the exit code. A process that ignores it is killed."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> int:

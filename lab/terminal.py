@@ -1,4 +1,4 @@
-"""Words for people, on stderr: whole at any width, without colour where none is wanted, and never a vendor's own codes."""
+"""Text for people, on stderr: complete at any width, without colour where none is wanted, never with a vendor's codes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def say(console: Console, *parts: str | tuple[str, str]) -> None:
 def show_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console, *, numbers: bool = False
 ) -> None:
-    """A table; where it is too wide even with its longest texts folded, each row as lines of `name value`.
+    """A table; when it is too wide even with its longest texts folded, each row as lines of `name value`.
 
     The first column names the row. With `numbers` the others are aligned to the right, and nothing is folded.
     """

@@ -93,7 +93,7 @@ UNKNOWN = {"name": "c", "skip_reason": "not found"}
     ("packages", "code", "word"),
     [
         ([SOUND], 0, "None of the 1 packages"),
-        ([SOUND, AFFECTED], 1, "b 2: PYSEC-1, mended in 3"),
+        ([SOUND, AFFECTED], 1, "b 2: PYSEC-1, fixed in 3"),
         ([AFFECTED, UNKNOWN], 1, "PYSEC-1"),
         ([SOUND, UNKNOWN], 2, "c"),
         ([UNKNOWN], 0, "NOT AUDITED"),

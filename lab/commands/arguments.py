@@ -1,4 +1,4 @@
-"""What is entered after `sekoia-lab <command>`, as the commands take it; typer's BadParameter says what cannot be."""
+"""The arguments of the commands, read and checked; typer's BadParameter says why one is refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ModuleConfig = Annotated[
 
 
 def module_named(name: str) -> LabModule:
-    """In any case of its letters."""
+    """The module of this name, in any case."""
     found = {known.lower(): module for known, module in MODULES.items()}.get(name.lower())
     if found is None:
         raise typer.BadParameter(f"There is no module {name!r}. Known are {', '.join(MODULES)}.")
@@ -31,7 +31,7 @@ def module_named(name: str) -> LabModule:
 
 
 def opened(path: Path) -> BinaryIO:
-    """To be read."""
+    """The file, open for reading."""
     try:
         return path.open("rb")
     except OSError as error:
@@ -39,7 +39,7 @@ def opened(path: Path) -> BinaryIO:
 
 
 def groups_added(module: LabModule, path: Path | None) -> Callable[[Any], Any]:
-    """What adds its group to a raw device; nothing does where no file of groups is given."""
+    """A function that adds its group to a raw device, and none without a file of groups."""
     if path is None:
         return lambda record: record
     if module.with_groups is None:
@@ -54,7 +54,7 @@ def groups_added(module: LabModule, path: Path | None) -> Callable[[Any], Any]:
 
 
 def json_object(path: Path) -> dict[str, Any]:
-    """What a file of settings or arguments holds."""
+    """The object in a file of settings or arguments."""
     with opened(path) as file:
         try:
             found = json.load(file)
@@ -66,7 +66,7 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def configured(module: LabModule, config: Path, people: Console) -> Any:
-    """The module with the settings in a file; settings that cannot be are told, and end the command."""
+    """The module with the settings in a file; wrong settings are reported, and end the command."""
     from pydantic import ValidationError
     from sekoia_automation.exceptions import ModuleConfigurationError
 

@@ -1,4 +1,4 @@
-"""`sekoia-lab bench`: CPU, memory and time of modules beside the floor and the SDK's own loop."""
+"""`sekoia-lab bench`: CPU, memory and time of modules next to the floor and the SDK's own loop."""
 
 from __future__ import annotations
 
@@ -19,16 +19,8 @@ from lab.modules import MODULES, LabModule
 
 _NAMES = {STOCK: "the SDK's loop", FLOOR: "the floor"}
 _COLUMNS = (
-    "µs CPU\na dev.",
-    "×\nfloor",
-    "devices\n/ s",
-    "wall\ns",
-    "start\nCPU s",
-    "peak\nMB",
-    "calls",
-    "MB\nsent",
-    "others\nCPU s",
-)
+    "µs CPU\na dev.", "×\nfloor", "devices\n/ s", "wall\ns", "start\nCPU s", "peak\nMB", "calls", "MB\nsent", "others\nCPU s"
+)  # fmt: skip
 
 
 def run(
@@ -83,7 +75,7 @@ def too_slow(found: dict[str, dict[str, Measurement]]) -> list[str]:
 
 
 def write_json(found: dict[str, dict[str, Measurement]]) -> None:
-    """All of it on stdout, with the two figures that are made of others."""
+    """All measurements on stdout, with the two figures that are computed from them."""
     told = [
         {**asdict(run_), "us_per_device": run_.us_per_device, "devices_per_second": run_.devices_per_second}
         for runs in found.values()

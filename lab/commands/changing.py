@@ -24,7 +24,7 @@ _SILENT = 9 * 86_400  # seconds
 @dataclass
 class Trigger:
     """A module's trigger and its console. `joining` are raw records of devices that the console does not have yet, `left`
-    those of devices that it has no longer; `silent` are ids."""
+    those of devices that it no longer has; `silent` are ids."""
 
     module: LabModule
     console: Any

@@ -1,4 +1,4 @@
-"""`sekoia-lab export` as a person sees it: what was written, what was checked, and what was not."""
+"""`sekoia-lab export` for people: reports which files were written and which checks were run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MERGE = (
 
 
 def run(module: LabModule, destination: Path, people: Console, *, custom: bool) -> None:
-    """Export the module and report to people; typer.Exit where it cannot be."""
+    """Export the module and report to people; typer.Exit when it fails."""
     try:
         unlocked = export(module, destination, custom=custom)
     except (ExportError, LibraryError, OSError) as error:

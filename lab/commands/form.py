@@ -23,7 +23,7 @@ _WORDS = {"minimum": "min", "maximum": "max", "pattern": "pattern", "minLength":
 
 @dataclass(frozen=True)
 class Field:
-    """One entry: its part of the schema and what the lists `required`, `secrets` and `internal` say of it."""
+    """One entry: its part of the schema and whether the lists `required`, `secrets` and `internal` name it."""
 
     name: str
     schema: dict[str, Any]
@@ -33,7 +33,7 @@ class Field:
 
     @property
     def choices(self) -> list[Any]:
-        """What is chosen from: one of a text's `enum`, any of a list's."""
+        """The values to choose from: one of a string's `enum`, any number of a list's."""
         found: list[Any] = self.schema.get("items", self.schema).get("enum", [])
         return found
 
@@ -42,7 +42,7 @@ class Field:
         return kind in self.schema["type"] if isinstance(self.schema["type"], list) else kind == self.schema["type"]
 
     def attributes(self) -> dict[str, Any]:
-        """Of its `<input>`: what the schema asks for, in words that a browser checks by itself."""
+        """The attributes of its `<input>`: the schema's conditions, as a browser checks them."""
         kind = "password" if self.secret else "number" if self.has("integer") else "text"
         examples = self.schema.get("examples", [None])
         return {
@@ -71,7 +71,7 @@ def render(module: LabModule) -> str:
 
 
 def parts(module: LabModule) -> Iterator[Part]:
-    """The module's configuration first, then each item; a connector that is a trigger as well comes once."""
+    """The module's configuration first, then each item; a connector that is also a trigger is listed once."""
     yield Part("Module configuration", module.manifest["description"], _fields(module.manifest["configuration"]))
     kinds: dict[str, list[str]] = {}
     named = {}

@@ -26,7 +26,7 @@ _DAYS = 7  # of alerts, which have no end
 
 @dataclass
 class Devices:
-    """Events, why records were left out, and which parts of what the credential sees could not be read, and why."""
+    """Events, the reasons of skipped records, and the parts of the credential's scope that could not be read, with reasons."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)

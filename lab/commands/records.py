@@ -10,7 +10,7 @@ from shared.http.body import parse
 
 
 def read_records(stream: BinaryIO) -> Iterator[Any]:
-    """Each record of one JSON object, a JSON array or JSON lines; a line that is no JSON comes as a SkipRecord."""
+    """Each record of one JSON object, a JSON array or JSON lines; a line that is not JSON is a SkipRecord."""
     content = stream.read()
     try:
         whole = parse(content)

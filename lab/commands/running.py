@@ -27,7 +27,7 @@ _WITH_BARS = 60  # columns that a name, a bar, counts and a time need; rich woul
 
 @dataclass
 class Following:
-    """Processes under way. `expected` is how many rows each should read, where that is known."""
+    """Running processes. `expected` is the number of rows that each should read, if it is known."""
 
     processes: list[ModuleProcess]
     platform: LocalPlatform
@@ -36,7 +36,7 @@ class Following:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def until_round_ended(self) -> list[Outcome]:
-        """One outcome a process, in their order, once each has ended a round, well or not."""
+        """One outcome a process, in their order, once each has ended a round, successfully or not."""
         with progress_on(self.console) as progress:
             bars = {p.module.name: progress.add_task(p.module.name, total=self.expected) for p in self.processes}
             while len(self.outcomes) < len(self.processes):

@@ -75,7 +75,7 @@ class SimulatedHarmonyMobile(AlertConsole):
         return when.isoformat() if "T" in before else slashed(when)
 
     def force_logout(self) -> None:
-        """No token handed out so far is good any more."""
+        """No token handed out so far is accepted any more."""
         self.tokens.clear()
 
     # The calls
@@ -131,7 +131,7 @@ class SimulatedHarmonyMobile(AlertConsole):
 
 
 def moment(value: Any) -> float | None:
-    """Epoch seconds of a date in either form (UTC where no offset is told)."""
+    """Epoch seconds of a date in either form (UTC where the offset is missing)."""
     for read in (datetime.fromisoformat, lambda text: datetime.strptime(text, "%m/%d/%Y %H:%M:%S")):
         try:
             found = read(value)

@@ -1,4 +1,4 @@
-"""A vendor's live collection of records: kept as encoded JSON, sorted by any marked field, changed under one's feet.
+"""A vendor's live collection of records: kept as encoded JSON, sorted by any marked field, changed while it is read.
 
 A page is read by keyset: it starts after the position (value of the sort field, identity) where the last one ended.
 A record that changes between two pages therefore moves, as it does in the vendors' own consoles: it is seen twice, or

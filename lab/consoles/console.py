@@ -1,4 +1,4 @@
-"""What the vendors' consoles have in common: a limit of requests per second, a gateway's answers, a fleet of devices."""
+"""The bases of the vendors' consoles: a limit of requests per second, a gateway's answers, a fleet of devices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WINDOW_S = 1.0
 
 
 class Console(LocalServer):
-    """A vendor's console. `rate` is the requests it takes in any second, None for as many as come."""
+    """A vendor's console. `rate` is the maximum of requests in any second, None for no maximum."""
 
     software = "nginx"
 

@@ -1,4 +1,4 @@
-"""A fleet that does not exist: the same hosts from the same seed, told in each vendor's own words.
+"""A fleet that does not exist: the same hosts from the same seed, in each vendor's own terms.
 
 `hosts` holds what a machine is (name, system, interfaces, people, site, times); one module a vendor renders a host into
 that vendor's JSON, with the oddities that vendor is known for. A host is made from (seed, index) alone, so a fleet of

@@ -1,6 +1,6 @@
-"""`make audit`: known vulnerabilities of what an image holds, looked up by pip-audit.
+"""`make audit`: known vulnerabilities of an image's packages, looked up by pip-audit.
 
-pip-audit ends well, and says that there are none, when its service knows none of the packages: here that is no answer.
+pip-audit succeeds, and reports none, when its service knows none of the packages: here that counts as no answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NO_ANSWER = "ConnectionError"  # in the traceback that pip-audit ends with
 
 
 def verdict(output: str, errors: str) -> tuple[int, str]:
-    """What pip-audit printed → exit code and words: 0 when each package was looked up and none is affected, or when
+    """What pip-audit printed → exit code and text: 0 when each package was looked up and none is affected, or when
     the vulnerability data could not be reached at all."""
     try:
         packages: list[dict[str, Any]] = json.loads(output)["dependencies"]
@@ -25,7 +25,7 @@ def verdict(output: str, errors: str) -> tuple[int, str]:
         return (0, _unreached()) if _NO_ANSWER in errors else (2, f"pip-audit failed:\n{errors}")
     unknown = [package["name"] for package in packages if "skip_reason" in package]
     affected = [
-        f"{package['name']} {package['version']}: {found['id']}, mended in {', '.join(found['fix_versions']) or 'none'}"
+        f"{package['name']} {package['version']}: {found['id']}, fixed in {', '.join(found['fix_versions']) or 'none'}"
         for package in packages
         for found in package.get("vulns", [])
     ]

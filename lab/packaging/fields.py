@@ -55,7 +55,7 @@ def path_of(name: str) -> Path:
 
 
 def write(module: LabModule) -> None:
-    """The module's page, and what its trigger's file takes from the table."""
+    """The module's page, and the parts of its trigger's file that come from the table."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     path_of(module.name).write_text(page(module), encoding="utf-8")
     if module.changes:

@@ -1,4 +1,4 @@
-"""Which files of this repository a Python file needs, told from its imports."""
+"""Which files of this repository a Python file needs, read from its imports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.modules import ROOT
 
 
 def names_imported(path: Path) -> Iterator[str]:
-    """Full names, as far as an import tells them; relative imports are not followed."""
+    """Full names, as far as an import has them; relative imports are not followed."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""The part of a lock that some packages need, told from uv's `# via` comments."""
+"""The part of a lock that some packages need, read from uv's `# via` comments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trigger's event looks like, for the playbook editor: `results` of the trigger files, from the mapping tables."""
+"""The schema of a trigger's event, for the playbook editor: `results` of the trigger files, from the mapping tables."""
 
 from __future__ import annotations
 

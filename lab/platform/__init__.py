@@ -1,1 +1,1 @@
-"""The local platform, and what its server and the consoles are made of: HTTP, faults, remembered calls."""
+"""The local platform, and the parts of its server and of the consoles: HTTP, faults, remembered calls."""

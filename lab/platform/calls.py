@@ -1,4 +1,4 @@
-"""What a server remembers of the calls it answered: the latest ones whole, all of them as counts."""
+"""A server's record of the calls it answered: the latest ones complete, all of them as counts."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Fault:
         return 0.0
 
     def answer(self) -> Response | None:
-        """What to answer instead, in the context of the request; None lets the real answer be given."""
+        """The answer instead, in the context of the request; None lets the real answer through."""
         return None
 
 
@@ -85,7 +85,7 @@ class Reset(Fault):
 
 @dataclass(frozen=True)
 class Truncated(Fault):
-    """Half of the real answer's body arrives, under the Content-Length of the whole, and the connection is closed."""
+    """Half of the real answer's body arrives, under the Content-Length of the complete one, and the connection is closed."""
 
     def answer(self) -> None:
         request.environ[CUT] = HALF

@@ -1,4 +1,4 @@
-"""What the local platform knows to have arrived: the truth that tests and the demo compare with what was there."""
+"""The devices and alerts that arrived at the local platform, for tests and the demo to compare with the console's."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Task:
     polled: int = 0
 
     def status(self) -> str:
-        """Told once a poll: PENDING first, then RUNNING, then the outcome."""
+        """Reported once a poll: PENDING first, then RUNNING, then the outcome."""
         self.polled += 1
         if self.outcome != "PENDING" and self.polled > self.polls and time.monotonic() >= self.ready_at:
             return self.outcome
@@ -74,7 +74,7 @@ class Tasks:
             return task
 
     def poll(self, task_id: str) -> dict[str, str] | None:
-        """The task as the Task API tells it, None when there is none of that id."""
+        """The task as the Task API reports it, None when no task has that id."""
         with self._lock:
             task = self._tasks.get(task_id)
             if task is None:

@@ -1,4 +1,4 @@
-"""What the platform can take: the shapes of requests, and assets, for which the SDK's own model decides."""
+"""The requests that the platform accepts: their shapes, and assets, for which the SDK's own model decides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOG_LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 
 
 def what_is_wrong(item: Any) -> str | None:
-    """None, or why this item cannot be taken, with the path of the key.
+    """None, or why this item is refused, with the path of the key.
 
     The SDK's models ignore keys they do not know, so what a connector sends under a wrong name is lost without a
     word; and they convert ("5" for 5). Both are found by comparing what the model made of the item with the item.

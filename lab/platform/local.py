@@ -26,7 +26,7 @@ from lab.platform.server import LocalServer, answer_json, new_secret
 INTAKE_LIMIT = 10_485_760
 """Bytes of a request to the intake, the limit the SDK states."""
 EVENT_LIMIT = 250_000
-"""Characters of one event; what is longer the SDK does not send."""
+"""Characters of one event; the SDK does not send longer ones."""
 ASSETS = "/api/v2/asset-management/asset-connector"
 
 
@@ -51,7 +51,7 @@ class PlaybookRun:
 
 @dataclass(frozen=True)
 class Refused:
-    """A request of a wrong shape: the route's name, why, and what it held."""
+    """A request of a wrong shape: the route's name, why, and its body."""
 
     route: str
     reason: str
@@ -62,7 +62,7 @@ class LocalPlatform(LocalServer):
     """The platform on loopback. Routes by name: secrets, logs, callback, validator, intake, push, task.
 
     `module_secrets` and `node_secrets` are what `/secrets` hands out at a module's start. With `tasks` every accepted
-    batch names an ingestion task, told as PENDING and RUNNING for `task_polls` answers and `task_seconds`, then as
+    batch names an ingestion task, reported as PENDING and RUNNING for `task_polls` answers and `task_seconds`, then as
     FINISHED unless scripted otherwise. A batch whose task will not finish is not ingested. `keep=False` remembers
     identities and counts only; `strict=False` leaves the items unread but for their uid, for measuring others' speed.
     """

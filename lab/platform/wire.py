@@ -50,7 +50,7 @@ class Connections:
                 _hang_up(connection)
 
     def closed(self) -> None:
-        """Called by the thread that served the connection, whatever ended it."""
+        """Called by the thread that served the connection, however it ended."""
         with self._lock:
             self._open.pop(threading.current_thread(), None)
 
@@ -66,7 +66,7 @@ class Connections:
 
 
 class Site(Protocol):
-    """What the handler needs to know of the server it works for."""
+    """The parts of its server that the handler uses."""
 
     software: str
     connections: Connections

@@ -1,4 +1,4 @@
-"""What a section of the report is made of: charts and lists, counted and measured; the templates only draw them.
+"""The parts of a section of the report: charts and lists, counted and measured; the templates only draw them.
 
 The name of each class in lower case is the name of the macro in `templates/parts.html` that draws it.
 """

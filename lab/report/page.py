@@ -1,4 +1,4 @@
-"""`report.html`: what a run collected, in one file that needs no network."""
+"""`report.html`: the results of a run, in one file that needs no network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FILES = files("lab.report") / "templates"
 
 
 def write_report(outcomes: list[Outcome], path: Path) -> None:
-    """The sections of `lab.report.sections`. Whatever a vendor sent is text in it: the page runs its own script and no other."""
+    """The sections of `lab.report.sections`. All that a vendor sent is text in it: the page runs its own script and no other."""
     run = Run(outcomes, time.time())
     script = (_FILES / "report.js").read_text(encoding="utf-8")
     page = _TEMPLATES.get_template("report.html").render(

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lab.kinds import ALERTS, DEVICES, NOT_TOLD, Event, Kind, alert_moment, compliance, device_text
+from lab.kinds import ALERTS, DEVICES, MISSING, Event, Kind, alert_moment, compliance, device_text
 from lab.report.charts import Bars, Cell, Listing, Part, Timeline
 from lab.report.summary import COUNTED, Outcome
 
@@ -30,7 +30,7 @@ _SEVERITIES = {"critical": 0, "high": 1, "warning": 2, "medium": 2, "low": 3, "i
 
 @dataclass(frozen=True)
 class Run:
-    """What the report is about. `made` is epoch seconds."""
+    """The outcomes of a run. `made` is epoch seconds."""
 
     outcomes: list[Outcome]
     made: float
@@ -69,12 +69,12 @@ def modules(run: Run) -> Section:
 
 def devices(run: Run) -> Section | None:
     told: dict[str, Callable[[Event], str]] = {
-        "Operating system": lambda event: device_text(event, "os", "type") or NOT_TOLD,
-        "Type": lambda event: device_text(event, "type") or NOT_TOLD,
-        "Compliant": lambda event: compliance(event) or NOT_TOLD,
+        "Operating system": lambda event: device_text(event, "os", "type") or MISSING,
+        "Type": lambda event: device_text(event, "type") or MISSING,
+        "Compliant": lambda event: compliance(event) or MISSING,
         "Last seen": lambda event: _age(event, run.made),
     }
-    orders = {"Compliant": ("yes", "no", NOT_TOLD), "Last seen": (*(label for _, label in _AGES), NOT_TOLD)}
+    orders = {"Compliant": ("yes", "no", MISSING), "Last seen": (*(label for _, label in _AGES), MISSING)}
     counts = {title: Counter(facet(event) for _, event in run.events(DEVICES)) for title, facet in told.items()}
     counts = {"Vendor": Counter(outcome.name for outcome, _ in run.events(DEVICES)), **counts}
     if not counts["Vendor"]:
@@ -195,7 +195,7 @@ def alerts(run: Run) -> Section | None:
         Timeline.of("Alerts by severity over time (UTC)", moments, _SEVERITIES, run.made),
         Bars.of("Attack vector", Counter(map(vector, events))),
     ]
-    return Section("alerts", "Alerts", "By the time of the event; where it is not told, of the last change.", parts)
+    return Section("alerts", "Alerts", "By the time of the event; where it is missing, of the last change.", parts)
 
 
 def skipped(run: Run) -> Section:
@@ -298,11 +298,11 @@ SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
 
 def _age(event: Event, now: float) -> str:
     seen = event["device"].get("last_seen_time")
-    return NOT_TOLD if seen is None else next(label for below, label in _AGES if now - seen < below)
+    return MISSING if seen is None else next(label for below, label in _AGES if now - seen < below)
 
 
 def _short(hostname: str) -> str:
-    """Without its domain, which one vendor tells and another does not; an address is no name with a domain."""
+    """Without its domain, which one vendor reports and another does not; an address is not a name with a domain."""
     try:
         return str(ipaddress.ip_address(hostname))
     except ValueError:

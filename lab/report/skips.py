@@ -1,4 +1,4 @@
-"""What a module's log says of the records it skipped, and of the devices that are gone."""
+"""The records that a module skipped and the devices that are gone, read from its log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LAST_SEEN = ", last seen "
 
 @dataclass(frozen=True)
 class Skip:
-    """One record: which it was, as the vendor names it, and why."""
+    """One record: its id at the vendor, and why it was skipped."""
 
     record: str
     reason: str

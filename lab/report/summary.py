@@ -1,4 +1,4 @@
-"""What a run did, for people: the table after `demo` and `run`."""
+"""The results of a run, for people: the tables after `demo` and `run`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNTED = ("read", "sent", "unchanged", "skipped", "batches")
 
 @dataclass
 class Outcome:
-    """One module's run. `round` is what its `/health` told of the round, `error` what stopped it, `skips` what its log
+    """One module's run. `round` is the round in its `/health`, `error` the error that stopped it, `skips` what its log
     named of the records that were skipped, `gone` the devices that it named as gone, `playbook_runs` what its trigger
     reported."""
 

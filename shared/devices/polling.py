@@ -160,7 +160,9 @@ class DevicePolling(StatefulService):
                 if error.status == 403 and error.quoted is not None:
                     closed.append(error)
                     self._behind.discard(scope.key)
-                    self._warn_of_closed(scope, part, error)
+                    if not 0 <= int(time.time()) - part.get(_CLOSED, 0) < _DAY:
+                        part[_CLOSED] = int(time.time())
+                        self.warn(f"{scope.name} is skipped: {error}")
                 else:
                     failures.append(scope.name)
                     self.log(f"{scope.name}: {error} The others go on.", level="error")
@@ -170,13 +172,6 @@ class DevicePolling(StatefulService):
         if closed and len(closed) == len(scopes):
             raise ActionNeeded(f"None of the {len(scopes)} tenants can be read. The first: {closed[0]}")
         return failures
-
-    def _warn_of_closed(self, scope: Scope, part: dict[str, Any], why: ConnectorError) -> None:
-        """One warning a day of a scope that is closed, and no failure."""
-        now = int(time.time())
-        if not 0 <= now - part.get(_CLOSED, 0) < _DAY:
-            part[_CLOSED] = now
-            self.warn(f"{scope.name} is skipped: {why}")
 
     def _collect(self, scope: Scope, part: dict[str, Any]) -> None:
         """Walk one scope and remember how far it got."""

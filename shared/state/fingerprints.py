@@ -17,14 +17,14 @@ from typing import Any
 
 import orjson
 
-from shared.state.storage import keep_copy, overtaken, read_bytes, read_head, spare_of, write_bytes
+from shared.state.storage import overtaken, read_bytes, spare_of, write_bytes
 
 VOLATILE = ("time", "last_seen_time")  # what a heartbeat moves: not a change of the device
 FORGOTTEN_AFTER = 30 * 86_400  # seconds without being met
 PENDING = 1  # stands for "delivered": accepted in this round, and how the ingestion ended is not known
 SILENT, GONE = "silent", "gone"  # of a device that was reported so, or was so when it was learned; "" of any other
 _MAGIC = b"devices1"
-_HEAD = Struct(
+HEAD = Struct(
     "<8s16sQQIII"
 )  # magic, key of the hashes, generation, entries, bytes of a content, CRC-32 of body, of head
 _KEY = (1 << 60) - 1  # the largest int of 32 bytes in CPython; two of 10⁶ devices share a key once in 10⁶ fleets
@@ -89,7 +89,7 @@ class Fingerprints:
         self.complete_walks: list[int] = []
         self._known: dict[int, int] = {}
         self._descriptions: dict[int, bytes] = {}  # SILENT, GONE or "", then a JSON list
-        self._head = read_head(path, _HEAD.size)
+        self._head = read_bytes(path, HEAD.size)
         self._copied = False
         self._load()
 
@@ -122,11 +122,6 @@ class Fingerprints:
                 self._known[key] += began - 1 - (self._known[key] & _STAMP)
         self.began = self.began + 1 if 0 <= self.began - began < _CLOCK_DOUBT else began
         return self.began
-
-    def get(self, key: int) -> int | None:
-        """The content as last delivered; None when nothing was."""
-        value = self._known.get(key)
-        return None if value is None else value >> 64
 
     def meet(self, key: int, stamp: int) -> tuple[int, int, int] | None:
         """Content, delivered and met as known before; from now on it was met at `stamp`. None when it is not known."""
@@ -213,12 +208,13 @@ class Fingerprints:
         """Replace the file, if anything changed. TryAgain when another process wrote it since it was read."""
         if not self.unsaved:
             return
-        if read_head(self.path, _HEAD.size) != self._head:
+        if read_bytes(self.path, HEAD.size) != self._head:
             raise overtaken(self.path)
         if not self._copied and self._head and not self.restored:
-            keep_copy(self.path)
+            write_bytes(spare_of(self.path), read_bytes(self.path) or b"")
         body = self._body()
-        head = self._packed(zlib.crc32(body))
+        fields = (_MAGIC, self._secret, self.generation + 1, len(self._known), self.width, zlib.crc32(body))
+        head = HEAD.pack(*fields, zlib.crc32(HEAD.pack(*fields, 0)))
         write_bytes(self.path, head, body)
         self._head, self._copied = head, True
         self.generation += 1
@@ -227,10 +223,6 @@ class Fingerprints:
     def begin_copy(self) -> None:
         """The next `save` keeps a copy of what it replaces."""
         self._copied = False
-
-    def _packed(self, checksum: int) -> bytes:
-        fields = (_MAGIC, self._secret, self.generation + 1, len(self._known), self.width, checksum)
-        return _HEAD.pack(*fields, zlib.crc32(_HEAD.pack(*fields, 0)))
 
     def _body(self) -> bytearray:
         """Keys, contents, then compressed the stamps, then the complete walks and a line of description for each key."""
@@ -251,13 +243,13 @@ class Fingerprints:
 
     def _read(self, stored: bytes | None) -> bool:
         """Whether it could be read, every byte of it."""
-        if stored is None or len(stored) < _HEAD.size:
+        if stored is None or len(stored) < HEAD.size:
             return False
-        magic, secret, generation, entries, width, checksum, own = _HEAD.unpack_from(stored)
+        magic, secret, generation, entries, width, checksum, own = HEAD.unpack_from(stored)
         fields = (magic, secret, generation, entries, width, checksum)
-        if magic != _MAGIC or width != self.width or own != zlib.crc32(_HEAD.pack(*fields, 0)):
+        if magic != _MAGIC or width != self.width or own != zlib.crc32(HEAD.pack(*fields, 0)):
             return False
-        body = memoryview(stored)[_HEAD.size :]
+        body = memoryview(stored)[HEAD.size :]
         if zlib.crc32(body) != checksum:
             return False
         keys, contents = array("Q", bytes(body[: 8 * entries])), body[8 * entries : (8 + width) * entries]

@@ -49,12 +49,15 @@ def is_local(path: Path) -> bool:
     return type(path) is type(Path())
 
 
-def read_bytes(path: Path) -> bytes | None:
-    """The file's content; None when there is none."""
+def read_bytes(path: Path, size: int = -1) -> bytes | None:
+    """The file's content, or its first bytes; None when there is none."""
     try:
-        if not is_local(path) and not path.exists():  # reading an object that is not there raises a plain OSError
+        if not path.exists():
             return None
-        return path.read_bytes()
+        if size < 0:
+            return path.read_bytes()
+        with path.open("rb") as file:
+            return bytes(file.read(size))
     except FileNotFoundError:
         return None
     except _storage_errors() as error:
@@ -81,31 +84,6 @@ def write_bytes(path: Path, *parts: bytes | bytearray) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-    except _storage_errors() as error:
-        raise _failed("write", path, error) from None
-
-
-def read_head(path: Path, size: int) -> bytes | None:
-    """The first bytes of the file; None when there is none."""
-    try:
-        if not path.exists():
-            return None
-        with path.open("rb") as file:
-            return bytes(file.read(size))
-    except _storage_errors() as error:
-        raise _failed("read", path, error) from None
-
-
-def keep_copy(path: Path) -> None:
-    """What the file holds now becomes its copy from before, `.bak`."""
-    if not is_local(path):
-        write_bytes(spare_of(path), read_bytes(path) or b"")
-        return
-    try:
-        temporary = path.with_name(f".{path.name}.bak")
-        temporary.unlink(missing_ok=True)
-        temporary.hardlink_to(path)  # the file is replaced and never changed
-        temporary.replace(spare_of(path))
     except _storage_errors() as error:
         raise _failed("write", path, error) from None
 

@@ -119,7 +119,7 @@ def config(console: SimulatedSentinelOne, tmp_path: Path) -> tuple[str, str, Pat
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_would_steer_a_terminal_is_written_out(name: str) -> None:
+def test_control_characters_are_written_out(name: str) -> None:
     assert shown(HOSTILE[name]) == WRITTEN[name]
 
 
@@ -219,7 +219,7 @@ def test_a_preview_as_json_has_results_only_on_stdout(config: tuple[str, str, Pa
 
 @pytest.mark.parametrize("command", ["preview", "check"])
 @pytest.mark.parametrize("name", ["markup", "closing", "escape", "lines"])
-def test_what_a_vendor_says_of_an_error_is_one_line_of_text(
+def test_a_vendors_reason_of_an_error_is_one_line_of_text(
     console: SimulatedSentinelOne, config: tuple[str, str, Path], name: str, command: str
 ) -> None:
     """A vendor's "[/bold]" ended the command with a traceback of rich's markup."""
@@ -282,7 +282,7 @@ def test_progress_of_large_fleets_is_not_cut(columns: int) -> None:
         assert re.search(rf"^{name} .*\b{20_000 * done}/100000\b", line)
 
 
-def test_a_piped_demo_tells_its_progress_in_lines(tmp_path: Path) -> None:
+def test_a_piped_demo_reports_its_progress_in_lines(tmp_path: Path) -> None:
     done = lab("demo", "--devices", "9", "--out", tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert not STEERING.search(done.stderr)

@@ -210,6 +210,35 @@ def test_a_tenant_that_left_is_counted_nowhere(rig: Rig, console: SimulatedSopho
     assert oldest in places(rig), "it may come back"
 
 
+def test_a_tenant_that_closes_takes_no_device_with_it(
+    rig: Rig, console: SimulatedSophos, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = WallClock(monkeypatch)
+
+    def full_round() -> Any:
+        clock.ahead += 90_000
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            return rig.cycle()
+
+    rig.cycle()
+    full_round()
+    leaving = of(console, SOUTH)[0]
+    console.remove(leaving)
+    console.forbidden = {SOUTH}
+    for _ in range(3):
+        assert full_round().counts.gone == 0
+    console.forbidden, console.unprovisioned = set(), {SOUTH}
+    for _ in range(3):
+        assert full_round().counts.gone == 0
+    console.unprovisioned = set()
+    assert full_round().counts.gone == 0
+    connector = full_round()
+    assert connector.counts.gone == connector.fleet()["gone"] == 1
+    assert sum(record.message.startswith("Gone from the list") for record in caplog.records) == 1
+    assert rig.platform.deliveries[leaving] == 2
+
+
 def test_a_device_that_sekoia_refuses_in_one_tenant_holds_no_other_back(rig: Rig, console: SimulatedSophos) -> None:
     """One device alone cannot be told from a platform that is down: the round went no further."""
     rig.cycle()

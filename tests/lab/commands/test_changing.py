@@ -19,7 +19,7 @@ ROUND = {"read": 0, "sent": 0, "unchanged": 0, "skipped": 0, "batches": 0, "seco
 
 
 @pytest.mark.parametrize("name", ["Sophos"])
-def test_what_happens_to_a_fleet_starts_playbooks_and_stands_in_the_report(name: str, tmp_path: Path) -> None:
+def test_changes_of_a_fleet_start_playbooks_and_are_in_the_report(name: str, tmp_path: Path) -> None:
     [module] = device_modules([name])
     with LocalPlatform() as platform, module.simulated(20) as console:
         runs = tell_changes([(module, console)], 20, platform, tmp_path)[name]
@@ -43,7 +43,7 @@ def test_what_happens_to_a_fleet_starts_playbooks_and_stands_in_the_report(name:
 
 
 @pytest.mark.parametrize("module", device_modules(), ids=lambda module: module.name)
-def test_each_incident_changes_what_is_told_of_a_device(module: LabModule) -> None:
+def test_each_incident_changes_the_event_of_a_device(module: LabModule) -> None:
     mapper = module.connector.mapper()
     with module.simulated(30) as console:
         records: list[dict[str, Any]] = [console.record(identity) for identity in console.ids]

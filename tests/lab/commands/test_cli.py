@@ -98,7 +98,7 @@ GROUPS = [{"uuid": "g1", "displayName": "Finance"}, {"uuid": "g2", "displayName"
     ],
     ids=["answer", "list", "lines", "answers"],
 )
-def test_map_takes_groups_where_devices_name_theirs_by_id(text: str, tmp_path: Path) -> None:
+def test_map_adds_groups_to_devices_that_have_the_id_only(text: str, tmp_path: Path) -> None:
     groups, devices = (
         tmp_path / "groups.json",
         b'{"uuid":"1","parentGroupUuid":"g2"}\n{"uuid":"2","parentGroupUuid":"?"}',
@@ -130,7 +130,7 @@ def test_map_says_which_file_of_groups_cannot_be_read(content: str | None, tmp_p
 
 
 @pytest.mark.parametrize("name", ["sentinelone", "SENTINELONE"])
-def test_a_modules_name_is_taken_in_any_case(name: str) -> None:
+def test_a_modules_name_is_accepted_in_any_case(name: str) -> None:
     assert lab("map", name, stdin=b'{"id":"1"}').returncode == 0
 
 
@@ -180,7 +180,7 @@ def test_check_names_a_missing_right(console: SimulatedSentinelOne, config: Path
 
 
 @pytest.mark.parametrize("content", ["", "[]", "no json"])
-def test_a_configuration_that_is_no_json_object_is_said(config: Path, content: str) -> None:
+def test_a_configuration_that_is_not_a_json_object_is_refused(config: Path, content: str) -> None:
     config.write_text(content)
     done = lab("check", "SentinelOne", "--module-config", config)
     assert done.returncode == 2

@@ -84,7 +84,7 @@ def test_each_entry_has_its_title_and_its_help(module: LabModule) -> None:
 
 
 @each_module
-def test_the_browser_is_told_what_the_schema_asks_for(module: LabModule) -> None:
+def test_inputs_have_the_conditions_of_the_schema(module: LabModule) -> None:
     page = Page(render(module))
     for id_, field in entries(module):
         assert field.choices or not field.has("array"), "a list is chosen from"
@@ -144,7 +144,7 @@ def test_the_page_needs_no_network_and_sends_nothing(module: LabModule) -> None:
     assert all("action" not in told and told["method"] == "dialog" for told, _ in page.all("form"))
 
 
-def test_what_a_manifest_says_is_text_and_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifests_text_is_not_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     module = MODULES["SentinelOne"]
     hostname = module.manifest["configuration"]["properties"]["hostname"]
     monkeypatch.setitem(hostname, "description", '"><script>alert(1)</script>')

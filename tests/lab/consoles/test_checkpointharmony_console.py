@@ -61,7 +61,7 @@ def test_a_row_that_is_touched_leaves_the_window_and_those_behind_it_move_up(con
 
 
 @pytest.mark.parametrize("query", [{"order_by": "id"}, {"limit": "all"}, {"backend_last_updated__gte": "yesterday"}])
-def test_what_the_api_does_not_know_is_refused(console: SimulatedHarmonyMobile, query: dict[str, Any]) -> None:
+def test_unknown_parameters_are_refused(console: SimulatedHarmonyMobile, query: dict[str, Any]) -> None:
     assert "error" in ask(console, **query)
 
 

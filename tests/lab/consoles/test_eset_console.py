@@ -69,7 +69,7 @@ def test_a_bad_grant_is_a_400(console: SimulatedEset, form: dict[str, str]) -> N
     assert answer.json()["error"] in ("invalid_grant", "unsupported_grant_type")
 
 
-def test_a_grant_that_is_no_form_is_a_415(console: SimulatedEset) -> None:
+def test_a_grant_that_is_not_a_form_is_a_415(console: SimulatedEset) -> None:
     form = {"grant_type": "password", "username": console.username, "password": console.password}
     assert requests.post(f"{console.url}/oauth/token", json=form, timeout=60).status_code == 415
 
@@ -87,7 +87,7 @@ def test_a_refresh_token_is_good_once(console: SimulatedEset) -> None:
 
 
 @pytest.mark.parametrize(("header", "status"), [(None, 400), ("Basic abc", 400), ("Bearer ", 400), ("Bearer x", 401)])
-def test_without_a_good_token_nothing_is_told(console: SimulatedEset, header: str | None, status: int) -> None:
+def test_a_call_without_a_valid_token_is_refused(console: SimulatedEset, header: str | None, status: int) -> None:
     headers = {"Authorization": header} if header else {}
     answer = requests.get(f"{console.url}/v1/devices", headers=headers, timeout=60)
     assert answer.status_code == status

@@ -38,7 +38,7 @@ def row(number: int, **fields) -> dict:
 
 
 @pytest.mark.parametrize("header", [None, "Bearer local-harfanglab-token", "local-harfanglab-token"])
-def test_without_a_token_nothing_is_told(console, header):
+def test_a_call_without_a_token_is_refused(console, header):
     answer = requests.get(console.url + AGENTS, headers={"Authorization": header} if header else {}, timeout=60)
     assert answer.status_code == 401
     assert answer.json() == {"detail": "Authentication credentials were not provided."}
@@ -120,7 +120,7 @@ def test_a_bare_list_holds_everything(console):
     assert [agent["id"] for agent in ask(console, limit=3).json()] == sorted(console.ids)
 
 
-def test_what_is_not_there_is_said_in_djangos_ways(console):
+def test_missing_paths_are_answered_as_django_does(console):
     assert ask(console, "/api/data/").headers["Content-Type"].startswith("text/html")
     wrong = requests.post(console.url + AGENTS, timeout=60)
     assert (wrong.status_code, wrong.json()) == (405, {"detail": 'Method "POST" not allowed.'})

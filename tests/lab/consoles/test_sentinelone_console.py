@@ -45,7 +45,7 @@ def row(number: int, **fields) -> dict:
 @pytest.mark.parametrize(
     "header", [None, "ApiToken wrong", "Bearer local-sentinelone-token", "local-sentinelone-token"]
 )
-def test_without_the_right_token_nothing_is_told(console, header):
+def test_a_call_without_the_right_token_is_refused(console, header):
     answer = requests.get(console.url + AGENTS, headers={"Authorization": header} if header else {}, timeout=60)
     assert answer.status_code == 401
     assert answer.json() == {"errors": [{"code": 4010010, "detail": None, "title": "Authentication Failed"}]}
@@ -68,7 +68,7 @@ def test_a_walk_brings_every_agent_once(console):
     assert [agent["id"] for agent in found] == console.ids
 
 
-def test_the_total_is_told_on_the_first_page_only(console):
+def test_the_total_is_reported_on_the_first_page_only(console):
     first = ask(console, limit=10).json()["pagination"]
     second = ask(console, limit=10, cursor=unquote(first["nextCursor"])).json()["pagination"]
     assert (first["totalItems"], second["totalItems"]) == (25, 0)
@@ -138,7 +138,7 @@ def test_agents_changed_since_are_found_the_bound_included(console):
     assert [a["id"] for a in walk(console, updatedAt__lt=since)] == ["1"]
 
 
-def test_times_sort_together_whatever_their_form_and_null_comes_first(console):
+def test_times_of_any_form_sort_together_and_null_comes_first(console):
     times = ["2026-01-01T00:00:01Z", "2026-01-01T00:00:01.5Z", "2026-01-01T00:00:01.000001Z", None, "None"]
     console.has([{"id": str(n), "updatedAt": moment} for n, moment in enumerate(times)])
     assert [a["id"] for a in walk(console, sortBy="updatedAt", limit=2)] == ["3", "4", "0", "2", "1"]

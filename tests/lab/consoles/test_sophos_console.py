@@ -77,7 +77,7 @@ def test_a_wrong_form_is_refused(console: SimulatedSophos, form: dict[str, str],
     assert (answer.status_code, answer.json()["errorCode"]) == (status, code)
 
 
-def test_a_json_body_is_no_form(console: SimulatedSophos) -> None:
+def test_a_json_body_is_not_accepted_as_a_form(console: SimulatedSophos) -> None:
     assert (
         requests.post(console.url + LOGIN_PATH, json={"grant_type": "client_credentials"}, timeout=60).status_code
         == 400
@@ -96,7 +96,7 @@ def test_a_json_body_is_no_form(console: SimulatedSophos) -> None:
     ],
     ids=str,
 )
-def test_without_a_token_and_a_tenant_nothing_is_told(console: SimulatedSophos, headers: dict[str, str]) -> None:
+def test_a_call_without_a_token_and_a_tenant_is_refused(console: SimulatedSophos, headers: dict[str, str]) -> None:
     answer = ask(console, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (401, "Unauthorized")
 
@@ -220,7 +220,7 @@ def test_a_wrong_query_is_refused_with_the_generic_error(console: SimulatedSopho
     assert {"error", "correlationId", "requestId", "message"} == set(answer.json())
 
 
-def test_those_seen_since_are_found_the_bound_included_and_the_never_seen_not(console: SimulatedSophos) -> None:
+def test_endpoints_seen_since_are_found_the_bound_included_and_the_never_seen_not(console: SimulatedSophos) -> None:
     seen = ["2026-01-01T00:00:01Z", "2026-01-01T00:00:01.500Z", "2026-01-01T00:00:01.500000001Z", None, "never"]
     console.has([{"id": str(number), "lastSeenAt": moment} for number, moment in enumerate(seen)])
     assert [one["id"] for one in walk(console, lastSeenAfter="2026-01-01T00:00:01.500Z")] == ["1", "2"]

@@ -121,7 +121,7 @@ def test_a_custom_export_leaves_the_published_modules_as_they_are(
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-def test_make_images_names_images_as_the_platform_is_told(exported: Exported, tmp_path: Path, api: PlaybookApi) -> None:
+def test_make_images_names_images_as_the_manifest_does(exported: Exported, tmp_path: Path, api: PlaybookApi) -> None:
     """Else the platform looks for an image that nobody pushed. An engine that notes its arguments builds them."""
     engine = tmp_path / "engine"
     engine.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/arguments\n')

@@ -101,7 +101,7 @@ def test_a_restarted_server_keeps_its_address(server):
     assert get(server).status_code == 200
 
 
-def test_the_date_header_tells_the_servers_own_clock(server):
+def test_the_date_header_has_the_servers_own_clock(server):
     server.clock_offset = timedelta(hours=-2)
     told = parsedate_to_datetime(get(server).headers["Date"])
     assert abs(told - (datetime.now(UTC) - timedelta(hours=2))) < timedelta(seconds=5)
@@ -152,7 +152,7 @@ def test_a_fault_answers_in_place_of_the_handler(server, fault, status, text):
 
 
 @pytest.mark.parametrize("retry_after", [None, 3, "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_a_rate_limit_tells_when_to_come_back_or_does_not(server, retry_after):
+def test_a_rate_limit_is_answered_with_or_without_retry_after(server, retry_after):
     server.fault(RateLimited(retry_after))
     told = get(server).headers.get("Retry-After")
     assert told == (None if retry_after is None else str(retry_after))
@@ -222,7 +222,7 @@ def test_faults_strike_in_the_order_they_were_armed(server):
     assert [get(server).status_code for _ in range(5)] == [503, 503, 401, 200, 200]
 
 
-def test_skipped_calls_count_from_the_arming_whatever_other_faults_do(server):
+def test_skipped_calls_count_from_the_arming_despite_other_faults(server):
     server.fault(Status(500), skip=1)
     server.fault(Status(502), skip=3)
     assert [get(server).status_code for _ in range(5)] == [200, 500, 200, 502, 200]
@@ -254,7 +254,7 @@ def test_calls_that_arrive_together_consume_a_fault_exactly_so_often(server):
     assert server.ran == 53
 
 
-def test_what_happens_before_a_call_can_be_scripted(server):
+def test_a_step_before_a_call_can_be_scripted(server):
     seen = []
     server.before_call = lambda call: seen.append(call.path)
     get(server)

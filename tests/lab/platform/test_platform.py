@@ -118,7 +118,7 @@ def test_an_accepted_batch_is_ingested_and_named_by_a_task(platform):
     assert [(p.size, p.connector) for p in platform.pushes] == [(2, CONNECTOR)]
 
 
-def test_the_latest_event_of_a_device_stands_and_deliveries_are_counted(platform):
+def test_the_latest_event_of_a_device_is_kept_and_deliveries_are_counted(platform):
     push(platform, device("a"), device("b"))
     push(platform, device("a", domain="example.com"))
     assert platform.devices["a"]["device"]["domain"] == "example.com"
@@ -195,7 +195,7 @@ def test_a_task_is_pending_then_running_then_finished(platform):
     assert [task(platform, pushed)["status"] for _ in range(4)] == ["PENDING", "RUNNING", "FINISHED", "FINISHED"]
 
 
-def test_a_task_takes_its_time(platform):
+def test_a_task_runs_for_the_seconds_that_are_set(platform):
     platform.task_seconds = 30
     pushed = push(platform, device("a"))
     assert [task(platform, pushed)["status"] for _ in range(3)] == ["PENDING", "RUNNING", "RUNNING"]
@@ -241,7 +241,7 @@ def test_a_hook_sees_each_batch_before_its_answer(platform):
     assert seen == [["a", "b"]]
 
 
-def test_what_arrives_is_written_one_line_each(tmp_path: Path):
+def test_each_event_that_arrives_is_a_line_of_the_file(tmp_path: Path):
     out = tmp_path / "deep" / "sent.jsonl"
     with LocalPlatform(out=out) as platform:
         with ThreadPoolExecutor(8) as senders:
@@ -316,7 +316,7 @@ def test_a_call_for_another_host_is_turned_away(platform, host: str) -> None:
     ).ok
 
 
-def test_what_arrives_is_for_its_owner_only_and_no_link_is_followed(tmp_path: Path) -> None:
+def test_the_file_of_events_is_its_owners_only_and_no_link_is_followed(tmp_path: Path) -> None:
     out, elsewhere, link = tmp_path / "new" / "sent.jsonl", tmp_path / "elsewhere", tmp_path / "link"
     with LocalPlatform(out=out) as platform:
         assert push(platform, device("a")).ok

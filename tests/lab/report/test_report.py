@@ -96,7 +96,7 @@ def test_any_span_of_time_fits_the_width_and_loses_no_count(span: int) -> None:
     assert sum(line.strips[0].counts) == 101
 
 
-def test_times_not_told_or_out_of_all_range_are_counted_beside() -> None:
+def test_times_that_are_missing_or_out_of_range_are_counted_apart() -> None:
     moments = [("low", NOW - 60), ("low", None), ("high", 0.0), ("low", NOW - 100 * DAY), ("low", NOW + 400 * DAY)]
     line = Timeline.of("Alerts", moments, RANKS, NOW)
     assert line.outside == 4
@@ -114,7 +114,7 @@ def test_a_thousand_severities_become_a_dozen_strips_within_the_scale() -> None:
 # --- the sections
 
 
-def test_devices_are_counted_by_what_they_tell_and_by_age() -> None:
+def test_devices_are_counted_by_system_type_compliance_and_age() -> None:
     seen = {
         1: "under an hour",
         3_600: "1 to 24 hours",
@@ -127,14 +127,14 @@ def test_devices_are_counted_by_what_they_tell_and_by_age() -> None:
     silent = {"device": {"uid": "9", "hostname": "silent", "type": ""}}
     section = devices(Run([outcome("Gamma", [*events, silent])], NOW))
     assert bars_of(section, "Vendor") == [("Gamma", 8)]
-    assert bars_of(section, "Operating system") == [("windows", 7), ("not told", 1)]
-    assert bars_of(section, "Type") == [("Desktop", 7), ("not told", 1)]
-    assert bars_of(section, "Compliant") == [("yes", 3), ("no", 4), ("not told", 1)]
-    order = ["ahead of our clock", *seen.values(), "over 90 days", "not told"]
+    assert bars_of(section, "Operating system") == [("windows", 7), ("missing", 1)]
+    assert bars_of(section, "Type") == [("Desktop", 7), ("missing", 1)]
+    assert bars_of(section, "Compliant") == [("yes", 3), ("no", 4), ("missing", 1)]
+    order = ["ahead of our clock", *seen.values(), "over 90 days", "missing"]
     assert bars_of(section, "Last seen") == [(label, 1) for label in order]
 
 
-def test_hostnames_in_common_are_found_whatever_their_case_and_domain() -> None:
+def test_hostnames_in_common_are_found_in_any_case_and_domain() -> None:
     run = Run(
         [
             outcome("Beta", [device("Web.corp.example.com"), device("10.0.0.1"), device("only-here")]),
@@ -233,7 +233,7 @@ def test_skipped_records_are_counted_even_where_the_log_names_no_more_of_them() 
     assert listing_of(section).rows == [("Gamma", "id 1", "id: is missing"), ("Gamma", "id 2", "id: is missing")]
 
 
-def test_a_log_tells_what_was_skipped_whatever_the_ids_hold() -> None:
+def test_skipped_records_are_read_from_a_log_with_any_ids() -> None:
     line = "2026-11-21 10:09:00 - gamma_device_assets_connector - {} - {}\n"
     log = "".join(
         line.format(*parts)
@@ -291,7 +291,7 @@ def test_the_page_is_whole_in_itself_and_its_policy_names_its_own_script(tmp_pat
 @pytest.mark.parametrize(
     "text", ["<script>alert(1)</script>", "</script>", "<!--", "' onload='x", '" onload="x', "\u2028"]
 )
-def test_what_a_vendor_sent_is_escaped_wherever_it_stands(text: str, tmp_path: Path) -> None:
+def test_a_vendors_text_is_escaped_everywhere(text: str, tmp_path: Path) -> None:
     page, usual = (page_of(hostile_run([word] * 12), tmp_path) for word in (text, "word"))
     assert Counter(re.findall(r"</?[a-zA-Z!][a-z-]*", page)) == Counter(re.findall(r"</?[a-zA-Z!][a-z-]*", usual))
     assert not re.search(r"\sonload\s*=\s*['\"]", page)
@@ -302,7 +302,9 @@ def test_what_a_vendor_sent_is_escaped_wherever_it_stands(text: str, tmp_path: P
     assert all(masking.shown(text) in row for listing in rows[-2:] for row in listing)
 
 
-def test_what_a_page_cannot_hold_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_beyond_the_maximum_of_a_page_are_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(charts, "_MAX_ROWS", 100)
     page = page_of(plain_run(60), tmp_path)
     assert "The first 100 of 240 are in this page." in page

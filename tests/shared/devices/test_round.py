@@ -193,8 +193,8 @@ class Bench:
 
     def knows(self, record: dict[str, Any]) -> bool:
         event = Mapper(TABLE)(record)
-        known = self.fingerprints.get(self.fingerprints.key(event["device"]["uid"]))
-        return known == self.fingerprints.content(event, orjson.dumps(event))
+        known = self.fingerprints.meet(self.fingerprints.key(event["device"]["uid"]), self.fingerprints.began)
+        return known is not None and known[0] == self.fingerprints.content(event, orjson.dumps(event))
 
     def again(self, **changed: Any) -> Bench:
         """The next round, of a new process."""
@@ -409,6 +409,40 @@ def test_every_device_that_was_listed_is_counted_in_one_column(
         columns = (counts.delivered, counts.unchanged, counts.refused, counts.unmappable, counts.learned)
         assert min(columns) >= 0
         assert sum(columns) == counts.listed
+
+
+# --- devices that are gone
+
+
+def test_the_first_twenty_that_are_gone_are_named_and_the_others_counted(bench: Any) -> None:
+    going = bench(batch_size=100)
+    for fleet in (
+        [device(f"d{n:02}", 1) for n in range(50)],
+        [device("d00", 1)],
+        [device("d00", 1)],
+        [device("d00", 1)],
+    ):
+        going.now, going.counts = going.now + 60, Counts()
+        going.run(Page(fleet, NOW, len(fleet)))
+    assert len(going.deliveries.gone) == 49, "each is reported once"
+    assert going.deliveries.gone[0] == ["d01", "d01", "Desktop", 2, 1]
+    assert going.counts.gone == 49
+    [line] = going.lines
+    assert line.count("last seen 1970-01-01 00:00 UTC") == 20
+    assert line.endswith("; 29 more")
+
+
+def test_a_row_that_an_offset_passed_by_is_not_absent_although_the_last_total_agrees(bench: Any) -> None:
+    """Where a device leaves behind the reader, the row at the next offset is passed by and the total is one less."""
+    going, fleet = bench(batch_size=100), [device(str(n), 1) for n in range(10)]
+    for _ in range(3):
+        going.now += 60
+        going.run(Page(fleet[:5], NOW, 10), Page(fleet[6:], NOW, 9))
+    assert going.counts.gone == 0
+    for _ in range(3):
+        going.now += 60
+        going.run(Page(fleet[:5], NOW, 9), Page(fleet[6:], NOW, 9))
+    assert going.deliveries.gone == []
 
 
 # --- the cursor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import zlib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import TryAgain
-from shared.state.fingerprints import FORGOTTEN_AFTER, PENDING, Fingerprints, fingerprint, key_of
+from shared.state.fingerprints import (
+    FORGOTTEN_AFTER,
+    GONE,
+    HEAD,
+    PENDING,
+    SILENT,
+    Fingerprints,
+    fingerprint,
+    key_of,
+)
 
 A, B, C = key_of("a"), key_of("b"), key_of("c")
 ONE, TWO = fingerprint({"device": {"uid": "1"}}), fingerprint({"device": {"uid": "2"}})
@@ -106,7 +116,7 @@ def test_content_delivery_and_meeting_are_facts_of_their_own(path: Path) -> None
     assert memory.meet(A, NOW + 60) == (ONE, NOW, NOW + 60)
     memory.deliver([(A, TWO)], NOW + 60, NOW + 60)
     assert memory.meet(A, NOW + 90) == (TWO, NOW + 60, NOW + 60)
-    assert memory.get(B) is None
+    assert memory.meet(B, 0) is None
 
 
 def test_each_round_begins_later_than_the_one_before(path: Path) -> None:
@@ -131,7 +141,7 @@ def test_a_device_that_was_not_met_for_thirty_days_is_forgotten(path: Path) -> N
     memory.forget(NOW + FORGOTTEN_AFTER)
     memory.save()
     assert len(memory) == len(Fingerprints(path)) == 1
-    assert memory.get(B) == ONE
+    assert memory.meet(B, 0)[0] == ONE
 
 
 @pytest.mark.parametrize("delivered", [0, NOW])
@@ -148,6 +158,109 @@ def test_what_was_pending_when_the_process_was_killed_is_sent_again(path: Path) 
     memory.deliver([(B, TWO)], PENDING, NOW)
     memory.save()
     assert Fingerprints(path).meet(B, NOW) == (TWO, 0, NOW)
+
+
+# --- devices that are absent
+
+
+def walked(memory: Fingerprints, number: int, *met: int, confirmed: bool = True) -> list[int]:
+    """A complete full walk, the n-th, that meets these devices; → those that are absent."""
+    began = memory.begin(NOW + number * 3600)
+    for key in met:
+        memory.meet(key, began)
+    return memory.absent_after_complete_walk(began, confirmed=confirmed)
+
+
+def test_absent_is_who_two_complete_walks_did_not_meet(path: Path) -> None:
+    memory = stored(path, (A, ONE), (B, ONE), (C, ONE))
+    assert walked(memory, 1, A, B, C) == []
+    assert walked(memory, 2, A) == []
+    memory.meet(C, memory.begin(NOW + 2.5 * 3600))  # by a walk that was not complete
+    assert walked(memory, 3, A) == [B]
+    assert walked(memory, 4, A) == [B, C]
+    assert walked(memory, 5, A, C) == [B]
+
+
+@pytest.mark.parametrize(("listed", "walks"), [(5, 2), (4, 3)])
+def test_a_list_without_a_total_that_lost_more_than_half_has_to_be_confirmed(
+    path: Path, listed: int, walks: int
+) -> None:
+    keys = [key_of(str(n)) for n in range(10)]
+    memory = stored(path, *((key, ONE) for key in keys))
+    walked(memory, 0, *keys, confirmed=False)
+    for number in range(1, walks):
+        assert walked(memory, number, *keys[:listed], confirmed=False) == []
+    assert walked(memory, walks, *keys[:listed], confirmed=False) == keys[listed:]
+    for key in keys[listed:]:
+        memory.set_presence(key, GONE)
+    assert walked(memory, walks + 1, *keys[1:listed], confirmed=False) == keys[listed:]
+    assert walked(memory, walks + 2, *keys[1:listed], confirmed=False) == [keys[0], *keys[listed:]], (
+        "those reported do not count"
+    )
+
+
+def test_after_a_clock_that_was_far_ahead_nobody_is_absent_until_two_further_walks(path: Path) -> None:
+    """Walks of the past day began later than the next one: the complete fleet was gone."""
+    memory = stored(path, (A, ONE), (B, ONE))
+    for number in (24, 25):
+        walked(memory, number, A, B)
+    assert [walked(memory, number, A) for number in (1, 2)] == [[], [B]]
+
+
+def test_description_presence_and_complete_walks_outlive_a_restart(path: Path) -> None:
+    memory = stored(path, (A, ONE), (B, ONE), (C, ONE))
+    memory.describe(A, "uid\nwith [brackets]", "läptop", None, 2, 1.5)
+    memory.set_presence(A, SILENT)
+    memory.describe(A, "uid", "läptop", "Desktop", 2, 2.5)
+    memory.set_presence(B, GONE)
+    walked(memory, 1, A)
+    memory.save()
+    again = Fingerprints(path)
+    assert again.description(A) == ["uid", "läptop", "Desktop", 2, 2.5]
+    assert [again.presence(key) for key in (A, B, C)] == [SILENT, GONE, ""]
+    assert again.description(B) is None
+    assert again.complete_walks == memory.complete_walks != []
+    again.set_presence(A, "")
+    assert again.presence(A) == ""
+    again.clear()
+    again.save()
+    assert (Fingerprints(path).description(A), Fingerprints(path).complete_walks) == (None, [])
+
+
+def test_a_complete_walk_is_stored_also_when_nothing_else_changed_since_the_last_write(path: Path) -> None:
+    memory = stored(path, (A, ONE))
+    began = memory.begin(NOW + 60)
+    memory.meet(A, began)
+    memory.save()
+    memory.absent_after_complete_walk(began, confirmed=True)
+    memory.save()
+    assert Fingerprints(path).complete_walks == [began]
+
+
+def test_descriptions_are_kept_of_so_many_devices(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Fingerprints, "max_described", 1)
+    memory = stored(path, (A, ONE), (B, ONE))
+    for hostname in ("one", "two"):
+        memory.describe(A, "a", hostname)
+        memory.describe(B, "b", hostname)
+    assert (memory.description(A), memory.description(B)) == (["a", "two"], None)
+
+
+def test_a_file_of_a_release_without_descriptions_is_read(path: Path) -> None:
+    """Else each device was sent once more after the update."""
+    memory = stored(path, (A, ONE), (B, TWO))
+    content = path.read_bytes()
+    head, body = content[: HEAD.size], content[HEAD.size :]
+    unpacker = zlib.decompressobj()
+    at = len(memory) * 16
+    unpacker.decompress(body[at:])
+    body = body[: len(body) - len(unpacker.unused_data)]
+    magic, secret, generation, entries, width, *_ = HEAD.unpack(head)
+    fields = (magic, secret, generation, entries, width, zlib.crc32(body))
+    path.write_bytes(HEAD.pack(*fields, zlib.crc32(HEAD.pack(*fields, 0))) + body)
+    again = Fingerprints(path)
+    assert not again.lost
+    assert (again.meet(A, 0)[0], again.meet(B, 0)[0], again.complete_walks) == (ONE, TWO, [])
 
 
 # --- on the disk
@@ -175,7 +288,7 @@ def test_contents_of_any_width_are_stored(path: Path) -> None:
     memory = Fingerprints(path, 240)
     memory.deliver([(A, 2**1919 + 5)], NOW, NOW)
     memory.save()
-    assert Fingerprints(path, 240).get(A) == 2**1919 + 5
+    assert Fingerprints(path, 240).meet(A, 0)[0] == 2**1919 + 5
     assert Fingerprints(path, 232).lost
 
 
@@ -221,11 +334,11 @@ def test_a_damaged_file_has_a_copy_from_before_and_says_so(path: Path) -> None:
     memory.save()
     path.write_bytes(path.read_bytes()[:-1])
     again = Fingerprints(path)
-    assert (again.get(A), again.restored, again.lost) == (ONE, True, False)
+    assert (again.meet(A, 0)[0], again.restored, again.lost) == (ONE, True, False)
     again.deliver([(B, ONE)], NOW, NOW)
     again.save()
     assert not again.restored
-    assert Fingerprints(path).get(A) == ONE
+    assert Fingerprints(path).meet(A, 0)[0] == ONE
 
 
 def test_each_write_is_a_generation(path: Path) -> None:
@@ -245,7 +358,7 @@ def test_a_second_writer_is_found_out_and_undoes_nothing(path: Path) -> None:
     first.deliver([(C, ONE)], NOW, NOW)
     with pytest.raises(TryAgain, match="Only one connector may use this storage"):
         first.save()
-    assert Fingerprints(path).get(B) == TWO
+    assert Fingerprints(path).meet(B, 0)[0] == TWO
 
 
 def test_what_is_cleared_is_forgotten_by_the_next_process_too(path: Path) -> None:
@@ -284,6 +397,6 @@ def test_an_object_is_read_and_replaced_whole_with_its_copy_from_before() -> Non
     memory.begin_copy()
     memory.deliver([(A, TWO)], NOW, NOW)
     memory.save()
-    assert Fingerprints(bucket).get(A) == TWO
+    assert Fingerprints(bucket).meet(A, 0)[0] == TWO
     Bucket.objects["fingerprints.bin"] = b""
-    assert Fingerprints(bucket).get(A) == ONE
+    assert Fingerprints(bucket).meet(A, 0)[0] == ONE

@@ -49,7 +49,7 @@ def test_both_files_are_read_as_they_were_stored(tmp_path: Path) -> None:
     state.store()
     again = opened(tmp_path)
     assert again.of("a")["cursor"] == 7
-    assert again.memory("a").get(7) == 1
+    assert again.memory("a").meet(7, 0)[0] == 1
     assert not again.memory("a").restored
 
 
@@ -68,7 +68,7 @@ def test_a_crash_between_the_two_writes_leaves_the_older_position(
         patched.setattr(JsonFile, "write", crash)
         state.store()
     again = opened(tmp_path)
-    assert again.memory("a").get(8) == 1
+    assert again.memory("a").meet(8, 0)[0] == 1
     assert again.of("a")["cursor"] == 7
     assert not again.memory("a").restored
 
@@ -141,7 +141,7 @@ def test_a_second_writer_is_found_out_on_either_file_and_its_state_is_read(tmp_p
         first.store()
     first.recall()
     assert first.of("a") == second.of("a")
-    assert first.memory("a").get(2) == second.memory("a").get(2)
+    assert (first.memory("a").meet(2, 0) is None) == (second.memory("a").meet(2, 0) is None)
 
 
 def test_a_scope_that_left_is_removed_with_its_files_after_thirty_days(tmp_path: Path) -> None:
