@@ -13,7 +13,6 @@ from lab.kinds import DEVICES, KINDS, Event, Kind
 from lab.platform.local import PlaybookRun
 from lab.report.skips import Gone, Skip
 from lab.terminal import say, show_table
-from shared.runtime.settings import Kind as ChangeKind
 
 CHANGES = get_args(ChangeKind)
 COUNTED = ("read", "sent", "unchanged", "skipped", "batches")
@@ -61,6 +60,8 @@ def show(outcomes: list[Outcome], console: Console) -> None:
 def _show_playbook_runs(outcomes: list[Outcome], console: Console) -> None:
     if not outcomes:
         return
+    from shared.runtime.settings import Kind as ChangeKind  # which imports the SDK
+
     rows = []
     for outcome in outcomes:
         kinds = Counter(run.event["change"]["kind"] for run in outcome.playbook_runs)
