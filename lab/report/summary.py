@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 
@@ -14,7 +14,6 @@ from lab.platform.local import PlaybookRun
 from lab.report.skips import Gone, Skip
 from lab.terminal import say, show_table
 
-CHANGES = ("new", "changed", "gone", "silent", "back")  # as in `shared.runtime.settings`, whose import brings the SDK
 COUNTED = ("read", "sent", "unchanged", "skipped", "batches")
 
 
@@ -60,11 +59,14 @@ def show(outcomes: list[Outcome], console: Console) -> None:
 def _show_playbook_runs(outcomes: list[Outcome], console: Console) -> None:
     if not outcomes:
         return
+    from shared.runtime.settings import Kind as ChangeKind  # which imports the SDK
+
+    changes = get_args(ChangeKind)
     rows = []
     for outcome in outcomes:
         kinds = Counter(run.event["change"]["kind"] for run in outcome.playbook_runs)
-        rows.append([outcome.name, *(f"{kinds[kind]:,}" for kind in CHANGES), outcome.playbook_runs[-1].name])
-    show_table("Playbooks that were started", ["module", *CHANGES, "the last one"], rows, console)
+        rows.append([outcome.name, *(f"{kinds[kind]:,}" for kind in changes), outcome.playbook_runs[-1].name])
+    show_table("Playbooks that were started", ["module", *changes, "the last one"], rows, console)
 
 
 def _show_counts(title: str, told: Callable[[Event], str], outcomes: list[Outcome], console: Console) -> None:

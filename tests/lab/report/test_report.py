@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -19,9 +19,8 @@ from lab.report.charts import Bars, Listing, Timeline
 from lab.report.page import write_report
 from lab.report.sections import Run, Section, alerts, devices, names_in_common, skipped
 from lab.report.skips import Gone, Skip, gone_in, skips_in
-from lab.report.summary import CHANGES, Outcome
+from lab.report.summary import Outcome
 from shared import masking
-from shared.runtime.settings import Kind
 from tests.runs import NOW, alert, device, hostile_run, outcome, plain_run
 
 DAY = 86_400
@@ -48,10 +47,6 @@ def page_of(outcomes: list[Outcome], folder: Path) -> str:
 
 
 # --- bars
-
-
-def test_each_kind_of_change_that_a_trigger_reports_is_counted() -> None:
-    assert get_args(Kind) == CHANGES
 
 
 def test_bars_come_largest_first_and_know_their_share() -> None:
