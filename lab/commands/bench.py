@@ -19,16 +19,8 @@ from lab.modules import MODULES, LabModule
 
 _NAMES = {STOCK: "the SDK's loop", FLOOR: "the floor"}
 _COLUMNS = (
-    "µs CPU\na dev.",
-    "×\nfloor",
-    "devices\n/ s",
-    "wall\ns",
-    "start\nCPU s",
-    "peak\nMB",
-    "calls",
-    "MB\nsent",
-    "others\nCPU s",
-)
+    "µs CPU\na dev.", "×\nfloor", "devices\n/ s", "wall\ns", "start\nCPU s", "peak\nMB", "calls", "MB\nsent", "others\nCPU s"
+)  # fmt: skip
 
 
 def run(

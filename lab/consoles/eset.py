@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import secrets
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -72,9 +72,9 @@ class SimulatedEset(DeviceConsole):
         self._lock = threading.Lock()
         self._deferring: list[tuple[str, _Deferred]] = []
         self._deferred: dict[str, _Deferred] = {}
-        self.route("POST", "/oauth/token", "token", self._deferrable(self._token))
-        self.route("GET", "/v1/devices", "devices", self._guarded(self._list_devices))
-        self.route("GET", "/v1/device_groups", "groups", self._guarded(self._list_groups))
+        self.route("POST", "/oauth/token", "token", lambda: self._not_yet() or self._token())
+        self.route("GET", "/v1/devices", "devices", partial(self._list, "devices"))
+        self.route("GET", "/v1/device_groups", "groups", partial(self._list, "deviceGroups"))
         self.app.after_request(_name_the_call)
 
     # The fleet
@@ -141,13 +141,10 @@ class SimulatedEset(DeviceConsole):
         granted = {"access_token": access, "refresh_token": refresh, "token_type": "Bearer"}
         return answer_json({**granted, "expires_in": self.lifetime})
 
-    def _list_devices(self) -> Response:
-        return self._list("devices", self._fleet)
-
-    def _list_groups(self) -> Response:
-        return self._list("deviceGroups", self._groups)
-
-    def _list(self, key: str, collection: Collection) -> Response:
+    def _list(self, key: str) -> Response:
+        if refusal := self._not_yet() or self._refusal():
+            return refusal
+        collection = self._fleet if key == "devices" else self._groups
         try:
             query = read(dict(request.args.lists()), key)
         except Refused as refusal:
@@ -164,26 +161,14 @@ class SimulatedEset(DeviceConsole):
             listed, more = listed if page.records else [], more if token else []
         return Response(b"{%b}" % b",".join([*listed, *more]), content_type="application/json")
 
-    def _guarded(self, view: Callable[[], Response]) -> Callable[[], Response]:
+    def _refusal(self) -> Response | None:
         """A Bearer token is needed: without one it is the request that is wrong, with a bad one the credential."""
-
-        @functools.wraps(view)
-        def guarded() -> Response:
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not token:
-                return _error(400, 3, "Missing or malformed authorization")
-            if self.access_tokens.get(token, 0.0) < time.monotonic():
-                return _error(401, 16, "Token is expired or invalid")
-            return view() if self.permitted else _error(403, 7, "Permission denied")
-
-        return self._deferrable(guarded)
-
-    def _deferrable(self, view: Callable[[], Response]) -> Callable[[], Response]:
-        @functools.wraps(view)
-        def later() -> Response:
-            return self._not_yet() or view()
-
-        return later
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return _error(400, 3, "Missing or malformed authorization")
+        if self.access_tokens.get(token, 0.0) < time.monotonic():
+            return _error(401, 16, "Token is expired or invalid")
+        return None if self.permitted else _error(403, 7, "Permission denied")
 
     def _not_yet(self) -> Response | None:
         """The 202, 404 or 504 of an answer that is not there; None lets it be given."""

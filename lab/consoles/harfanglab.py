@@ -6,7 +6,6 @@ no public source tells (the default page, the largest one, the default order) is
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
 from datetime import UTC, timedelta
 from typing import Any
@@ -31,14 +30,9 @@ def _moment(value: Any) -> Mark:
     return _NULLS_LAST if seconds is None else round(seconds * 1_000_000)
 
 
-def _text(value: Any) -> Mark:
-    return "" if value is None else str(value)
-
-
 MARKS: dict[str, Callable[[Any], Mark]] = {
-    "id": _text,
-    "firstseen": _moment,
-    "lastseen": _moment,
+    "id": lambda value: "" if value is None else str(value),
+    **dict.fromkeys(("firstseen", "lastseen"), _moment),
 }
 
 
@@ -62,7 +56,7 @@ class SimulatedHarfangLab(DeviceConsole):
         self.next_origin = ""
         self.bare = False
         self.hidden = 0
-        self.route("GET", AGENTS, "agents", self._needs_token(self._list))
+        self.route("GET", AGENTS, "agents", lambda: self._refusal() or self._list())
         self.route("GET", AGENTS.rstrip("/"), "agents_without_slash", self._add_the_slash)
 
     # The fleet
@@ -108,20 +102,15 @@ class SimulatedHarfangLab(DeviceConsole):
         query = request.query_string.decode()
         return Response(b"", 301, {"Location": AGENTS + (f"?{query}" if query else "")}, content_type="text/html")
 
-    def _needs_token(self, view: Callable[..., Response]) -> Callable[..., Response]:
-        @functools.wraps(view)
-        def guarded(**parts: str) -> Response:
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            challenge = {"WWW-Authenticate": "Token"}
-            if scheme.lower() != "token":
-                return answer_json({"detail": "Authentication credentials were not provided."}, 401, challenge)
-            if token != self.token:
-                return answer_json({"detail": "Invalid token."}, 401, challenge)
-            if not self.permitted:
-                return answer_json({"detail": "You do not have permission to perform this action."}, 403)
-            return view(**parts)
-
-        return guarded
+    def _refusal(self) -> Response | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        challenge = {"WWW-Authenticate": "Token"}
+        if scheme.lower() != "token":
+            return answer_json({"detail": "Authentication credentials were not provided."}, 401, challenge)
+        if token != self.token:
+            return answer_json({"detail": "Invalid token."}, 401, challenge)
+        said = "You do not have permission to perform this action."
+        return None if self.permitted else answer_json({"detail": said}, 403)
 
     def too_many(self) -> Response:
         said = "Request was throttled. Expected available in 1 second."

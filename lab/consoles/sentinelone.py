@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,7 +39,7 @@ class SimulatedSentinelOne(DeviceConsole):
         super().__init__(rate, latency)
         self.token = token or new_secret("local-sentinelone-token")
         self.viewer = viewer
-        self.route("GET", f"{API}/agents", "agents", self._needs_token(self._list))
+        self.route("GET", f"{API}/agents", "agents", lambda: self._refusal() or self._list())
 
     # The fleet
 
@@ -69,17 +68,11 @@ class SimulatedSentinelOne(DeviceConsole):
         total = 0 if query.after else self._fleet.count(query.keep)
         return _page(page.records, query.cursor(page.end) if page.end else None, total)
 
-    def _needs_token(self, view: Callable[[], Response]) -> Callable[[], Response]:
-        @functools.wraps(view)
-        def guarded() -> Response:
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "apitoken" or token != self.token:
-                return _error(401, 4010010, "Authentication Failed", None)
-            if not self.viewer:
-                return _error(403, 4030010, "Insufficient permissions", None)
-            return view()
-
-        return guarded
+    def _refusal(self) -> Response | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "apitoken" or token != self.token:
+            return _error(401, 4010010, "Authentication Failed", None)
+        return None if self.viewer else _error(403, 4030010, "Insufficient permissions", None)
 
     def wrong_method(self, _: HTTPException) -> Response:
         return _error(405, 4050010, "Method Not Allowed", "")

@@ -13,9 +13,7 @@ from lab.kinds import DEVICES, KINDS, Event, Kind
 from lab.platform.local import PlaybookRun
 from lab.report.skips import Gone, Skip
 from lab.terminal import say, show_table
-from shared.runtime.settings import Kind as ChangeKind
 
-CHANGES = get_args(ChangeKind)
 COUNTED = ("read", "sent", "unchanged", "skipped", "batches")
 
 
@@ -61,11 +59,14 @@ def show(outcomes: list[Outcome], console: Console) -> None:
 def _show_playbook_runs(outcomes: list[Outcome], console: Console) -> None:
     if not outcomes:
         return
+    from shared.runtime.settings import Kind as ChangeKind  # which imports the SDK
+
+    changes = get_args(ChangeKind)
     rows = []
     for outcome in outcomes:
         kinds = Counter(run.event["change"]["kind"] for run in outcome.playbook_runs)
-        rows.append([outcome.name, *(f"{kinds[kind]:,}" for kind in CHANGES), outcome.playbook_runs[-1].name])
-    show_table("Playbooks that were started", ["module", *CHANGES, "the last one"], rows, console)
+        rows.append([outcome.name, *(f"{kinds[kind]:,}" for kind in changes), outcome.playbook_runs[-1].name])
+    show_table("Playbooks that were started", ["module", *changes, "the last one"], rows, console)
 
 
 def _show_counts(title: str, told: Callable[[Event], str], outcomes: list[Outcome], console: Console) -> None:
