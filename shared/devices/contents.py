@@ -15,24 +15,6 @@ _BYTES = 8  # of a field's hash
 _ABSENT = bytes(_BYTES)
 
 
-class Watch:
-    """The paths of an event that count, and their values in one number: a hash each."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.paths = tuple(paths)
-        self.width = len(paths) * _BYTES
-        self._steps = [path.split(".") for path in paths]
-
-    def of(self, event: dict[str, Any], hasher: Hasher) -> int:
-        """The hashes of the values of the watched paths."""
-        return int.from_bytes(b"".join([_hash_at(event, steps, hasher) for steps in self._steps]))
-
-    def changed(self, before: int, now: int) -> list[str]:
-        """The paths whose values differ."""
-        differing = (before ^ now).to_bytes(self.width)
-        return [path for n, path in enumerate(self.paths) if any(differing[n * _BYTES : (n + 1) * _BYTES])]
-
-
 def _hash_at(event: dict[str, Any], steps: Iterable[str], hasher: Hasher) -> bytes:
     value: Any = event
     for step in steps:
@@ -43,16 +25,22 @@ def _hash_at(event: dict[str, Any], steps: Iterable[str], hasher: Hasher) -> byt
 
 
 class Contents(Fingerprints):
-    """A memory whose contents are the watched values, some 300 bytes a device, and 180 bytes of description."""
+    """A memory whose contents are the values of watched paths, a hash each: some 300 bytes a device, and 180 of description."""
 
     max_described = 10_000_000
 
-    def __init__(self, path: Path, watch: Watch) -> None:
-        self.watch = watch
-        super().__init__(path, watch.width)
+    def __init__(self, path: Path, paths: Sequence[str]) -> None:
+        self._steps = [path.split(".") for path in paths]
+        super().__init__(path, len(paths) * _BYTES)
 
     def content(self, event: dict[str, Any], written: bytes) -> int:
-        return self.watch.of(event, self.hasher)
+        return int.from_bytes(b"".join([_hash_at(event, steps, self.hasher) for steps in self._steps]))
+
+
+def changed(paths: Sequence[str], before: int, now: int) -> list[str]:
+    """The watched paths whose values differ."""
+    differing = (before ^ now).to_bytes(len(paths) * _BYTES)
+    return [path for n, path in enumerate(paths) if any(differing[n * _BYTES : (n + 1) * _BYTES])]
 
 
 def changing_paths(fields: Iterable[Field]) -> list[str]:

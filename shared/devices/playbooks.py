@@ -16,7 +16,7 @@ from pyrate_limiter import Duration, RequestRate
 from typing_extensions import override
 
 from shared.devices.batch import Met
-from shared.devices.contents import Contents, Watch, changing_paths, chosen, constants
+from shared.devices.contents import Contents, changing_paths, chosen, constants
 from shared.devices.polling import DevicePolling
 from shared.devices.starts import ChangeDelivery
 from shared.devices.stateful import FULL_WALK
@@ -67,7 +67,7 @@ class DeviceChanges(DevicePolling):
 
         gone = constants(self.fields) if GONE in self.configuration.on else None
         start, stop = self._start_playbook, self._stop_event
-        return ChangeDelivery(start, self._watch, kind_of, gone, self.rate, stop, log=self.log, doubts=self._doubts)
+        return ChangeDelivery(start, self._paths, kind_of, gone, self.rate, stop, log=self.log, doubts=self._doubts)
 
     def _start_playbook(self, name: str, event: dict[str, Any], once: bool) -> None:
         self._once = once
@@ -103,7 +103,7 @@ class DeviceChanges(DevicePolling):
     # --- what counts
 
     @cached_property
-    def _watch(self) -> Watch:
+    def _paths(self) -> list[str]:
         """The fields whose change counts; ActionNeeded when one is asked for that the vendor's table does not have."""
         paths, wanted = changing_paths(self.fields), [name.strip() for name in self.configuration.fields]
         unknown = [name for name in wanted if not chosen(paths, [name])]
@@ -112,14 +112,14 @@ class DeviceChanges(DevicePolling):
                 f"The configuration is wrong: fields names {', '.join(unknown)[:200]}, which this module does not fill. "
                 f"It fills {', '.join(paths)}."
             )
-        return Watch(chosen(paths, wanted))
+        return chosen(paths, wanted)
 
     def memory(self, path: Path) -> Contents:
-        return Contents(path, self._watch)
+        return Contents(path, self._paths)
 
     def destination(self) -> str:
         """The watched fields too: a memory of others cannot be compared."""
-        return blake2b(" ".join(self._watch.paths).encode(), digest_size=8).hexdigest()
+        return blake2b(" ".join(self._paths).encode(), digest_size=8).hexdigest()
 
     # --- what is learned
 

@@ -13,7 +13,7 @@ import orjson
 
 from shared import times
 from shared.devices.batch import JUDGED_FROM, MAX_WEIGHT, Batch, Doubts, Met, may_be_down
-from shared.devices.contents import Watch
+from shared.devices.contents import changed
 from shared.errors import ConnectorError
 from shared.http.halving import isolate_refused, may_be_content
 from shared.masking import shown
@@ -35,7 +35,7 @@ class ChangeDelivery:
     """
 
     push: Callable[[str, dict[str, Any], bool], None]
-    watch: Watch
+    paths: Sequence[str]
     kind_of: Callable[[Met], str]
     gone: dict[str, Any] | None
     rate: int
@@ -55,7 +55,7 @@ class ChangeDelivery:
         kind = self.kind_of(met)
         if not kind:
             return b""
-        fields = [] if met.before is None else self.watch.changed(met.before, met.now)
+        fields = [] if met.before is None else changed(self.paths, met.before, met.now)
         last_seen = met.event["device"].get("last_seen_time")
         return orjson.dumps({**met.event, "change": {"kind": kind, "fields": fields, "last_seen": last_seen}})
 
@@ -171,10 +171,10 @@ class ChangeDelivery:
 
 
 def _name(event: dict[str, Any]) -> str:
-    kind, changed = event["change"]["kind"], f"changed {', '.join(event['change']['fields'])}"
-    what = {"new": "new device", "changed": changed}.get(kind, kind)
+    kind, fields = event["change"]["kind"], f"changed {', '.join(event['change']['fields'])}"
+    what = {"new": "new device", "changed": fields}.get(kind, kind)
     if kind in (SILENT, GONE):
         what += times.last_seen(event["change"]["last_seen"])
     elif kind == "back" and event["change"]["fields"]:
-        what += f", {changed}"
+        what += f", {fields}"
     return shown(f"{shown(event['device']['hostname'], _MAX_HOSTNAME)}: {what}", _MAX_NAME)
