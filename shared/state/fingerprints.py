@@ -88,7 +88,8 @@ class Fingerprints:
         self.began = 0  # the latest round
         self.complete_walks: list[int] = []
         self._known: dict[int, int] = {}
-        self._descriptions: dict[int, bytes] = {}  # SILENT, GONE or "", then a JSON list
+        self._descriptions: dict[int, bytes] = {}  # a JSON list, and a line feed
+        self._presences: dict[int, str] = {}  # of those that are SILENT or GONE
         self._head = read_bytes(path, HEAD.size)
         self._copied = False
         self._load()
@@ -153,12 +154,14 @@ class Fingerprints:
         for key in self._not_met_since(now - FORGOTTEN_AFTER + 1):
             del self._known[key]
             self._descriptions.pop(key, None)
+            self._presences.pop(key, None)
             self.unsaved = True
 
     def clear(self) -> None:
         """Forget every device."""
         self._known.clear()
         self._descriptions.clear()
+        self._presences.clear()
         self.complete_walks = []
         self.unsaved |= self.found
 
@@ -166,22 +169,22 @@ class Fingerprints:
 
     def describe(self, key: int, *description: Any) -> None:
         """Keep what a report of the device's absence would hold."""
-        before = self._descriptions.get(key)
-        if before is not None or len(self._descriptions) < self.max_described:
-            presence = (before or b"").partition(b"[")[0]
-            self._descriptions[key] = b"".join((presence, orjson.dumps(description)))  # a copy: orjson's has a kilobyte
+        if key in self._descriptions or len(self._descriptions) < self.max_described:
+            self._descriptions[key] = orjson.dumps(description) + b"\n"  # a copy: orjson's own has a kilobyte
 
     def description(self, key: int) -> list[Any] | None:
-        _, _, described = self._descriptions.get(key, b"").partition(b"[")
-        return orjson.loads(b"[" + described) if described else None
+        described = self._descriptions.get(key)
+        return orjson.loads(described) if described else None
 
     def presence(self, key: int) -> str:
         """`SILENT`, `GONE` or ""."""
-        return self._descriptions.get(key, b"").partition(b"[")[0].decode()
+        return self._presences.get(key, "")
 
     def set_presence(self, key: int, presence: str) -> None:
-        _, bracket, described = self._descriptions.get(key, b"").partition(b"[")
-        self._descriptions[key] = presence.encode() + bracket + described
+        if presence:
+            self._presences[key] = presence
+        else:
+            self._presences.pop(key, None)
         self.unsaved = True
 
     def absent_after_complete_walk(self, began: int, *, confirmed: bool) -> list[int]:
@@ -228,11 +231,12 @@ class Fingerprints:
         """Keys, contents, then compressed the stamps, then the complete walks and a line of description for each key."""
         body = bytearray(array("Q", self._known).tobytes())
         stamps, entries, packer = bytearray(), iter(self._known.items()), zlib.compressobj(1)
-        described = bytearray(packer.compress(orjson.dumps(self.complete_walks)))
+        described = bytearray(packer.compress(orjson.dumps(self.complete_walks) + b"\n"))
         while chunk := list(islice(entries, _CHUNK)):
             body += b"".join((value >> 64).to_bytes(self.width, "little") for _, value in chunk)
             stamps += array("Q", [value & _STAMPS for _, value in chunk]).tobytes()
-            described += packer.compress(b"".join(b"\n" + self._descriptions.get(key, b"") for key, _ in chunk))
+            lines = (self.presence(key).encode() + self._descriptions.get(key, b"\n") for key, _ in chunk)
+            described += packer.compress(b"".join(lines))
         return body + zlib.compress(stamps, 1) + described + packer.flush()
 
     def _load(self) -> None:
@@ -263,7 +267,11 @@ class Fingerprints:
         }
         self.began = max((stamp & _STAMP for stamp in stamps), default=0)
         if unpacker.unused_data:  # absent in the files of earlier releases
-            walks, *lines = zlib.decompress(unpacker.unused_data).split(b"\n")
+            walks, *lines = zlib.decompress(unpacker.unused_data).splitlines(keepends=True)
             self.complete_walks = orjson.loads(walks)
-            self._descriptions = {key: line for key, line in zip(self._known, lines, strict=True) if line}
+            for key, line in zip(self._known, lines, strict=True):
+                if presence := line[: line.find(b"[")].decode():
+                    self._presences[key] = presence
+                if len(line) > len(presence) + 1:
+                    self._descriptions[key] = line[len(presence) :]
         return True
