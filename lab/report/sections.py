@@ -50,21 +50,14 @@ class Section:
 
 
 def modules(run: Run) -> Section:
-    rows: list[tuple[Cell, ...]] = [
-        (
-            outcome.name,
-            *(outcome.round[name] for name in COUNTED),
-            round(outcome.seconds, 1),
-            "failed" if outcome.error else "ended well",
-        )
-        for outcome in run.outcomes
-    ]
-    return Section(
-        "modules",
-        "Modules",
-        "One round of each. Unchanged is what was delivered before, skipped what could not be mapped.",
-        [Listing.of("module", ("module", *COUNTED, "seconds", "result"), rows)],
-    )
+    rows: list[tuple[Cell, ...]] = []
+    for outcome in run.outcomes:
+        result = "failed" if outcome.error else "succeeded"
+        counts = (outcome.round[name] for name in COUNTED)
+        rows.append((outcome.name, *counts, round(outcome.seconds, 1), result))
+    note = "One round of each. Unchanged is what was delivered before, skipped what could not be mapped."
+    columns = ("module", *COUNTED, "seconds", "result")
+    return Section("modules", "Modules", note, [Listing.of("module", columns, rows)])
 
 
 def devices(run: Run) -> Section | None:
@@ -203,16 +196,12 @@ def skipped(run: Run) -> Section:
         (outcome.name, skip.record, skip.reason) for outcome in run.outcomes for skip in outcome.skips
     ]
     count = sum(outcome.round["skipped"] for outcome in run.outcomes)
-    note = (
-        f"{count:,} records could not be mapped; {len(rows):,} of them are named in the logs."
-        if count
-        else "Nothing was skipped."
-    )
+    note = f"{count:,} records could not be mapped; {len(rows):,} of them are named in the logs."
     parts: list[Part] = [
         Bars.of("Why", Counter(skip.reason for outcome in run.outcomes for skip in outcome.skips)),
         Listing.of("record", ("module", "record", "reason"), rows),
     ]
-    return Section("skipped", "Skipped, and why", note, parts if rows else [])
+    return Section("skipped", "Skipped, and why", note if count else "Nothing was skipped.", parts if rows else [])
 
 
 def listed(kind: Kind) -> Callable[[Run], Section | None]:
@@ -225,7 +214,7 @@ def listed(kind: Kind) -> Callable[[Run], Section | None]:
             rows.append((first, outcome.name, *others))
         first, *others = kind.columns
         columns = (first, "module", *others)
-        note = f"What Sekoia.io would hold of each {kind.noun}, in short; the whole events are in sent.jsonl."
+        note = f"What Sekoia.io would hold of each {kind.noun}, in short; the complete events are in sent.jsonl."
         title = f"All {kind.noun}s"
         return Section(f"all-{kind.noun}s", title, note, [Listing.of(kind.noun, columns, rows)]) if rows else None
 
@@ -236,20 +225,16 @@ def playbooks(run: Run) -> Section | None:
     runs = [(outcome, started) for outcome in run.outcomes for started in outcome.playbook_runs]
     if not runs:
         return None
-    told = [(outcome.name, started.name, started.event["change"]) for outcome, started in runs]
-    rows: list[tuple[Cell, ...]] = [(name, module, change["kind"]) for module, name, change in told]
-    fields = Counter(field for _, _, change in told for field in change["fields"])
+    changes = [(outcome.name, started.name, started.event["change"]) for outcome, started in runs]
+    rows: list[tuple[Cell, ...]] = [(name, module, change["kind"]) for module, name, change in changes]
+    fields = Counter(field for _, _, change in changes for field in change["fields"])
     parts: list[Part] = [
-        Bars.of("What happened", Counter(change["kind"] for _, _, change in told)),
+        Bars.of("What happened", Counter(change["kind"] for _, _, change in changes)),
         Bars.of("Fields that changed", fields),
         Listing.of("playbook run", ("event", "module", "kind"), rows),
     ]
-    return Section(
-        "playbooks",
-        "Playbooks",
-        "Started by the triggers, one for each device that is new, changed, gone, silent or back.",
-        parts,
-    )
+    note = "Started by the triggers, one for each device that is new, changed, gone, silent or back."
+    return Section("playbooks", "Playbooks", note, parts)
 
 
 def gone(run: Run) -> Section | None:
