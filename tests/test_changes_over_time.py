@@ -34,8 +34,8 @@ from tests.rig import Rig, signal_handlers_kept
 from tests.suites import slow_but_for
 from tests.waiting import HANGS
 
-ROUNDS = 100
 WHOLE = os.environ.get("FAULTS") == "all"
+ROUNDS = 100 if WHOLE else 50
 SEEDS = range(5 if WHOLE else 1)
 STORED_AFTER = 5.5  # seconds
 KILLS = 20 if WHOLE else 4

@@ -200,8 +200,8 @@ def test_a_data_region_on_another_host_gets_no_token(module: LabModule, scene: S
 
 CERTIFICATES = {
     "right": "",
-    "of another name": "the certificate is for another host name",
-    "of another authority": "the certificate's authority is not known here",
+    "of another name": "its certificate is for another host name",
+    "of another authority": "its certificate's authority is not known here",
 }
 
 

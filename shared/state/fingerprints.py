@@ -32,6 +32,7 @@ _STAMP = (1 << 32) - 1
 _STAMPS = (1 << 64) - 1
 _CUTS = tuple(zip(VOLATILE, (bytes.partition, bytes.rpartition), strict=True))  # from the end that is nearer
 _CHUNK = 16_384  # entries written at a time: a list of all of them would show in the peak of the memory
+_MAX_NAME = 256  # characters of a hostname, and of a uid, that are kept
 _CLOCK_DOUBT = 60  # seconds: a clock that was ahead by less is waited for, so that no two rounds have one beginning
 
 
@@ -167,10 +168,12 @@ class Fingerprints:
 
     # --- what is known of devices that are absent
 
-    def describe(self, key: int, *description: Any) -> None:
-        """Keep what a report of the device's absence would hold."""
-        if key in self._descriptions or len(self._descriptions) < self.max_described:
-            self._descriptions[key] = orjson.dumps(description) + b"\n"  # a copy: orjson's own has a kilobyte
+    def describe(self, key: int, uid: str, hostname: str, *others: Any) -> None:
+        """Keep what a report of the device's absence would hold; nothing under a uid that is no usual one."""
+        has_room = key in self._descriptions or len(self._descriptions) < self.max_described
+        if has_room and len(uid) <= _MAX_NAME:
+            description = orjson.dumps((uid, hostname[:_MAX_NAME], *others))
+            self._descriptions[key] = description + b"\n"  # a copy: orjson's own has a kilobyte
 
     def description(self, key: int) -> list[Any] | None:
         described = self._descriptions.get(key)

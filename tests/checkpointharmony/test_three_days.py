@@ -57,7 +57,7 @@ class Meddler:
             self.console.force_logout()
 
     def _is_in(self, name: str, start: float, end: float) -> bool:
-        return start <= self.console._rows[name].touched <= end
+        return start <= self.console._rows[name].updated <= end
 
 
 @pytest.fixture
@@ -132,5 +132,5 @@ def test_every_version_arrives_and_only_the_last_seconds_before_a_kill_are_sent_
 
 def missing(console: SimulatedHarmonyMobile, platform: LocalPlatform) -> set[tuple[int, float]]:
     """Versions as the backend has them now that did not arrive."""
-    now = {(row.alert["id"], row.touched) for row in console._rows.values()}
+    now = {(row.alert["id"], row.updated) for row in console._rows.values()}
     return {(number, float(int(at))) for number, at in now} - set(versions(platform.alerts))

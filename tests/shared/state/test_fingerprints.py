@@ -400,3 +400,13 @@ def test_an_object_is_read_and_replaced_whole_with_its_copy_from_before() -> Non
     assert Fingerprints(bucket).meet(A, 0)[0] == TWO
     Bucket.objects["fingerprints.bin"] = b""
     assert Fingerprints(bucket).meet(A, 0)[0] == ONE
+
+
+def test_of_a_hostname_of_a_megabyte_a_beginning_is_kept(path: Path) -> None:
+    """A page of such hosts filled the memory, and the state with it."""
+    memory = Fingerprints(path)
+    memory.deliver([(A, ONE)], 1, 1)
+    memory.describe(A, "a", "h" * 1_000_000, "Server", 1, None)
+    memory.describe(B, "u" * 1_000_000, "host", "Server", 1, None)
+    assert memory.description(A) == ["a", "h" * 256, "Server", 1, None]
+    assert memory.description(B) is None
