@@ -35,7 +35,7 @@ from tests.suites import slow_but_for
 from tests.waiting import HANGS
 
 WHOLE = os.environ.get("FAULTS") == "all"
-ROUNDS = 100 if WHOLE else 50
+ROUNDS = 100
 SEEDS = range(5 if WHOLE else 1)
 STORED_AFTER = 5.5  # seconds
 KILLS = 20 if WHOLE else 4
