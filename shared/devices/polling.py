@@ -35,7 +35,8 @@ OVERLAP = 600.0  # seconds before the cursor from which on changes are asked for
 _FAILING = "failing"  # the scope's last try failed
 _CLOSED = "closed_since_warning"  # when it was last logged that the scope is closed, epoch seconds
 _DAY = 86_400
-_REST = 60  # seconds from one round to the next, from which on its memory is not kept in between
+_REST = 60  # seconds from one round to the next, from which on its memory is not kept in between,
+_MUCH = 10_000  # where so many devices were read: to free less costs more than it brings
 
 
 class DevicePolling(StatefulService):
@@ -128,7 +129,7 @@ class DevicePolling(StatefulService):
             return
         self.counts.seconds = time.monotonic() - clock
         self.report(self.counts, began)
-        if self.frequency >= _REST:
+        if self.frequency >= _REST and self.counts.read >= _MUCH:
             self.state.release()
             _return_freed_memory()
         if failures:
