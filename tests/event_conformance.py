@@ -306,8 +306,11 @@ class EventConnectorConformance(ConnectionTestConformance):
 
     def _poison(self, rig: Rig, refusal: Fault) -> None:
         """The intake, or a filter before it, refuses what holds the word "odd"."""
-        held = lambda call: call.endpoint == "intake" and b"odd" in call.get_data()  # noqa: E731
-        rig.platform.fault(refusal, match=held, times=None)
+
+        def holds_the_word(call: Any) -> bool:
+            return call.endpoint == "intake" and b"odd" in call.get_data()
+
+        rig.platform.fault(refusal, match=holds_the_word, times=None)
 
     def test_a_proxy_that_lets_no_long_body_pass_gets_shorter_ones(self, rig: Rig) -> None:
         """It answers 413 to what the intake itself would take."""

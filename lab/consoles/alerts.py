@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ class Row:
     alert: Any
 
 
-class AlertConsole(Console):
+class AlertConsole(Console, ABC):
     """A console with one list of alerts. `cursor` is the field of their last update.
 
     Alerts whose ids are in `left_out` are counted and not listed.
@@ -39,9 +40,9 @@ class AlertConsole(Console):
         self._rows: dict[str, Row] = {}
         self._lock = threading.RLock()
 
+    @abstractmethod
     def generated(self, count: int, seed: int, hours: float) -> Iterable[Any]:
         """So many alerts of the vendor, of the last hours."""
-        raise NotImplementedError
 
     def written(self, when: datetime, before: str) -> str:
         """A time as the vendor writes it; `before` is the time that it replaces."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -60,7 +61,7 @@ class Console(LocalServer):
             return False
 
 
-class DeviceConsole(Console):
+class DeviceConsole(Console, ABC):
     """A console with one fleet: `marks` are the fields that its list sorts and filters by, `identity` is one of them.
 
     Fleets of more than `packed_from` devices are kept compressed.
@@ -75,17 +76,17 @@ class DeviceConsole(Console):
         self._fleet = self._empty_fleet()
         self._last_write = datetime.min.replace(tzinfo=UTC)
 
+    @abstractmethod
     def generated(self, count: int, seed: int) -> Iterable[Any]:
         """So many records of the vendor."""
-        raise NotImplementedError
 
     def touched(self) -> dict[str, Any]:
         """The fields that a change sets besides those that are changed, such as the time of the last update."""
         return {}
 
+    @abstractmethod
     def checked_in(self) -> dict[str, Any]:
         """The fields that a heartbeat sets."""
-        raise NotImplementedError
 
     def has(self, records: int | Iterable[Any], seed: int = 7) -> None:
         """This fleet and no other: a number of generated devices, or these records as they are."""

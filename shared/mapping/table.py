@@ -172,7 +172,7 @@ def _compiled(fields: Sequence[Field]) -> Callable[[Record], dict[str, Any]]:
         place = "".join(f".setdefault({parent!r}, {{}})" for parent in parents[:-1])
         code += [f" found = constants{number}.copy()", *lines]
         code.append(f" if found: event{place}[{parents[-1]!r}] = found" if parents else " event = found")
-    exec("\n".join([*code, " return event"]), names)  # noqa: S102  # made of the table's own literals
+    exec("\n".join([*code, " return event"]), names)  # noqa: S102 - made of the table's own literals
     made: Callable[[Record], dict[str, Any]] = names["mapped"]
     return made
 
