@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from shared.errors import ConnectorError, UnexpectedReply
 from shared.http import body as bodies
@@ -145,12 +145,14 @@ def follow(
     def sized(asked: Query) -> Query:
         return {**asked, listing.size: size.now}
 
+    ask = partial(call or session.call, "GET", listing.path, parse=parse)
     size.begin_walk()
     asked, first, given = sized(query), True, False
-    with _Caller(partial(call or session.call, "GET", listing.path, parse=parse), session.patience.ahead) as caller:
+    prefetched: Future[Reply] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:  # which begins with the first page prefetched
         while True:
             try:
-                reply = caller.answer(asked)
+                reply = prefetched.result() if prefetched else ask(params=asked)
                 page = listing.read(reply, first=first, anew=first and given, complete=complete)
                 complete_list = listing.bare and isinstance(reply.json, list)
                 following = None if complete_list else listing.next_page(reply, asked, len(page.records))
@@ -158,19 +160,32 @@ def follow(
                 del reply
             except ConnectorError as error:
                 again = asked if listing.any_size else query
-                if error.may_be_size and size.now > _SMALLEST and caller.serves({**again, listing.size: _SMALLEST}):
+                if error.may_be_size and size.now > _SMALLEST and _serves(ask, {**again, listing.size: _SMALLEST}):
                     size.halve()
                 elif not (error.status == 400 and size.withdraw()):
                     raise
+                prefetched = None
                 asked, first = sized(again), first or not listing.any_size
                 continue
+            prefetched = None
             if following is not None:
-                caller.prefetch(asked := sized(following))
+                asked = sized(following)
+                if session.patience.ahead:
+                    prefetched = thread.submit(ask, params=asked)
             yield page
             del page  # before the next one is parsed
             if following is None:
                 return
             first, given = False, True
+
+
+def _serves(ask: Callable[..., Reply], query: Query) -> bool:
+    """Whether the server answers a query with JSON."""
+    try:
+        _ = ask(params=query).json
+    except ConnectorError:
+        return False
+    return True
 
 
 def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | None]) -> dict[str, Entry]:
@@ -199,37 +214,3 @@ def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | N
                 )
             del page
     return found
-
-
-class _Caller:
-    """Makes one call at a time, in a thread where it is to prefetch."""
-
-    def __init__(self, call: Callable[..., Reply], ahead: bool) -> None:
-        self._call = call
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prefetch") if ahead else None
-        self._in_flight: tuple[Query, Future[Reply]] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._thread:
-            self._thread.shutdown(wait=True, cancel_futures=True)
-
-    def prefetch(self, query: Query) -> None:
-        """Begin the call, where that is done."""
-        if self._thread:
-            self._in_flight = query, self._thread.submit(self._call, params=query)
-
-    def answer(self, query: Query) -> Reply:
-        """The reply, prefetched or not; raises what the call raised."""
-        in_flight, self._in_flight = self._in_flight, None
-        return in_flight[1].result() if in_flight and in_flight[0] == query else self._call(params=query)
-
-    def serves(self, query: Query) -> bool:
-        """Whether the server answers a query with JSON."""
-        try:
-            _ = self.answer(query).json
-        except ConnectorError:
-            return False
-        return True
