@@ -89,9 +89,8 @@ class TooFew(TryAgain):
     """Devices were refused and are too few to tell whether the platform accepts others."""
 
     def __init__(self, refusal: ConnectorError) -> None:
-        super().__init__(
-            f"{refusal} Too few devices were sent to tell whether others are accepted; they are sent again."
-        )
+        said = f"{refusal} Too few devices were sent to tell whether others are accepted; they are sent again."
+        super().__init__(said)
         self.refusal = refusal
 
 
