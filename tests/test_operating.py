@@ -116,7 +116,7 @@ def listed() -> str:
 
 
 @pytest.mark.parametrize(
-    "expected", ["… forbids … with this credential (HTTP 403)…. …", "is not a web address; enter it as https://host"]
+    "expected", ["… forbids … with this credential (HTTP 403)….", "is not a web address; enter it as https://host"]
 )
 def test_the_reading_of_the_code_finds_messages(expected: str) -> None:
     assert expected in messages()
