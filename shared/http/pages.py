@@ -16,7 +16,7 @@ from shared.http.session import ApiSession, Reply
 
 Entry = TypeVar("Entry")
 _SMALLEST = 10  # records: a page of so few shows whether the server works
-_IDLE_PAGES = 5  # in a row, without anything new: the list has no end
+_IDLE_PAGES = 5
 MAX_COLLECTED = 256 * 1024 * 1024  # bytes that the records of a list may take which is collected
 
 
@@ -36,6 +36,22 @@ class Page:
 
 
 Pages = Generator[Page, None, None]
+
+
+class EndlessCheck:
+    """UnexpectedReply when five pages in a row bring nothing new: the list has no end."""
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+        self._idle = 0
+
+    def page(self, *, new: bool) -> None:
+        """Count a page, with or without anything new."""
+        self._idle = 0 if new else self._idle + 1
+        if self._idle == _IDLE_PAGES:
+            raise UnexpectedReply(
+                f"{self._who} sent {_IDLE_PAGES} pages in a row without anything new; the list has no end."
+            )
 
 
 @dataclass(frozen=True)
@@ -191,11 +207,12 @@ def _serves(ask: Callable[..., Reply], query: Query) -> bool:
 def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | None]) -> dict[str, Entry]:
     """Reads a list of `held` pages into a dict of its entries; `entry` makes key and value of a record, None to ignore it.
 
-    UnexpectedReply when the list takes too much memory, or five pages in a row bring no new key.
+    UnexpectedReply when the list takes too much memory, or has no end.
     """
     found: dict[str, Entry] = {}
     met: set[str] = set()  # in this pass
-    idle = memory = 0
+    memory = 0
+    endless = EndlessCheck(who)
     with closing(pages):
         for page in pages:
             if page.anew:
@@ -204,9 +221,8 @@ def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | N
             for key, value in filter(None, map(entry, page.records)):
                 found[key] = value
                 met.add(key)
-            idle, memory = 0 if len(met) > before else idle + 1, memory + page.memory
-            if idle == _IDLE_PAGES:
-                raise UnexpectedReply(f"{who} sent {idle} pages in a row without anything new; the list has no end.")
+            endless.page(new=len(met) > before)
+            memory += page.memory
             if memory > MAX_COLLECTED:
                 most = MAX_COLLECTED // (1024 * 1024)
                 raise UnexpectedReply(
