@@ -112,7 +112,9 @@ def _why(value: Any) -> str:
         return value.reason if ": " in value.reason else f"{value.field}: {value.reason}"
     if isinstance(value, list):
         return next((why for item in value if (why := _why(item))), "")
-    try:
-        return "" if not isinstance(value, str) else value.encode()[:0].decode()
-    except UnicodeEncodeError:
-        return "holds half of a surrogate pair, which is no text"
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "holds half of a surrogate pair, which is no text"
+    return ""

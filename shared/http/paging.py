@@ -30,7 +30,7 @@ def by_field(
     """
 
     def next_page(reply: Reply, query: Query, _: int) -> Query | None:
-        token = decode(_string(reply, value_at(reply, path, optional=optional)))
+        token = decode(_token_at(reply, path, optional=optional))
         return {**query, **then, parameter: token} if token else None
 
     return next_page
@@ -43,8 +43,7 @@ def by_link(path: str, *, any_host: bool = False) -> NextPage:
     """
 
     def next_page(reply: Reply, query: Query, _: int) -> Query | None:
-        link = _string(reply, value_at(reply, path))
-        return _linked(reply, query, link, any_host=any_host) if link else None
+        return _linked(reply, query, _token_at(reply, path), any_host=any_host)
 
     return next_page
 
@@ -55,7 +54,7 @@ def by_link_header(*, any_host: bool = False) -> NextPage:
     def next_page(reply: Reply, query: Query, _: int) -> Query | None:
         links = parse_header_links(reply.headers.get("Link", ""))
         link = next((link["url"] for link in links if "next" in link.get("rel", "").lower().split()), "")
-        return _linked(reply, query, link, any_host=any_host) if link else None
+        return _linked(reply, query, link, any_host=any_host)
 
     return next_page
 
@@ -98,7 +97,9 @@ def value_at(reply: Reply, path: str, *, optional: bool = False) -> Any:
     raise UnexpectedReply(f"{reply.who} sent a page without {missing!r}; the list cannot be read to its end.")
 
 
-def _string(reply: Reply, token: Any) -> str:
+def _token_at(reply: Reply, path: str, *, optional: bool = False) -> str:
+    """The page token or link at a path of the body; "" when missing or null."""
+    token = value_at(reply, path, optional=optional)
     if token is not None and not isinstance(token, str):
         raise UnexpectedReply(
             f"{reply.who} sent a next-page token that is not a string; the list cannot be read to its end."
@@ -106,17 +107,17 @@ def _string(reply: Reply, token: Any) -> str:
     return token or ""
 
 
-def _linked(reply: Reply, query: Query, link: str, *, any_host: bool) -> Query:
-    """The query with what the link changes of it: a filter that the link lost is kept."""
+def _linked(reply: Reply, query: Query, link: str, *, any_host: bool) -> Query | None:
+    """The query with what the link changes in it: a filter that the link lost is kept. None without a link."""
+    if not link:
+        return None
+    _, here, _ = origin(reply.url)
     try:
         url = urljoin(reply.url, link)
-        there, here, changed = (
-            origin(url)[1],
-            origin(reply.url)[1],
-            parse_qs(urlsplit(url).query, keep_blank_values=True),
-        )
+        _, there, _ = origin(url)
+        changed = parse_qs(urlsplit(url).query, keep_blank_values=True)
     except ValueError:
-        changed = {}
+        there, changed = "", {}
     if not changed:
         raise UnexpectedReply(
             f"{reply.who} sent a next-page link that is not a URL with a query; the list cannot be read to its end."

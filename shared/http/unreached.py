@@ -27,6 +27,7 @@ _CONNECTION = (
     (r"Connection reset|ConnectionResetError|Remote end closed|aborted", _CUT),
     (r"No route to host|Network is unreachable", "there is no route to it"),
     (r"timed out", "it does not accept a connection in time"),
+    (r"", "no connection was made"),
 )
 _TRUST = (
     "If a proxy or firewall of your network inspects TLS, or the authority is your own, put its certificate into the file "
@@ -59,6 +60,7 @@ _TLS = (
         "it refused the TLS handshake",
         "It may ask for a client certificate or offer only old versions of TLS, which are not supported.",
     ),
+    (r"", "the TLS handshake failed", "Check the host name and the port of the configured URL."),
 )
 
 
@@ -96,11 +98,8 @@ def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str]
 
 
 def _of_tls(who: str, host: str, text: str, advice: Mapping[int, str]) -> ConnectorError:
-    cause, what = "the TLS handshake failed", "Check the host name and the port of the configured URL."
-    for pattern, found, remedy in _TLS:
-        if re.search(pattern, text, re.IGNORECASE):
-            cause, what = found.format(now=times.iso(time.time())), remedy or advice.get(UNTRUSTED, _TRUST)
-            break
+    cause, what = next(words for pattern, *words in _TLS if re.search(pattern, text, re.IGNORECASE))
+    cause, what = cause.format(now=times.iso(time.time())), what or advice.get(UNTRUSTED, _TRUST)
     return ActionNeeded(f"No trusted TLS connection to {who} at {host}: {cause}. {what}")
 
 
@@ -136,5 +135,4 @@ def _of_proxy(who: str, host: str, text: str) -> ConnectorError:
 
 def _cause(text: str) -> str:
     """The reason of a wrapped network error, in a few words and without the URL's query."""
-    found = (words for pattern, words in _CONNECTION if re.search(pattern, text, re.IGNORECASE))
-    return next(found, "no connection was made")
+    return next(words for pattern, words in _CONNECTION if re.search(pattern, text, re.IGNORECASE))
