@@ -1,6 +1,6 @@
-"""How a vendor names the next page. Each way returns the query of the page after a reply's, or None at the end of the list.
+"""How a vendor names the next page. Each function returns the query of the page after a reply's; None at the end.
 
-The path stays the list's own: of a link only the query is used.
+The path of the list stays the same: of a link only the query is used.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def by_field(
 ) -> NextPage:
     """A page token at `path` of the body, sent as `parameter`; missing, null and "" are the end.
 
-    The object that holds it must be there, unless it is `optional`. `decode`: the token as it has to be sent. `then`:
-    parameters that are others after the first page; None is not sent.
+    The object that contains it must be present, unless it is `optional`. `decode` returns the token in the form in which
+    it has to be sent. `then`: parameters that change after the first page; None is not sent.
     """
 
     def next_page(reply: Reply, query: Query, _: int) -> Query | None:
@@ -60,8 +60,10 @@ def by_link_header(*, any_host: bool = False) -> NextPage:
 
 
 def by_offset(parameter: str, total: str = "") -> NextPage:
-    """The number of rows before the page, sent as `parameter`. A page without records is the end, or the page that reaches the
-    number of all rows, where it is reported at `total` of the body."""
+    """The number of rows before the page, sent as `parameter`.
+
+    The end is a page without records, or one that reaches the number of all rows, if that is reported at `total`.
+    """
 
     def next_page(reply: Reply, query: Query, records: int) -> Query | None:
         offset, rows = query.get(parameter, 0) + records, value_at(reply, total) if total else None
@@ -71,7 +73,10 @@ def by_offset(parameter: str, total: str = "") -> NextPage:
 
 
 def by_number(parameter: str, pages: str) -> NextPage:
-    """The page's number from 1, sent as `parameter`. The last is the one at `pages` of the body; without it, one without records."""
+    """The page's number from 1, sent as `parameter`.
+
+    The last page is the one whose number is at `pages` of the body; if that is not a number, one without records.
+    """
 
     def next_page(reply: Reply, query: Query, records: int) -> Query | None:
         number, last = query.get(parameter, 1), value_at(reply, pages)
@@ -83,7 +88,7 @@ def by_number(parameter: str, pages: str) -> NextPage:
 def value_at(reply: Reply, path: str, *, optional: bool = False) -> Any:
     """The value at a dotted path of the body, None when missing.
 
-    UnexpectedReply when the object that should hold it is missing, unless `optional`: the end of the list is not known then.
+    UnexpectedReply when the object that should contain it is missing, unless `optional`: then the end is not known.
     """
     value = reply.json
     *parents, name = path.split(".")
@@ -124,6 +129,7 @@ def _linked(reply: Reply, query: Query, link: str, *, any_host: bool) -> Query |
         )
     if there != here and not any_host:
         raise UnexpectedReply(
-            f"{reply.who} sent a next-page link to another host ({there}) than the configured one ({here}); nothing was sent there."
+            f"{reply.who} sent a next-page link to another host ({there}) than the configured one ({here}); nothing was "
+            "sent there."
         )
     return query | changed

@@ -1,4 +1,4 @@
-"""A call that brought no complete reply (name lookup, proxy, TLS, connection, timeout), in the words of `shared.errors`."""
+"""Calls without a complete reply (name lookup, proxy, TLS, connection, timeout) as errors of `shared.errors`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedRepl
 from shared.http import environment, wire
 
 UNREACHABLE, UNTRUSTED = 0, -1
-"""Keys of advice besides the statuses: nobody answers at that address; the certificate's authority is not known."""
+"""Keys of advice besides the statuses: no server answers at that address; the certificate's authority is not known."""
 _CUT = "the connection was cut"
 _HANDSHAKE_CUT = re.compile(r"(?i)_EOF_|\bEOF\b|ZERO_RETURN|connection ?reset")
 _REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: (\d{3})")
@@ -65,7 +65,7 @@ _TLS = (
 
 
 def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str] | None = None) -> ConnectorError:
-    """The error for a call to `who` at `host` (and port) that brought no complete reply."""
+    """The error for a call to `who` at `host` (and port) that got no complete reply."""
     advice = advice or {}
     check = advice.get(UNREACHABLE, _CHECK)
     match error:
@@ -104,7 +104,7 @@ def _of_tls(who: str, host: str, text: str, advice: Mapping[int, str]) -> Connec
 
 
 def _of_proxy(who: str, host: str, text: str) -> ConnectorError:
-    """What a proxy answered in place of a connection, or why it was not reached."""
+    """The error for a connection that a proxy refused, or for a proxy that was not reached."""
     proxy = environment.proxy(f"https://{host}")
     name, variable = (proxy.name, proxy.variable) if proxy else ("of the environment", "HTTPS_PROXY")
     there = f"{who} at {host}"
@@ -134,5 +134,5 @@ def _of_proxy(who: str, host: str, text: str) -> ConnectorError:
 
 
 def _cause(text: str) -> str:
-    """The reason of a wrapped network error, in a few words and without the URL's query."""
+    """The reason of a network error, in a few words and without the URL's query."""
     return next(words for pattern, words in _CONNECTION if re.search(pattern, text, re.IGNORECASE))
