@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from shared import times
 from shared.errors import ConnectorError, UnexpectedReply
 from shared.http.pages import Page
 
-_OWN_CLOCK_DOUBT = 300  # seconds that our clock may be ahead of a vendor's that is not reported
 _IDLE_PAGES = 5  # in a row without a new row: the list does not end
 
 
@@ -42,7 +42,7 @@ class VendorClock:
             self._ahead = date - time.monotonic()
 
     def now(self) -> float:
-        return time.time() - _OWN_CLOCK_DOUBT if self._ahead is None else time.monotonic() + self._ahead
+        return time.time() - times.OWN_CLOCK_DOUBT if self._ahead is None else time.monotonic() + self._ahead
 
 
 class Reading:

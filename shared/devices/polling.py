@@ -233,7 +233,7 @@ class DevicePolling(StatefulService):
 
     @override
     def liveness_context(self) -> dict[str, Any]:
-        return {**super().liveness_context(), "round": asdict(self.counts), "devices": self.fleet()}
+        return {**super().liveness_context(), "devices": self.fleet()}
 
 
 def _return_freed_memory() -> None:
