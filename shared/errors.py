@@ -19,19 +19,27 @@ from shared.masking import shown
 
 
 class ConnectorError(Exception):
-    """Root of the errors a person may read; `str()` of each is a whole message. `status` is the HTTP status, if any.
+    """Root of the errors a person may read; `str()` of each is a complete message.
 
-    `quoted`: the reason that the API gave, `: "…"` or ""; None where something in between answered in its place.
-    `ends_round`: the rest of the round would fail the same way. `may_be_size`: the server began to answer and failed, so that a smaller page may work.
+    `status`: the HTTP status, if any. `quoted`: the reason that the API gave, `: "…"` or ""; None where something in
+    between answered in its place. `retry_after`: seconds that the other side asked to wait. `may_be_size`: the server
+    began to answer and failed, so that a smaller page may work. `ends_round`: the rest of the round would fail the same way.
     """
 
-    quoted: str | None = ""
     ends_round = False
-    may_be_size = False
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        quoted: str | None = "",
+        retry_after: float | None = None,
+        may_be_size: bool = False,
+    ) -> None:
         super().__init__(shown(message))
-        self.status = status
+        self.status, self.quoted = status, quoted
+        self.retry_after, self.may_be_size = retry_after, may_be_size
 
     def adding(self, more: str) -> Self:
         """The same error, and what follows from it."""
@@ -45,11 +53,7 @@ class ActionNeeded(ConnectorError):
 
 
 class TryAgain(ConnectorError):
-    """Will heal by itself; `retry_after` is what the other side asked for, in seconds."""
-
-    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message, status=status)
-        self.retry_after = retry_after
+    """Transient: the same call may succeed later."""
 
 
 class UnexpectedReply(ConnectorError):
@@ -60,9 +64,7 @@ class SkipRecord(ConnectorError):
     """One record cannot be mapped. Names the vendor's field and why, never its value."""
 
     def __init__(self, field: str, reason: str) -> None:
-        Exception.__init__(
-            self, f"{field}: {reason}"
-        )  # as it is: there may be millions, of which a thousand are logged
+        Exception.__init__(self, f"{field}: {reason}")  # not masked: of millions, only a thousand are logged
         self.status = None
         self.field = field
         self.reason = reason

@@ -9,8 +9,8 @@ from typing import Any
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from shared.errors import ActionNeeded, UnexpectedReply
-from shared.http.oauth import token_of
+from shared.errors import ActionNeeded
+from shared.http.oauth import granted, token_of
 from shared.http.pages import Listing, Pages, PageSize, follow
 from shared.http.paging import by_link
 from shared.http.session import ApiSession, Reply
@@ -49,14 +49,7 @@ ALERTS = Listing(
 def fetch_token(login: ApiSession, client_id: str, secret: str) -> Token:
     """A token for an API key; ActionNeeded when it is refused, which the portal also says with HTTP 200."""
     began = time.monotonic()
-    try:
-        reply = login.call("POST", login.base_url, json={"clientId": client_id, "accessKey": secret})
-    except UnexpectedReply as error:
-        if error.status != 400 or error.quoted is None:
-            raise
-        raise ActionNeeded(
-            f"{login.who} refused the credentials (HTTP 400){error.quoted}. {_KEY}", status=400
-        ) from None
+    reply = granted(login, _KEY, json={"clientId": client_id, "accessKey": secret})
     body = reply.json
     if isinstance(body, dict) and body.get("success") is False:
         said = f"{login.who} refused the credentials (HTTP 200, success: false){reply.reason}."

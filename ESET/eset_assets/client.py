@@ -16,7 +16,7 @@ from pyrate_limiter import Duration, RequestRate
 
 from shared.errors import ConnectorError
 from shared.http.deferred import call_deferred
-from shared.http.oauth import PasswordGrant, granted
+from shared.http.oauth import PasswordGrant
 from shared.http.pages import Listing, Pages, PageSize, collect, follow
 from shared.http.paging import by_field
 from shared.http.selection import selection
@@ -51,8 +51,8 @@ GROUPS = replace(DEVICES, path="/v1/device_groups", records="deviceGroups", held
 
 def signed_in(login: ApiSession, username: str, password: SecretStr) -> FetchedToken:
     """The API user's credential for calls. `login` leads to the token's URL and carries no credential itself."""
-    ask = partial(granted, login, advice=_USER, call=partial(_call, login))
-    return FetchedToken(PasswordGrant(login.who, ask, username, password, lifetime=300.0).fetch)
+    grant = PasswordGrant(login, username, password, _USER, lifetime=300.0, call=partial(_call, login))
+    return FetchedToken(grant.fetch)
 
 
 class EsetClient:

@@ -21,9 +21,9 @@ _CHANGE: Schema = {
         "kind": {
             "type": "string",
             "enum": [*get_args(Kind)],
-            "description": "new: not known before. changed: other contents. gone: absent from two complete collections in a "
-            "row; the event has what was known of the device (uid, hostname, type, last activity). silent: still listed, and "
-            "not active for the configured hours. back: active or listed again after it was silent or gone",
+            "description": "new: not known before. changed: known, with changed fields. gone: absent from two complete "
+            "collections in a row; the event has what was known of the device (uid, hostname, type, last activity). silent: "
+            "still listed, but not active for the configured hours. back: listed and active again after it was silent or gone",
         },
         "fields": {
             "type": "array",
@@ -32,7 +32,7 @@ _CHANGE: Schema = {
         },
         "last_seen": {
             "type": ["number", "null"],
-            "description": "Its latest known activity; null where the vendor reports none",
+            "description": "The device's latest known activity, epoch seconds; null if the vendor reports none",
         },
     },
     "required": ["kind", "fields", "last_seen"],

@@ -110,7 +110,12 @@ class EventConnector(AlertDelivery):
             return
         self.counts.seconds = time.monotonic() - clock
         self.put_forward_events_duration(self.intake_label, self.counts.seconds)
-        self.report(self.counts, began)
+        done = self.counts
+        self.log(
+            f"read {done.read} · sent {done.sent} · unchanged {done.unchanged} · skipped {done.skipped} · "
+            f"{done.seconds:.1f} s · next {self.next_round(began)}",
+            level="info",
+        )
 
     @override
     def next_run(self) -> None:

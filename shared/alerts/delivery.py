@@ -67,15 +67,15 @@ class AlertDelivery(Service, Connector):
         except ConnectorError as error:
             if not may_be_content(error):
                 raise
-            refusal = error.with_traceback(None)  # its frames hold what was sent
+            refusal = error
         else:
             return
         try:
             if len(batch) == 1:
                 raise refusal
-            for part, error_of_one in isolate_refused(batch, partial(self._push, once=True), refusal):
-                if error_of_one is not None:
-                    self._refused(*part[0], error_of_one, works=True)
+            for part, reason in isolate_refused(batch, partial(self._push, once=True), refusal):
+                if reason:
+                    self._refused(*part[0], reason, works=True)
         except ConnectorError as error:
             if error is not refusal or (len(batch) >= _PROBES and not once):
                 raise

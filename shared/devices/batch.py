@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from shared.errors import ConnectorError, TryAgain
+from shared.http.halving import may_be_content
 
 MAX_WEIGHT = 16 * 1024 * 1024  # bytes of events in memory: a batch of so many is sent, however few they are
 JUDGED_FROM = 3  # devices: of so many one is accepted, or the platform is down
@@ -84,20 +85,26 @@ class Batch:
         self.refused[number] = orjson.loads(self.events[number])["device"]["uid"], error
 
 
+class TooFew(TryAgain):
+    """Devices were refused and are too few to tell whether the platform accepts others."""
+
+    def __init__(self, refusal: ConnectorError) -> None:
+        said = f"{refusal} Too few devices were sent to tell whether others are accepted; they are sent again."
+        super().__init__(said)
+        self.refusal = refusal
+
+
 @dataclass
 class Doubts:
-    """Refusals in a row, over all scopes of one round, of so few devices that the platform may be down."""
+    """Refusals in a row, over all scopes of one round, of too few devices to judge."""
 
     count: int = 0
 
-    def are_allowed(self, error: ConnectorError, refusal: ConnectorError, devices: int) -> bool:
-        """After a search that ended with `error`: whether so few devices were refused that it says nothing yet."""
-        if error is not refusal or devices >= JUDGED_FROM:
-            return False
-        self.count += 1
-        return self.count < _MAX_DOUBTS
-
-
-def may_be_down(refusal: ConnectorError) -> TryAgain:
-    """The error for devices that were refused and are too few to tell whether the platform accepts others."""
-    return TryAgain(f"{refusal} Too few devices were sent to tell whether others are accepted; they are sent again.")
+    def judged(self, error: ConnectorError, refusal: ConnectorError, devices: int) -> ConnectorError:
+        """The error to raise when the search in a refused batch ended with `error`: it ends the round, unless it is TooFew."""
+        if error is refusal and may_be_content(error) and devices < JUDGED_FROM:
+            self.count += 1
+            if self.count < _MAX_DOUBTS:
+                return TooFew(refusal)
+        error.ends_round = True
+        return error

@@ -16,10 +16,10 @@ from functools import partial
 from threading import Lock, Semaphore
 from typing import Any
 
-from shared.devices.batch import MAX_WEIGHT, Batch, Doubts, Met, may_be_down
+from shared.devices.batch import MAX_WEIGHT, Batch, Doubts, Met, TooFew
 from shared.devices.tasks import Tasks
 from shared.errors import ConnectorError, TryAgain, UnexpectedReply
-from shared.http.halving import isolate_refused, may_be_content
+from shared.http.halving import isolate_refused
 from shared.http.session import ApiSession
 
 _MAX_KEPT = 2 * MAX_WEIGHT  # bytes of events kept until their ingestion ended
@@ -30,15 +30,11 @@ _OF_CONTENT = (400, 413, 422)  # statuses that are rarely about anything but the
 
 @dataclass(eq=False)
 class _Job:
-    """A batch on its way. `parts`: the numbers of the events that were accepted together, with their task if any.
-
-    `doubt`: what it was refused with, when it is too small to judge.
-    """
+    """A batch on its way. `parts`: the numbers of the events that were accepted together, with their task if any."""
 
     batch: Batch
     outcome: Future[None] = field(default_factory=Future)
     parts: list[tuple[Sequence[int], str | None]] = field(default_factory=list)
-    doubt: ConnectorError | None = None
 
 
 @dataclass
@@ -57,7 +53,7 @@ class AssetDelivery:
         self._single = self.session.trying_once()
         self._tasks = Tasks(self.session, self.tasks, self.poll_interval, self.poll_timeout, self.warn)
         self._waiting: deque[_Job] = deque()
-        self._doubtful: list[_Job] = []  # refused, and too small to judge
+        self._doubtful: list[tuple[_Job, ConnectorError]] = []  # too small to judge, with their refusal
         self._kept: deque[_Job] = deque()  # their ingestion has not ended
         self._room = Semaphore(_AHEAD)
         self._lock = Lock()
@@ -124,12 +120,12 @@ class AssetDelivery:
     def _push(self, job: _Job) -> None:
         try:
             self._accept(job)
-            if job.doubt:
-                self._doubtful.append(job)
-            else:
-                self.doubts.count, self._accepted = 0, True
-                self._follow_up(job)
-                self._judge(self._doubtful)
+            self.doubts.count, self._accepted = 0, True
+            self._follow_up(job)
+            while self._doubtful:
+                self._judge(*self._doubtful.pop())
+        except TooFew as error:
+            self._doubtful.append((job, error.refusal))
         except Exception as error:  # noqa: BLE001 - handed to the round, which tells errors from bugs
             self._fail(job, error)
         finally:
@@ -143,29 +139,24 @@ class AssetDelivery:
         try:
             self._post(job, everything, self._single if self.doubts.count else self.session)
         except ConnectorError as error:
-            if not may_be_content(error):
-                raise
-            self._isolate(job, everything, error.with_traceback(None), works=job.batch.is_suspect)
+            self._isolate(job, everything, error, works=job.batch.is_suspect)
 
-    def _judge(self, jobs: list[_Job]) -> None:
-        """The platform accepts others: what these were refused with is about their content."""
-        while jobs:
-            job = jobs.pop()
-            try:
-                refusal, job.doubt = job.doubt or TryAgain(""), None
-                self._isolate(job, range(job.batch.size), refusal, works=True)
-                self._follow_up(job)
-            except Exception as error:  # noqa: BLE001 - handed to the round
-                self._fail(job, error)
+    def _judge(self, job: _Job, refusal: ConnectorError) -> None:
+        """The platform accepts others: this batch was refused because of its content."""
+        try:
+            self._isolate(job, range(job.batch.size), refusal, works=True)
+            self._follow_up(job)
+        except Exception as error:  # noqa: BLE001 - handed to the round
+            self._fail(job, error)
 
     def _end(self) -> None:
         """All batches were pushed: those that could not be judged are an error, unless their status says enough."""
-        if self._accepted:
-            self._judge([job for job in self._doubtful if job.doubt and job.doubt.status in _OF_CONTENT])
-        for job in self._doubtful:
-            if job.doubt:
-                job.outcome.set_exception(may_be_down(job.doubt))
-        self._doubtful.clear()
+        while self._doubtful:
+            job, refusal = self._doubtful.pop()
+            if self._accepted and refusal.status in _OF_CONTENT:
+                self._judge(job, refusal)
+            else:
+                job.outcome.set_exception(TooFew(refusal))
 
     def _isolate(
         self,
@@ -176,16 +167,14 @@ class AssetDelivery:
         *,
         works: bool = False,
     ) -> None:
-        """Push these events of a batch again in parts and note which are refused. Sets `job.doubt` when they are too few."""
+        """Push these events of a batch again in parts and note which are refused; TooFew when that cannot be known yet."""
+        push = push or partial(self._post, job, session=self._single)
         try:
-            push = push or partial(self._post, job, session=self._single)
             for part, error in isolate_refused(numbers, push, refusal, works=works):
                 if error:
                     job.batch.refuse(part[0], error)
         except ConnectorError as error:
-            if not self.doubts.are_allowed(error, refusal, len(numbers)):
-                raise
-            job.doubt = refusal
+            raise self.doubts.judged(error, refusal, len(numbers)) from None
 
     def _post(self, job: _Job, numbers: Sequence[int], session: ApiSession) -> None:
         """Push events in one call. Raises unless the platform accepted them."""
@@ -230,11 +219,10 @@ class AssetDelivery:
                 if task and (failure := self._tasks.outcome(task, job.batch, len(numbers))):
                     self._send_again(job, numbers, failure)
             self._done(job)
+        except TooFew as error:
+            job.outcome.set_exception(error)
         except Exception as error:  # noqa: BLE001 - handed to the round, which tells errors from bugs
-            if job.doubt and isinstance(error, TryAgain):
-                job.outcome.set_exception(error)
-            else:
-                self._fail(job, error)
+            self._fail(job, error)
 
     def _send_again(self, job: _Job, numbers: Sequence[int], failure: TryAgain) -> None:
         """What could not be ingested, in parts, each followed to its end."""
@@ -249,5 +237,3 @@ class AssetDelivery:
                 raise failed
 
         self._isolate(job, numbers, failure, push)
-        if job.doubt:
-            raise may_be_down(job.doubt)

@@ -217,10 +217,10 @@ class DevicePolling(StatefulService):
         """Log what became of each device that the console listed."""
         learned = f" · learned {done.learned:,}" if done.learned else ""
         gone = f" · gone {done.gone:,}" if done.gone else ""
-        due = time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
         self.log(
             f"listed {done.listed:,} by the console · delivered {done.delivered:,} · unchanged {done.unchanged:,} · "
-            f"refused {done.refused:,} · unmappable {done.unmappable:,}{learned}{gone} · {done.seconds:.1f} s · next {due}",
+            f"refused {done.refused:,} · unmappable {done.unmappable:,}{learned}{gone} · "
+            f"{done.seconds:.1f} s · next {self.next_round(began)}",
             level="info",
         )
 

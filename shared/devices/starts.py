@@ -6,16 +6,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 from typing import Any, ClassVar
 
 import orjson
 
 from shared import times
-from shared.devices.batch import JUDGED_FROM, MAX_WEIGHT, Batch, Doubts, Met, may_be_down
+from shared.devices.batch import JUDGED_FROM, MAX_WEIGHT, Batch, Doubts, Met
 from shared.devices.contents import changed
 from shared.errors import ConnectorError
-from shared.http.halving import isolate_refused, may_be_content
+from shared.http.halving import isolate_refused
 from shared.masking import shown
 from shared.state.fingerprints import GONE, SILENT
 
@@ -86,17 +87,12 @@ class ChangeDelivery:
                 continue
             if len(self._waiting) <= limit and self._weight <= MAX_WEIGHT:
                 return
-            done: list[Batch] = []
-            failure: ConnectorError | None = None
             try:
-                self._start(batch, done)
-            except ConnectorError as error:
-                failure = error
-            for each in done:
-                yield self._leave_queue(each)
-            if failure:
+                for done in self._start(batch):
+                    yield self._leave_queue(done)
+            except ConnectorError:
                 self.close()
-                raise failure
+                raise
 
     def close(self) -> None:
         """Forget what waits."""
@@ -111,43 +107,30 @@ class ChangeDelivery:
         self._weight -= batch.weight
         return batch
 
-    def _start(self, batch: Batch, done: list[Batch]) -> None:
-        """Start the playbook of the first event; where it is refused because of its content, of the next two as well."""
+    def _start(self, batch: Batch) -> Iterator[Batch]:
+        """Start the playbook of the first event; where it is refused because of its content, of the next two as well.
+
+        Yields each event that is confirmed, or refused while others are accepted.
+        """
         self._say_how_many()
         works, self._works = self._works or batch.is_suspect, False
         try:
-            self._call(batch)
+            self._call([batch])
         except ConnectorError as error:
-            if not may_be_content(error):
-                error.ends_round = True
-                raise
-            self._isolate(batch, error, done, works=works)
+            refusal = error
+        else:
+            self._works = True
+            self.doubts.count = 0
+            yield batch
             return
-        self._works = True
-        self.doubts.count = 0
-        done.append(batch)
-
-    def _isolate(self, batch: Batch, refusal: ConnectorError, done: list[Batch], *, works: bool) -> None:
         probes = [batch] if works else self._probes()
-
-        def push(part: Sequence[Batch]) -> None:
-            for each in part:
-                if each not in done:
-                    self._call(each, once=True)
-                    done.append(each)
-
         try:
-            for [*part], error in isolate_refused(probes, push, refusal, works=works):
-                if error:
-                    part[0].refuse(0, error)
-                    done.append(part[0])
+            for [event], error_of_one in isolate_refused(probes, partial(self._call, once=True), refusal, works=works):
+                if error_of_one:
+                    event.refuse(0, error_of_one)
+                yield event
         except ConnectorError as error:
-            if self.doubts.are_allowed(error, refusal, len(probes)):
-                raise may_be_down(refusal) from None
-            error.ends_round = True
-            raise
-        finally:
-            done.sort(key=probes.index)
+            raise self.doubts.judged(error, refusal, len(probes)) from None
 
     def _probes(self) -> list[Batch]:
         """The first event of the queue, and the next of two other devices."""
@@ -159,9 +142,10 @@ class ChangeDelivery:
                 break
         return [*found.values()]
 
-    def _call(self, batch: Batch, *, once: bool = False) -> None:
-        event = orjson.loads(batch.events[0])
-        self.push(_name(event), event, once)
+    def _call(self, batches: Sequence[Batch], *, once: bool = False) -> None:
+        for batch in batches:
+            event = orjson.loads(batch.events[0])
+            self.push(_name(event), event, once)
 
     def _say_how_many(self) -> None:
         waiting, now = len(self._waiting), time.monotonic()

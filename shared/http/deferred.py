@@ -36,9 +36,8 @@ def call_deferred(ticket: str, session: ApiSession, method: str, path: str, **op
                 if not headers or error.status not in (404, 504):
                     raise
                 break
-    late = TryAgain(
+    raise TryAgain(
         f"{session.who} did not have its answer to {method} {path} ready in {_STARTS} requests. The connector "
-        "tries again later."
+        "tries again later.",
+        may_be_size=True,
     )
-    late.may_be_size = True
-    raise late

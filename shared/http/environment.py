@@ -1,4 +1,4 @@
-"""What the environment of the process names for its calls: a bundle of authorities, and a proxy.
+"""The bundle of authorities and the proxy that the process's environment names.
 
 Both are checked before a call is made: `requests` and urllib3 raise an error of any kind when they cannot be used.
 """
@@ -58,13 +58,6 @@ def _load(path: str) -> None:
         ssl.create_default_context(cafile=path)
 
 
-_WRONG = {
-    "socks": "is a SOCKS proxy, which needs the Python package PySocks",
-    "scheme": "has a scheme other than http and https",
-    "address": "is not an address, or a character of its password is not percent-encoded (%40 for @, %23 for #)",
-}
-
-
 class Proxy(NamedTuple):
     """`url` may contain a password, `name` (host and port) does not; `variable` is the one of the environment."""
 
@@ -74,9 +67,9 @@ class Proxy(NamedTuple):
 
 
 def proxy(url: str) -> Proxy | None:
-    """The proxy that the environment names for calls to a URL, with its scheme; ActionNeeded when it cannot be used.
+    """The proxy that the environment names for calls to a URL; None without one. ActionNeeded when it cannot be used.
 
-    Without a scheme it is http, as for curl. `NO_PROXY` is heeded.
+    Without a scheme it is http, as for curl. `NO_PROXY` counts.
     """
     value = select_proxy(url, get_environ_proxies(url))
     if not value:
@@ -89,17 +82,17 @@ def proxy(url: str) -> Proxy | None:
         parts = parse_url(address)
     except LocationParseError:
         parts = parse_url("")
-    scheme, wrong = parts.scheme or "", ""
+    scheme = parts.scheme or ""
     if scheme.startswith("socks") and not find_spec("socks"):
-        wrong = "socks"
+        wrong = "is a SOCKS proxy, which needs the Python package PySocks"
     elif not parts.host or parts.path not in (None, "/") or parts.query or parts.fragment:
-        wrong = "address"
+        wrong = "is not an address, or a character of its password is not percent-encoded (%40 for @, %23 for #)"
     elif not scheme.startswith(("http", "socks")):
-        wrong = "scheme"
-    if wrong:
-        raise ActionNeeded(
-            f"The proxy in the environment variable {variable} {_WRONG[wrong]}. Enter it as http://host:port or "
-            "http://user:password@host:port."
-        )
-    hide((parts.auth or "").partition(":")[2])
-    return Proxy(address, parts.netloc or "", variable)
+        wrong = "has a scheme other than http and https"
+    else:
+        hide((parts.auth or "").partition(":")[2])
+        return Proxy(address, parts.netloc or "", variable)
+    raise ActionNeeded(
+        f"The proxy in the environment variable {variable} {wrong}. Enter it as http://host:port or "
+        "http://user:password@host:port."
+    )

@@ -29,39 +29,40 @@ def isolate_refused(
     """Send a refused batch again in parts. Yields each part that is accepted with None, each item refused alone with its error.
 
     `push` sends items in one call, with one try, and raises unless they are accepted. `refusal` is what the batch was refused
-    with: it is raised when none of three items, sent alone, is accepted, for then the other side is down. `works`: it accepted
-    others just before. An item is refused alone twice before it is blamed. An error that cannot be about the content is
-    raised at once. What was yielded before an error counts.
+    with. It is raised when none of three items, sent alone, is accepted, for then the other side is down; at once when it
+    cannot be about the content, and so is any such error of `push`. `works`: others were accepted just before. Up to three
+    items are sent one by one. An item is refused alone twice before it is blamed. What was yielded before an error counts.
     """
+    if not may_be_content(refusal):
+        raise refusal
+    refusal.with_traceback(None)  # its frames hold what was sent
     suspects: list[Item] = []
     left = list(items)
-    while left and not works:
+    while not works:
+        if not left or len(suspects) == _PROBES:
+            raise refusal
         item = left.pop(0)
-        if _accepts(push, [item]) is None:
-            works = True
+        works = _refusal(push, [item]) is None
+        if works:
             yield [item], None
         else:
             suspects.append(item)
-            if len(suspects) == _PROBES:
-                break
-    if not works:
-        raise refusal
-    parts = [left] if left else []
+    parts = [[item] for item in left] if len(items) <= _PROBES else [left]
     while parts:
-        part = parts.pop()
-        if _accepts(push, part) is None:
+        part = parts.pop(0)
+        if _refusal(push, part) is None:
             yield part, None
         elif len(part) == 1:
             suspects += part
         else:
             middle = len(part) // 2
-            parts += [part[middle:], part[:middle]]
+            parts = [part[:middle], part[middle:], *parts]
     for item in suspects:
-        yield [item], _accepts(push, [item])
+        yield [item], _refusal(push, [item])
 
 
-def _accepts(push: Callable[[Sequence[Item]], None], items: Sequence[Item]) -> ConnectorError | None:
-    """None when the items are accepted, else why they may be refused because of their content."""
+def _refusal(push: Callable[[Sequence[Item]], None], items: Sequence[Item]) -> ConnectorError | None:
+    """What the items are refused with, perhaps because of their content; None when they are accepted."""
     try:
         push(items)
     except ConnectorError as error:

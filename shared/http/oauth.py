@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr
@@ -27,13 +28,13 @@ def token_of(who: str, body: Any, lifetime: float) -> Token:
     return Token(value, lifetime if seconds is None else seconds)
 
 
-def granted(session: ApiSession, form: Mapping[str, str], advice: str, call: Callable[..., Reply] | None = None) -> Any:
-    """POST the form to the session's own URL, an OAuth2 token endpoint → its JSON. `call` stands in for `session.call`.
+def granted(session: ApiSession, advice: str, call: Callable[..., Reply] | None = None, **body: Any) -> Reply:
+    """POST the credentials (`data=` a form or `json=`) to the session's own URL. `call` stands in for `session.call`.
 
     A 400 is a refusal as well as a 401 (RFC 6749, 5.2): ActionNeeded, with the advice.
     """
     try:
-        return (call or session.call)("POST", session.base_url, data=form).json
+        return (call or session.call)("POST", session.base_url, **body)
     except UnexpectedReply as error:
         if error.status != 400 or error.quoted is None:
             raise
@@ -47,36 +48,40 @@ def client_credentials(session: ApiSession, client_id: str, secret: str, scope: 
     `session` leads to the token endpoint and carries no credential of its own.
     """
     form = {"grant_type": "client_credentials", "scope": scope, "client_id": client_id, "client_secret": secret}
-    return token_of(session.who, granted(session, form, advice), 3600.0)
+    return token_of(session.who, granted(session, advice, data=form).json, 3600.0)
 
 
+@dataclass(repr=False)
 class PasswordGrant:
     """Fetches OAuth2 tokens by the refresh token that came with the last one, else by user name and password.
 
-    A refresh token is used once. One that is refused, or whose answer was lost, is dropped: it would be refused for
-    ever. `ask` is `granted`, but for the form; `lifetime` is as in `token_of`.
+    A refresh token is used once. One that is refused, or whose answer was lost, is dropped: it would be refused forever.
+    `session`, `advice` and `call` are those of `granted`; `lifetime` is as in `token_of`.
     """
 
-    def __init__(
-        self, who: str, ask: Callable[[Mapping[str, str]], Any], username: str, password: SecretStr, lifetime: float
-    ) -> None:
-        if not password.get_secret_value():
+    session: ApiSession
+    username: str
+    password: SecretStr
+    advice: str
+    lifetime: float
+    call: Callable[..., Reply] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.password.get_secret_value():
             raise ActionNeeded("The Password is empty. Enter it in the configuration.")
-        self._who, self._ask, self._lifetime = who, ask, lifetime
-        self._password = {"grant_type": "password", "username": username, "password": password.get_secret_value()}
         self._refresh_token: str | None = None
 
     def fetch(self) -> Token:
-        """A token; raises what `ask` raises for the password."""
+        """A token; raises what `granted` raises for the password."""
         refresh_token, self._refresh_token = self._refresh_token, None
         if refresh_token:
             with suppress(ActionNeeded, UnexpectedReply):
-                return self._granted({"grant_type": "refresh_token", "refresh_token": refresh_token})
-        return self._granted(self._password)
+                return self._granted(grant_type="refresh_token", refresh_token=refresh_token)
+        return self._granted(grant_type="password", username=self.username, password=self.password.get_secret_value())
 
-    def _granted(self, form: Mapping[str, str]) -> Token:
-        body = self._ask(form)
-        token = token_of(self._who, body, self._lifetime)
+    def _granted(self, **form: str) -> Token:
+        body = granted(self.session, self.advice, self.call, data=form).json
+        token = token_of(self.session.who, body, self.lifetime)
         refresh_token = body.get("refresh_token")
         self._refresh_token = hide(refresh_token, fetched=True) if isinstance(refresh_token, str) else None
         return token

@@ -13,7 +13,6 @@ import requests
 from shared import times
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http import body as bodies
-from shared.http.unreached import of_size
 from shared.masking import shown
 
 _MAX_READ = 65_536  # bytes of an error's body
@@ -46,52 +45,55 @@ def failure(
     host = urlsplit(response.request.url or "").netloc
     through = f"Have the connector let through to {host}, or check the configured URL."
     credential = advice.get(status, _CREDENTIAL.get(status, ""))
-    later = advice.get(status, "The connector tries again later; if this persists, report it with this message.")
+    otherwise = advice.get(status, "The connector tries again later; if this persists, report it with this message.")
     empty = not body or body.isspace()
     foreign = not empty and not is_own(body)
-    if empty or foreign:
+    said = f"{who} answered HTTP {status} to {doing}{quoted}."
+    if foreign:
+        said = f"{who} did not answer {doing}: {_IN_BETWEEN} came back{_titled(body)} (HTTP {status})."
+        otherwise = through
+    elif empty:
         said = f"{who} answered HTTP {status} to {doing} with an empty body."
-        if foreign:
-            said = f"{who} did not answer {doing}: {_IN_BETWEEN} came back{_titled(body)} (HTTP {status})."
-            later = through
-        refusal = f"{said} {through}"
-        if body.lstrip()[:1] != b"<":  # a few APIs refuse with a bare word, or with nothing
-            refusal = f"{refusal} If nothing stands in between: {credential}"
-    else:
-        said = f"{who} answered HTTP {status} to {doing}{quoted}."
-        if _ACCOUNT.search(quoted):
-            credential = f"This is about your account there, not the credential: ask whoever manages it, or {who}."
-        refusal = f"{who} refused the credentials on {doing} (HTTP 401){quoted}. {credential}"
-        if status == 403:
-            refusal = f"{who} forbids {doing} with this credential (HTTP 403){quoted}. {credential}"
-    error = ActionNeeded(refusal, status=status) if status in (401, 403) else _by_status(said, response, advice, later)
-    error.quoted = None if foreign else quoted
-    return error
+    elif status == 401:
+        said = f"{who} refused the credentials on {doing} (HTTP 401){quoted}."
+    elif status == 403:
+        said = f"{who} forbids {doing} with this credential (HTTP 403){quoted}."
+    if _ACCOUNT.search(quoted):
+        credential = f"This is about your account there, not the credential: ask whoever manages it, or {who}."
+    elif body.lstrip()[:1] == b"<":
+        credential = through
+    elif foreign or empty:  # a few APIs refuse with a bare word, or with nothing
+        credential = f"{through} If nothing stands in between: {credential}"
+    kind, what = _remedy(response, advice, credential, otherwise)
+    wait = times.retry_after(response.headers, limited=status in (429, 503)) if kind is TryAgain else None
+    return kind(
+        f"{said} {what}",
+        status=status,
+        quoted=None if foreign else quoted,
+        retry_after=wait,
+        may_be_size=wait is None and (status == 408 or status >= 500),
+    )
 
 
-def _by_status(said: str, response: requests.Response, advice: Mapping[int, str], otherwise: str) -> ConnectorError:
-    """The error of any status but those that are about the credential; `otherwise` is what to do where none is known."""
-    status = response.status_code
-    match status:
+def _remedy(
+    response: requests.Response, advice: Mapping[int, str], credential: str, otherwise: str
+) -> tuple[type[ConnectorError], str]:
+    """The class of the error, and what to do: `credential` about a refusal, `otherwise` where nothing else is known."""
+    match response.status_code:
+        case 401 | 403:
+            return ActionNeeded, credential
         case 404 | 405 | 410:
-            what = advice.get(404, "Check the configured URL.")
-            return ActionNeeded(f"{said} {what}", status=status)
+            return ActionNeeded, advice.get(404, "Check the configured URL.")
         case 407:
-            return ActionNeeded(f"{said} A proxy asks for a user name and a password.", status=status)
-        case _ if 300 <= status < 400:
+            return ActionNeeded, "A proxy asks for a user name and a password."
+        case status if 300 <= status < 400:
             target = shown(response.headers.get("Location", "nowhere"), 200)
-            return ActionNeeded(f"{said} It redirects to {target!r}. Check the configured URL.", status=status)
+            return ActionNeeded, f"It redirects to {target!r}. Check the configured URL."
         case 429:
-            wait = times.retry_after(response.headers, limited=True)
-            return TryAgain(f"{said} Too many calls; the connector slows down.", status=status, retry_after=wait)
+            return TryAgain, "Too many calls; the connector slows down."
         case 408 | 425 | 500 | 502 | 503 | 504:
-            wait = times.retry_after(response.headers, limited=status == 503)
-            later = TryAgain(f"{said} The connector tries again later.", status=status, retry_after=wait)
-            later.may_be_size = status != 425 and wait is None
-            return later
-    error = UnexpectedReply(f"{said} {otherwise}", status=status)
-    error.may_be_size = status >= 500
-    return error
+            return TryAgain, "The connector tries again later."
+    return UnexpectedReply, otherwise
 
 
 def parsed(
@@ -101,15 +103,18 @@ def parsed(
     may_be_empty: Collection[int] = (202, 204),
     parse: bodies.Parse = bodies.parse,
 ) -> Any:
-    """The JSON of a 2xx reply; None for an empty one of a status that may be. UnexpectedReply when there is none, or
-    when its values would fill the memory."""
+    """The JSON of a 2xx reply; None where the body is empty and the status is in `may_be_empty`.
+
+    UnexpectedReply when the body is not JSON, or when its values would fill the memory.
+    """
     empty = not body or body.isspace()  # `strip` would copy it
     if empty and response.status_code in may_be_empty:
         return None
     doing = _call(response)
     if not bodies.fits(body):
         most = bodies.MAX_MEMORY // (1024 * 1024)
-        raise of_size(UnexpectedReply(f"{who} answered {doing} with values that fill more than {most} MiB of memory."))
+        said = f"{who} answered {doing} with values that fill more than {most} MiB of memory."
+        raise UnexpectedReply(said, may_be_size=True)
     try:
         return parse(body)
     except ValueError:
@@ -138,11 +143,12 @@ def detail(body: bytes | bytearray) -> str:
 
 def is_own(body: bytes | bytearray) -> bool:
     """Whether a body can be the API's own: JSON, which pages of proxies and web filters are not."""
-    if body[:_MAX_READ].lstrip()[:1] in (b"{", b"["):
+    start = body[:_MAX_READ].lstrip()
+    if start[:1] in (b"{", b"["):  # cut at the bound, it is no longer JSON
         return True
     try:
-        bodies.parse(body[:_MAX_READ])
-    except (ValueError, RecursionError):
+        bodies.parse(start)
+    except ValueError:
         return False
     return True
 

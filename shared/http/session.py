@@ -9,7 +9,7 @@ import copy
 import random
 import ssl
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from threading import Event
@@ -57,26 +57,18 @@ class Patience:
     ahead: bool = False
 
 
+@dataclass(eq=False, repr=False)
 class Reply:
     """A 2xx reply. `body`: decompressed. Its JSON is parsed when first asked for, by whoever asks."""
 
-    def __init__(
-        self,
-        who: str,
-        response: requests.Response,
-        body: bytes | bytearray,
-        *,
-        parse: bodies.Parse = bodies.parse,
-        may_be_empty: Collection[int] = (),
-    ) -> None:
-        self.who = who
-        self.body = body
-        self.status = response.status_code
-        self.headers = response.headers
-        self.url = response.url
-        self._response = response
-        self._parse = parse
-        self._may_be_empty = may_be_empty
+    who: str
+    response: requests.Response
+    body: bytes | bytearray
+    parse: bodies.Parse = bodies.parse
+    may_be_empty: Collection[int] = ()
+
+    def __post_init__(self) -> None:
+        self.status, self.headers, self.url = self.response.status_code, self.response.headers, self.response.url
 
     @property
     def date(self) -> float | None:
@@ -86,7 +78,7 @@ class Reply:
     @cached_property
     def json(self) -> Any:
         """The parsed body; UnexpectedReply when it is not JSON or would fill the memory."""
-        return replies.parsed(self.who, self._response, self.body, self._may_be_empty, self._parse)
+        return replies.parsed(self.who, self.response, self.body, self.may_be_empty, self.parse)
 
     @property
     def memory(self) -> int:
@@ -99,45 +91,36 @@ class Reply:
         return replies.detail(self.body)
 
 
+@dataclass(eq=False, repr=False)
 class ApiSession:
     """Calls to one origin: `base_url` is scheme, host, port and a path prefix; `who` is its name in messages.
 
-    `advice` maps an HTTP status, or one of `replies`' own keys, to what the customer can do about it. `verify`: True,
-    the path of a bundle of authorities, or a TLS context (`shared.http.trust`). `stop` ends any wait at once. `rates` are the
-    calls the server allows, shortest interval first: a call above them waits for its turn. `may_be_empty`: the statuses whose reply may have no body, `json` is None then.
+    `stop` ends any wait at once. `advice` maps an HTTP status, or a key of `shared.http.unreached`, to what the customer can
+    do about it. `verify`: True, the path of a bundle of authorities, or a TLS context (`shared.http.trust`). `rates`: the
+    calls that the server allows, shortest interval first; a call above them waits for its turn. `may_be_empty`: the
+    statuses whose reply may have no body; its `json` is None then.
     """
 
-    def __init__(
-        self,
-        who: str,
-        base_url: str,
-        auth: AuthBase,
-        *,
-        stop: Event | None = None,
-        headers: Mapping[str, str] | None = None,
-        verify: bool | str | ssl.SSLContext = True,
-        patience: Patience | None = None,
-        advice: Mapping[int, str] | None = None,
-        rates: Sequence[RequestRate] = (),
-        may_be_empty: Collection[int] = (202, 204),
-    ) -> None:
-        self.who = who
-        self.base_url = base_url.rstrip("/")
-        self.stop = stop or Event()
-        self.patience = patience or Patience()
-        self._auth = auth
-        self._advice = dict(advice or {})
-        self._may_be_empty = may_be_empty
-        if isinstance(verify, ssl.SSLContext):
-            self._verify: bool | str = True  # by the context
-        else:
-            self._verify = environment.bundle() if verify is True else verify
-        self._pace = Pace(rates)
+    who: str
+    base_url: str
+    auth: AuthBase
+    _: KW_ONLY
+    stop: Event = field(default_factory=Event)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    verify: bool | str | ssl.SSLContext = True
+    patience: Patience = Patience()
+    advice: Mapping[int, str] = field(default_factory=dict)
+    rates: Sequence[RequestRate] = ()
+    may_be_empty: Collection[int] = (202, 204)
+
+    def __post_init__(self) -> None:
+        self.base_url = self.base_url.rstrip("/")
+        if self.verify is True:
+            self.verify = environment.bundle()
+        self._pace = Pace(self.rates)
         self._session = _Session()
-        self._session.mount("http://", BoundedAdapter())
-        self._session.mount("https://", BoundedAdapter(verify if isinstance(verify, ssl.SSLContext) else None))
         self._session.headers.update({"Accept": "application/json", "User-Agent": "sekoia-endpoint-connectors"})
-        self._session.headers.update(headers or {})
+        self._session.headers.update(self.headers)
 
     def elsewhere(self, base_url: str, auth: AuthBase | None = None) -> Self:
         """The same credential at another origin, where all else is shared, the pace of the calls above all.
@@ -145,7 +128,7 @@ class ApiSession:
         The token goes there, so the caller vouches for the origin.
         """
         session = copy.copy(self)
-        session.base_url, session._auth = base_url.rstrip("/"), auth or self._auth
+        session.base_url, session.auth = base_url.rstrip("/"), auth or self.auth
         return session
 
     def trying_once(self) -> Self:
@@ -160,8 +143,8 @@ class ApiSession:
         `path` is one under the base URL, or a link that the server gave; a link to another origin is refused unsent.
         The JSON is parsed by `parse` when it is first asked for: a thread that waits need not be the one that works.
         """
-        if isinstance(self._auth, FetchedToken):
-            self._auth.token()  # here, so that what fails in fetching it is not taken for a failure of this call
+        if isinstance(self.auth, FetchedToken):
+            self.auth.token()  # here, so that what fails in fetching it is not taken for a failure of this call
         retrying = Retrying(
             retry=retry_if_exception_type(TryAgain),
             wait=self._wait,
@@ -170,7 +153,7 @@ class ApiSession:
             reraise=True,
         )
         response, body = retrying(self._call_authenticated, method, self.url(path), options)
-        return Reply(self.who, response, body, parse=parse, may_be_empty=self._may_be_empty)
+        return Reply(self.who, response, body, parse=parse, may_be_empty=self.may_be_empty)
 
     def url(self, path: str) -> str:
         """A path or link → an absolute URL of this origin; UnexpectedReply when it leads elsewhere."""
@@ -196,9 +179,9 @@ class ApiSession:
         try:
             return self._call_once(method, url, options)
         except ActionNeeded as error:
-            if error.status != 401 or not isinstance(self._auth, FetchedToken):
+            if error.status != 401 or not isinstance(self.auth, FetchedToken):
                 raise
-        self._auth.renew()
+        self.auth.renew()
         return self._call_once(method, url, options)
 
     def _call_once(self, method: str, url: str, options: dict[str, Any]) -> _Answer:
@@ -207,7 +190,7 @@ class ApiSession:
             if not (response.is_redirect and method == "GET"):
                 break
             url, options = self._here(url, response.headers["Location"]), {**options, "params": None}
-        if error := replies.failure(self.who, response, body, self._advice):
+        if error := replies.failure(self.who, response, body, self.advice):
             raise error
         return response, body
 
@@ -216,13 +199,14 @@ class ApiSession:
         timeout, status = (self.patience.connect, self.patience.read), "none"
         try:
             # `verify` goes with each call: where REQUESTS_CA_BUNDLE is set, `requests` passes over the session's.
+            verify: Any = self.verify  # the adapter accepts a context, too
             with self._session.request(
-                method, url, auth=self._auth, timeout=timeout, verify=self._verify, stream=True, **options
+                method, url, auth=self.auth, timeout=timeout, verify=verify, stream=True, **options
             ) as response:
                 status = str(response.status_code)
                 return response, bodies.read(response)
         except (requests.RequestException, HTTPError, OverBound) as error:
-            raise unreachable(self.who, urlsplit(url).netloc, error, self._advice) from None
+            raise unreachable(self.who, urlsplit(url).netloc, error, self.advice) from None
         finally:
             CALLS.labels(self.who, status).inc()
 
@@ -251,6 +235,8 @@ class _Session(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
+        self.mount("http://", BoundedAdapter())
+        self.mount("https://", BoundedAdapter())
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the calls need none, and one a page piles up
         self._settings: dict[tuple[str, str, Any], Any] = {}
 

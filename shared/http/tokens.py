@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
-from cachetools import TLRUCache
 from pydantic import SecretStr
 from requests import PreparedRequest
 from requests.auth import AuthBase
@@ -15,8 +14,8 @@ from requests.auth import AuthBase
 from shared.errors import ActionNeeded, ConnectorError
 from shared.masking import hide
 
-_EARLY = 0.2  # of a token's life, at most two minutes: fetched anew before a walk's call meets the expiry
-_MAX_EARLY = 120.0
+_EARLY = 0.2  # of a token's lifetime: so long before its expiry it is fetched again, so that no call of a walk meets it
+_MAX_EARLY = 120.0  # seconds
 
 
 def header_value(secret: SecretStr, what: str) -> str:
@@ -67,7 +66,8 @@ class FetchedToken(AuthBase):
     def __init__(self, fetch: Callable[[], Token]) -> None:
         self._fetch = fetch
         self._lock = Lock()
-        self._cache: TLRUCache[str, Token] = TLRUCache(1, _usable_until, timer=time.monotonic)
+        self._token: Token | None = None
+        self._usable_until = 0.0
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self.token().value}"
@@ -76,22 +76,18 @@ class FetchedToken(AuthBase):
     def token(self) -> Token:
         """The token in use, fetched if need be; raises what fetching it raises."""
         with self._lock:
-            token = self._cache.get("token")
-            if token is None:
+            if self._token is None or time.monotonic() >= self._usable_until:
                 try:
-                    token = self._fetch()
-                    hide(token.value, fetched=True)
+                    self._token = self._fetch()
                 except ConnectorError as error:
                     error.ends_round, error.may_be_size = True, False  # every call needs it
                     raise
-                self._cache["token"] = token
-        return token
+                hide(self._token.value, fetched=True)
+                lifetime = self._token.lifetime
+                self._usable_until = time.monotonic() + lifetime - min(_MAX_EARLY, lifetime * _EARLY)
+            return self._token
 
     def renew(self) -> None:
         """Forget the token: the server refused it."""
         with self._lock:
-            self._cache.clear()
-
-
-def _usable_until(_key: str, token: Token, now: float) -> float:
-    return now + token.lifetime - min(_MAX_EARLY, token.lifetime * _EARLY)
+            self._token = None

@@ -68,9 +68,11 @@ def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str]
     check = advice.get(UNREACHABLE, _CHECK)
     match error:
         case wire.TooLarge():
-            return of_size(UnexpectedReply(f"{who} ({host}) sent more than {error} in one reply; it was not read."))
+            said = f"{who} ({host}) sent more than {error} in one reply; it was not read."
+            return UnexpectedReply(said, may_be_size=True)
         case wire.TooSlow():
-            return of_size(TryAgain(f"{who} ({host}) did not finish its reply within {wire.MAX_SECONDS:.0f} s."))
+            said = f"{who} ({host}) did not finish its reply within {wire.MAX_SECONDS:.0f} s."
+            return TryAgain(said, may_be_size=True)
         case requests.exceptions.ProxyError():
             return _of_proxy(who, host, str(error))
         case requests.exceptions.SSLError() | SSLError() if _HANDSHAKE_CUT.search(str(error)):
@@ -81,21 +83,16 @@ def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str]
             return TryAgain(f"{who} at {host} did not accept a connection in time. {check}")
         case requests.exceptions.Timeout() | ReadTimeoutError():
             later = advice.get(UNREACHABLE, "The connector tries again later.")
-            return of_size(TryAgain(f"{who} at {host} did not answer in time. {later}"))
+            return TryAgain(f"{who} at {host} did not answer in time. {later}", may_be_size=True)
         case HTTPError():  # raised by urllib3 while the body is read
-            return of_size(TryAgain(f"{who} at {host} broke off its reply. The connector tries again later."))
+            said = f"{who} at {host} broke off its reply. The connector tries again later."
+            return TryAgain(said, may_be_size=True)
         case requests.exceptions.ConnectionError():
             cause = _cause(str(error))
             check = _CHECK_NAME if cause == _CONNECTION[0][1] else check
-            lost = TryAgain(f"{who} could not be reached at {host}: {cause}. {check}")
-            return of_size(lost) if cause == _CUT else lost
+            said = f"{who} could not be reached at {host}: {cause}. {check}"
+            return TryAgain(said, may_be_size=cause == _CUT)
     return ActionNeeded(f"{who} cannot be called at {host}. Check the configured address.")
-
-
-def of_size(error: ConnectorError) -> ConnectorError:
-    """The same error, of a call that a smaller page may spare."""
-    error.may_be_size = True
-    return error
 
 
 def _of_tls(who: str, host: str, text: str, advice: Mapping[int, str]) -> ConnectorError:

@@ -62,11 +62,12 @@ def _check_name(host: str) -> None:
     labels = host.removesuffix(".").split(".")
     if not all(labels):
         raise ValueError("has a host name with two dots in a row, or with a dot at its beginning")
+    too_long = max(map(len, labels)) > 63
     try:
         name = host.encode("idna").decode("ascii")
     except UnicodeError as error:
-        name = "" if "too long" not in str(error) else host * 254
-    if max(map(len, labels)) > 63 or len(name) > 253:
+        name, too_long = "", too_long or "too long" in str(error)
+    if too_long or len(name) > 253:
         raise ValueError("has a host name with more than 63 characters between two dots, or more than 253 in all")
     if not _HOST_CHARACTERS.fullmatch(name):
         raise ValueError("has a host name with a character that host names do not have")

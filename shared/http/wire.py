@@ -1,4 +1,4 @@
-"""The connection below a session: bounded in bytes and time, whatever arrives on it, and with the trust that is asked for."""
+"""The connection below a session: a reply bounded in bytes and time, whatever the server sends; trust by a TLS context."""
 
 from __future__ import annotations
 
@@ -65,11 +65,7 @@ class _Reply(HTTPResponse):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """With a `context`, calls go through that TLS context, whatever bundle of authorities `requests` would take."""
-
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self._context = context
-        super().__init__()
+    """`verify` of a call may also be a TLS context, which then decides alone what is trusted."""
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Directly or through a proxy: the pool makes connections that are bounded."""
@@ -79,12 +75,14 @@ class BoundedAdapter(HTTPAdapter):
         return pool
 
     def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
-        host, pool = super().build_connection_pool_key_attributes(request, self._context is not None or verify, cert)
-        return host, {**pool, "ssl_context": self._context} if self._context else pool
+        if not isinstance(verify, ssl.SSLContext):
+            return super().build_connection_pool_key_attributes(request, verify, cert)
+        host, pool = super().build_connection_pool_key_attributes(request, True, cert)
+        return host, {**pool, "ssl_context": verify}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """What is verified is in the context; the base class would have it trust the usual authorities too."""
-        if self._context:
+        """The base class would have a context trust the usual authorities, too."""
+        if isinstance(verify, ssl.SSLContext):
             conn.cert_reqs = "CERT_REQUIRED"
         else:
             super().cert_verify(conn, url, verify, cert)

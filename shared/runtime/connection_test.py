@@ -10,12 +10,11 @@ from typing import Any, ClassVar
 from sekoia_automation.account_validator import AccountValidator
 from typing_extensions import override
 
-from shared.errors import ConnectorError
 from shared.http.pages import Page
 from shared.http.session import Patience
 from shared.masking import shown
 from shared.runtime.platform import platform_session
-from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
+from shared.runtime.settings import readable_error
 
 PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0.5)
 
@@ -41,14 +40,15 @@ class ConnectionTest(AccountValidator):
             stop.set()
             check = "Check the configured URL and its port, the network and the proxy."
             self.error(f"No answer within {self.deadline:.0f} s. {check}")
-            return False
-        except CONFIGURATION_ERRORS as error:
-            self.error(configuration_error(error))
-            return False
-        except ConnectorError as error:
-            self.error(str(error))
-            return False
-        return True
+        except Exception as error:  # noqa: BLE001 - the person in front of the button gets an answer in any case
+            self._explain(error)
+        return self._error is None
+
+    def _explain(self, error: Exception) -> None:
+        failure = readable_error(error)
+        if failure is None:
+            self.log_exception(error, message="The account could not be validated")
+        self.error(str(failure) if failure else "Internal error. Report it with the log of this module.")
 
     @override
     def error(self, message: str) -> None:
@@ -86,11 +86,6 @@ class ConnectionTest(AccountValidator):
         try:
             self.set_task_as_running()
             success = self.validate()
-        except CONFIGURATION_ERRORS as error:  # from the secrets that the platform hands out
-            self.error(configuration_error(error))
-        except ConnectorError as error:
-            self.error(str(error))
-        except Exception as error:  # noqa: BLE001 - the person in front of the button gets an answer in any case
-            self.log_exception(error, message="The account could not be validated")
-            self.error("Internal error. Report it with the log of this module.")
+        except Exception as error:  # noqa: BLE001 - as in `validate`; secrets that the platform hands out may be wrong
+            self._explain(error)
         self.send_results(success)

@@ -112,9 +112,7 @@ class LogPoster(Thread):
         """Post all, in parts if they are refused, and remove from `left` what is accepted or refused alone."""
         try:
             post(list(left))
-        except ConnectorError as error:
-            if not may_be_content(error):
-                raise
-            for part, _ in isolate_refused(list(left), post, error):
+        except ConnectorError as refusal:
+            for part, _ in isolate_refused(list(left), post, refusal):
                 for number in part:
                     del left[number]

@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import MetricsHandler
-from sekoia_automation.configuration.exception import MissingConfigurationError
 from sekoia_automation.metrics import PrometheusExporterThread
 from sekoia_automation.module import Module
 from sekoia_automation.trigger import Trigger
 from typing_extensions import override
 
-from shared.errors import ActionNeeded, ConnectorError, TryAgain
+from shared.errors import ConnectorError, TryAgain
 from shared.http.session import ApiSession, Patience
 from shared.masking import shown
 from shared.runtime import heap, sdk
@@ -37,7 +36,7 @@ from shared.runtime.logs import Line, LogPoster, keep_secrets
 from shared.runtime.metrics import Counts, Rounds
 from shared.runtime.platform import platform_session
 from shared.runtime.ports import HealthHandler, Port
-from shared.runtime.settings import CONFIGURATION_ERRORS, configuration_error
+from shared.runtime.settings import readable_error
 from shared.state.storage import opened_data_path
 
 HUNG = 7_200.0  # seconds: a rate limit counted by the hour may make a call wait for most of one
@@ -132,24 +131,23 @@ class Service(Trigger):
             self._stop_event.wait(max(pause, 0.05))
 
     def _failure_of_cycle(self) -> Exception | None:
-        """Run one round; → what stopped it, reported; None when it ended well."""
+        """Run one round; → what stopped it, None when it ended well. A bug is reported with its traceback."""
         try:
             self.cycle()
-        except ConnectorError as error:
-            return error
-        except CONFIGURATION_ERRORS as error:
-            return ActionNeeded(configuration_error(error))
-        except Exception as error:  # noqa: BLE001 - a bug: reported with its traceback, and not in a hot loop
-            self._handle_trigger_exception(error)
+        except Exception as error:  # noqa: BLE001 - not in a hot loop, as the SDK would
+            if readable_error(error) is None:
+                self._handle_trigger_exception(error)
             return error
         self.last_error = None
         return None
 
-    def _pause_after(self, failure: Exception, failures: int) -> float:
+    def _pause_after(self, error: Exception, failures: int) -> float:
+        """Seconds until the next try, logged with what went wrong."""
+        failure = readable_error(error)
         pause = self.backoff.wait(failures)
         if isinstance(failure, TryAgain) and failure.retry_after:
             pause = max(pause, failure.retry_after)
-        message = str(failure) if isinstance(failure, ConnectorError) else f"Internal error: {type(failure).__name__}."
+        message = str(failure) if failure else f"Internal error: {type(error).__name__}."
         self.last_error = message
         self.log(f"{message} Next try in {pause:.0f} s.", level="error")
         return pause
@@ -198,14 +196,11 @@ class Service(Trigger):
                     self._check_configuration()
                     super().execute()
                 except Exception as error:  # noqa: BLE001 - nothing above could report it
-                    failures += 1
-                    failure = error
-                    if isinstance(error, CONFIGURATION_ERRORS):
-                        failure = ActionNeeded(configuration_error(error))
-                    elif not isinstance(error, ConnectorError):
+                    if readable_error(error) is None:
                         self.log_exception(error, message="The module could not start")
+                    failures += 1
                     self.cycles += 1
-                    self._stop_event.wait(self._pause_after(failure, failures))
+                    self._stop_event.wait(self._pause_after(error, failures))
         finally:
             self._ending.put(None)
 
@@ -234,15 +229,9 @@ class Service(Trigger):
 
     # --- logs and health
 
-    def report(self, done: Counts, began: float) -> None:
-        """Say what a round did that began then (epoch seconds), and when the next one is due."""
-        learned = f" · learned {done.learned}" if done.learned else ""
-        due = time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
-        self.log(
-            f"read {done.read} · sent {done.sent} · unchanged {done.unchanged} · skipped {done.skipped}{learned} · "
-            f"{done.seconds:.1f} s · next {due}",
-            level="info",
-        )
+    def next_round(self, began: float) -> str:
+        """When the round after one that began then (epoch seconds) is due, for the log."""
+        return time.strftime("%H:%M UTC", time.gmtime(max(began + self.frequency, time.time())))
 
     @override
     def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
@@ -255,10 +244,7 @@ class Service(Trigger):
         self._poster.wake()
 
     def _post_lines(self, lines: Sequence[Line]) -> None:
-        try:
-            self._log_service.call("POST", self._log_service.base_url, json={"logs": lines})
-        except MissingConfigurationError as error:
-            raise ActionNeeded(configuration_error(error)) from None
+        self._log_service.call("POST", self._log_service.base_url, json={"logs": lines})
 
     @cached_property
     def _log_service(self) -> ApiSession:

@@ -28,6 +28,7 @@ from sekoia_automation.configuration.exception import MissingConfigurationError
 from sekoia_automation.connector import DefaultConnectorConfiguration
 from sekoia_automation.exceptions import AutomationSDKError, ModuleConfigurationError, TriggerConfigurationError
 
+from shared.errors import ActionNeeded, ConnectorError
 from shared.http.urls import https_url, origin_url, typed_url
 from shared.masking import hide
 
@@ -179,12 +180,19 @@ class EventConnectorConfiguration(_Entered, DefaultConnectorConfiguration):
     timedelta: Whole = Field(default=15, title="Time delta")
 
 
-CONFIGURATION_ERRORS = (
+_CONFIGURATION_ERRORS = (
     ModuleConfigurationError,
     TriggerConfigurationError,
     MissingConfigurationError,
     ValidationError,
 )
+
+
+def readable_error(error: Exception) -> ConnectorError | None:
+    """The error as a person may read it, one of the configuration as ActionNeeded; None for a bug."""
+    if isinstance(error, _CONFIGURATION_ERRORS):
+        return ActionNeeded(configuration_error(error))
+    return error if isinstance(error, ConnectorError) else None
 
 
 def configuration_error(error: BaseException) -> str:

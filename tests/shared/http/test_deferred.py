@@ -31,7 +31,7 @@ def served(loopback: Callable[[Answer], Loopback]) -> Callable[..., tuple[ApiSes
             exchange.reply(status, {"n": len(server.received)} if status == 200 else b"", **headers)
 
         server = loopback(answer)
-        return ApiSession("Vendor", server.url, Anonymous(), patience=patience, stop=stop), server
+        return ApiSession("Vendor", server.url, Anonymous(), patience=patience, stop=stop or Event()), server
 
     return serve
 

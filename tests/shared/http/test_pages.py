@@ -283,9 +283,7 @@ def test_closing_waits_for_the_call_in_flight_and_begins_no_other() -> None:
 
 
 def too_heavy() -> ConnectorError:
-    error = TryAgain("Vendor answered HTTP 504.", status=504)
-    error.may_be_size = True
-    return error
+    return TryAgain("Vendor answered HTTP 504.", status=504, may_be_size=True)
 
 
 @dataclass

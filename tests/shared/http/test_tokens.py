@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
 from shared.http import tokens
 from shared.http.oauth import PasswordGrant, client_credentials, token_of
-from shared.http.session import ApiSession
+from shared.http.session import ApiSession, Reply
 from shared.http.tokens import Anonymous, FetchedToken, FixedToken, Token, header_value
+from tests.shared.replied import replied
 
 SECRET = "s3cr3t-t0k3n"
 
@@ -163,27 +164,28 @@ def test_a_form_that_is_refused_is_for_the_customer(status: int) -> None:
 
 
 class Login:
-    """Answers the forms of a `PasswordGrant`; `answers` in order, then tokens."""
+    """Stands in for the calls of a `PasswordGrant`; answers their forms by `answers` in order, then by tokens."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.forms: list[dict[str, str]] = []
 
-    def __call__(self, form: Any) -> Any:
-        self.forms.append(dict(form))
+    def __call__(self, _method: str, _url: str, *, data: Any) -> Reply:
+        self.forms.append(dict(data))
         answer = self.answers.pop(0) if self.answers else {}
         if isinstance(answer, Exception):
             raise answer
         number = len(self.forms)
-        return {"access_token": f"t{number}", "refresh_token": f"r{number}", "expires_in": 60, **answer}
+        return replied({"access_token": f"t{number}", "refresh_token": f"r{number}", "expires_in": 60, **answer})
 
     @property
     def said(self) -> list[str]:
         return [form.get("refresh_token") or form["password"] for form in self.forms]
 
 
-def grant(login: Login) -> PasswordGrant:
-    return PasswordGrant("Vendor", login, "user", SecretStr("pass word"), 300)
+def grant(login: Login, password: str = "pass word") -> PasswordGrant:
+    session = ApiSession("Vendor", "https://id.example/token", Anonymous())
+    return PasswordGrant(session, "user", SecretStr(password), "Check the user.", 300, call=login)
 
 
 def test_a_password_grant_uses_the_refresh_token_that_came_last() -> None:
@@ -225,7 +227,7 @@ def test_a_refused_password_comes_out_and_an_empty_one_before_any_call() -> None
     with pytest.raises(ActionNeeded, match="HTTP 401"):
         grant(Login(ActionNeeded("HTTP 401"))).fetch()
     with pytest.raises(ActionNeeded, match="Password is empty"):
-        PasswordGrant("Vendor", Login(), "user", SecretStr(""), 300)
+        grant(Login(), password="")
 
 
 def test_a_failed_fetch_fails_all_there_is_to_read() -> None:
