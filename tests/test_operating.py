@@ -21,9 +21,9 @@ ERRORS = {"ActionNeeded", "TryAgain", "UnexpectedReply", "Overtaken"}
 LOGS = {"log", "warn", "_warn", "error", "log_exception", "_warn_once", "_say"}
 ADDED = {"adding"}  # what an error says at its end
 SETTINGS = {"settings.py", "trust.py", "urls.py"}  # files whose ValueErrors a customer reads
-ANSWERS = {"configuration_error"}  # functions whose text is a message
+ANSWERS = {"configuration_error", "_remedy"}  # functions whose text, behind an error's class if any, is a message
 TABLES = {"_WRONG": 0, "_TLS": 1, "_CONNECTION": 1}  # of words in a message, and where in a row they are
-PARTS = {"said", "refusal"}  # variables that hold the begin of a message
+PARTS = {"said", "credential", "otherwise"}  # variables that hold the begin or the end of a message
 LEAST_LETTERS = 6  # of a literal part, to be a message at all: `f"{said} {what}"` says nothing itself
 
 
@@ -86,7 +86,7 @@ def said_in(path: Path) -> Iterator[tuple[ast.expr, ast.AST]]:
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in PARTS:
                 yield node.value, function
             if isinstance(node, ast.Return) and node.value and function.name in ANSWERS:
-                yield node.value, function
+                yield node.value.elts[1] if isinstance(node.value, ast.Tuple) else node.value, function
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
@@ -116,7 +116,7 @@ def listed() -> str:
 
 
 @pytest.mark.parametrize(
-    "expected", ["… forbids … with this credential (HTTP 403)…. …", "is not a web address; enter it as https://host"]
+    "expected", ["… forbids … with this credential (HTTP 403)….", "is not a web address; enter it as https://host"]
 )
 def test_the_reading_of_the_code_finds_messages(expected: str) -> None:
     assert expected in messages()

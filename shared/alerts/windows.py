@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from shared import times
-from shared.errors import ConnectorError, UnexpectedReply
-from shared.http.pages import Page
-
-_IDLE_PAGES = 5  # in a row without a new row: the list does not end
+from shared.errors import ConnectorError
+from shared.http.pages import EndlessCheck, Page
 
 
 class Window(NamedTuple):
@@ -65,7 +63,7 @@ class Reading:
 
     def __iter__(self) -> Iterator[tuple[Page, dict[str, Any]]]:
         met: set[str] = set()
-        idle = 0
+        endless = EndlessCheck(self._who)
         try:
             for page in self._pages:
                 rows = {self._key_of(record): record for record in page.records}
@@ -75,11 +73,6 @@ class Reading:
                 self.total = max(self.total, page.total or 0)
                 self.date = page.date if self.date is None else self.date
                 yield page, new
-                idle = 0 if new else idle + 1
-                if idle == _IDLE_PAGES:
-                    raise UnexpectedReply(
-                        f"{self._who} sent {idle} pages in a row without a new row, and names a next one; the list cannot "
-                        "be read to its end."
-                    )
+                endless.page(new=bool(new))
         except ConnectorError as error:
             self.error = error

@@ -21,14 +21,12 @@ from shared.devices.refused import Refused
 from shared.devices.starts import ChangeDelivery
 from shared.devices.stateful import StatefulService
 from shared.devices.walks import Walk
-from shared.errors import ConnectorError, SkipRecord, TryAgain, UnexpectedReply
-from shared.http.pages import Page
+from shared.errors import ConnectorError, SkipRecord, TryAgain
+from shared.http.pages import EndlessCheck, Page
 from shared.mapping import ocsf
 from shared.mapping.conversions import Record
 from shared.mapping.table import Mapper
 from shared.state.fingerprints import GONE, PENDING, Fingerprints
-
-_MAX_IDLE_PAGES = 5  # in a row without a record that was not met before: then the list has no end
 
 
 @dataclass
@@ -53,6 +51,7 @@ class Round:
     def __post_init__(self) -> None:
         self._began = self.memory.began
         self._counts = self.service.counts
+        self._batch_size = self.service.batch_size  # read once: it looks into the environment
         self._refused = Refused(
             self.part.setdefault("refused", {}), self.service.full_sync_interval, self.service.refusals
         )
@@ -60,7 +59,6 @@ class Round:
         self._in_flight: dict[int, tuple[int, str]] = {}  # content and presence sent and not yet confirmed
         self._account = Account(self._counts, self._began)
         self._cursor = Cursor(times.epoch(self.part.get(self.service.cursor_key)), self._store_cursor)
-        self._idle = 0  # pages in a row that brought nothing new
         self._begun = self._pending = self._sorted = False
         self._cursor_of: Callable[[Record], float | None] | None = None
 
@@ -113,7 +111,7 @@ class Round:
         self._cursor.begin_reading(in_order=self._sorted)
         again = max(time.time(), self._account.stamp)
         self._account.begin_reading(self.memory.begin(again) if self._begun else self._began)
-        self._idle = 0
+        self._endless = EndlessCheck(self.service.module.name)
 
     def _report_gone(self) -> None:
         """Report the devices that two complete full walks did not meet, each once."""
@@ -154,15 +152,11 @@ class Round:
             self._read_record(record)
             if self._cursor_of and isinstance(record, dict):
                 self._cursor.track(self._cursor_of(record))
-            if self._batch.size >= self.service.batch_size or self._batch.weight >= MAX_WEIGHT:
+            if self._batch.size >= self._batch_size or self._batch.weight >= MAX_WEIGHT:
                 self._send()
                 if not self.service.moving():
                     return
-        self._idle = self._idle + 1 if self._account.met == before else 0
-        if self._idle >= _MAX_IDLE_PAGES:
-            raise UnexpectedReply(
-                f"{_MAX_IDLE_PAGES} pages in a row brought no device that was not read before; the list has no end."
-            )
+        self._endless.page(new=self._account.met > before)
 
     def _read_record(self, record: Any) -> None:
         """Put the record's event into the batch, unless it is delivered already."""

@@ -38,21 +38,19 @@ def isolate_refused(
     refusal.with_traceback(None)  # its frames hold what was sent
     suspects: list[Item] = []
     left = list(items)
-    while left and not works:
+    while not works:
+        if not left or len(suspects) == _PROBES:
+            raise refusal
         item = left.pop(0)
-        if _accepts(push, [item]) is None:
-            works = True
+        works = _refusal(push, [item]) is None
+        if works:
             yield [item], None
         else:
             suspects.append(item)
-            if len(suspects) == _PROBES:
-                break
-    if not works:
-        raise refusal
     parts = [[item] for item in left] if len(items) <= _PROBES else [left]
     while parts:
         part = parts.pop(0)
-        if _accepts(push, part) is None:
+        if _refusal(push, part) is None:
             yield part, None
         elif len(part) == 1:
             suspects += part
@@ -60,11 +58,11 @@ def isolate_refused(
             middle = len(part) // 2
             parts = [part[:middle], part[middle:], *parts]
     for item in suspects:
-        yield [item], _accepts(push, [item])
+        yield [item], _refusal(push, [item])
 
 
-def _accepts(push: Callable[[Sequence[Item]], None], items: Sequence[Item]) -> ConnectorError | None:
-    """None when the items are accepted, else why they may be refused because of their content."""
+def _refusal(push: Callable[[Sequence[Item]], None], items: Sequence[Item]) -> ConnectorError | None:
+    """What the items are refused with, perhaps because of their content; None when they are accepted."""
     try:
         push(items)
     except ConnectorError as error:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from shared.errors import ConnectorError, UnexpectedReply
 from shared.http import body as bodies
@@ -16,7 +16,7 @@ from shared.http.session import ApiSession, Reply
 
 Entry = TypeVar("Entry")
 _SMALLEST = 10  # records: a page of so few shows whether the server works
-_IDLE_PAGES = 5  # in a row, without anything new: the list has no end
+_IDLE_PAGES = 5
 MAX_COLLECTED = 256 * 1024 * 1024  # bytes that the records of a list may take which is collected
 
 
@@ -36,6 +36,22 @@ class Page:
 
 
 Pages = Generator[Page, None, None]
+
+
+class EndlessCheck:
+    """UnexpectedReply when five pages in a row bring nothing new: the list has no end."""
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+        self._idle = 0
+
+    def page(self, *, new: bool) -> None:
+        """Count a page, with or without anything new."""
+        self._idle = 0 if new else self._idle + 1
+        if self._idle == _IDLE_PAGES:
+            raise UnexpectedReply(
+                f"{self._who} sent {_IDLE_PAGES} pages in a row without anything new; the list has no end."
+            )
 
 
 @dataclass(frozen=True)
@@ -145,12 +161,14 @@ def follow(
     def sized(asked: Query) -> Query:
         return {**asked, listing.size: size.now}
 
+    ask = partial(call or session.call, "GET", listing.path, parse=parse)
     size.begin_walk()
     asked, first, given = sized(query), True, False
-    with _Caller(partial(call or session.call, "GET", listing.path, parse=parse), session.patience.ahead) as caller:
+    prefetched: Future[Reply] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:  # which begins with the first page prefetched
         while True:
             try:
-                reply = caller.answer(asked)
+                reply = prefetched.result() if prefetched else ask(params=asked)
                 page = listing.read(reply, first=first, anew=first and given, complete=complete)
                 complete_list = listing.bare and isinstance(reply.json, list)
                 following = None if complete_list else listing.next_page(reply, asked, len(page.records))
@@ -158,14 +176,18 @@ def follow(
                 del reply
             except ConnectorError as error:
                 again = asked if listing.any_size else query
-                if error.may_be_size and size.now > _SMALLEST and caller.serves({**again, listing.size: _SMALLEST}):
+                if error.may_be_size and size.now > _SMALLEST and _serves(ask, {**again, listing.size: _SMALLEST}):
                     size.halve()
                 elif not (error.status == 400 and size.withdraw()):
                     raise
+                prefetched = None
                 asked, first = sized(again), first or not listing.any_size
                 continue
+            prefetched = None
             if following is not None:
-                caller.prefetch(asked := sized(following))
+                asked = sized(following)
+                if session.patience.ahead:
+                    prefetched = thread.submit(ask, params=asked)
             yield page
             del page  # before the next one is parsed
             if following is None:
@@ -173,14 +195,24 @@ def follow(
             first, given = False, True
 
 
+def _serves(ask: Callable[..., Reply], query: Query) -> bool:
+    """Whether the server answers a query with JSON."""
+    try:
+        _ = ask(params=query).json
+    except ConnectorError:
+        return False
+    return True
+
+
 def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | None]) -> dict[str, Entry]:
     """Reads a list of `held` pages into a dict of its entries; `entry` makes key and value of a record, None to ignore it.
 
-    UnexpectedReply when the list takes too much memory, or five pages in a row bring no new key.
+    UnexpectedReply when the list takes too much memory, or has no end.
     """
     found: dict[str, Entry] = {}
     met: set[str] = set()  # in this pass
-    idle = memory = 0
+    memory = 0
+    endless = EndlessCheck(who)
     with closing(pages):
         for page in pages:
             if page.anew:
@@ -189,9 +221,8 @@ def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | N
             for key, value in filter(None, map(entry, page.records)):
                 found[key] = value
                 met.add(key)
-            idle, memory = 0 if len(met) > before else idle + 1, memory + page.memory
-            if idle == _IDLE_PAGES:
-                raise UnexpectedReply(f"{who} sent {idle} pages in a row without anything new; the list has no end.")
+            endless.page(new=len(met) > before)
+            memory += page.memory
             if memory > MAX_COLLECTED:
                 most = MAX_COLLECTED // (1024 * 1024)
                 raise UnexpectedReply(
@@ -199,37 +230,3 @@ def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | N
                 )
             del page
     return found
-
-
-class _Caller:
-    """Makes one call at a time, in a thread where it is to prefetch."""
-
-    def __init__(self, call: Callable[..., Reply], ahead: bool) -> None:
-        self._call = call
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prefetch") if ahead else None
-        self._in_flight: tuple[Query, Future[Reply]] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._thread:
-            self._thread.shutdown(wait=True, cancel_futures=True)
-
-    def prefetch(self, query: Query) -> None:
-        """Begin the call, where that is done."""
-        if self._thread:
-            self._in_flight = query, self._thread.submit(self._call, params=query)
-
-    def answer(self, query: Query) -> Reply:
-        """The reply, prefetched or not; raises what the call raised."""
-        in_flight, self._in_flight = self._in_flight, None
-        return in_flight[1].result() if in_flight and in_flight[0] == query else self._call(params=query)
-
-    def serves(self, query: Query) -> bool:
-        """Whether the server answers a query with JSON."""
-        try:
-            _ = self.answer(query).json
-        except ConnectorError:
-            return False
-        return True

@@ -30,7 +30,7 @@ from typing_extensions import override
 from shared.errors import ConnectorError, TryAgain
 from shared.http.session import ApiSession, Patience
 from shared.masking import shown
-from shared.runtime import sdk
+from shared.runtime import heap, sdk
 from shared.runtime.backoff import Backoff
 from shared.runtime.logs import Line, LogPoster, keep_secrets
 from shared.runtime.metrics import Counts, Rounds
@@ -166,6 +166,7 @@ class Service(Trigger):
     @override
     def execute(self) -> None:
         """Work in a thread until a stop; a signal also ends the process, for calls in flight cannot be interrupted."""
+        heap.keep_one()
         worker = Thread(target=self._work, name="rounds", daemon=True)
         worker.start()
         while True:  # handlers run in this thread only, and a signal that another one receives does not wake it

@@ -317,7 +317,7 @@ def test_pages_in_a_circle_under_new_links_end_the_walk_and_their_alerts_are_del
             rig.console.fault(WrongShape(page), match="alerts")
 
     rig.console.before_call = circle
-    with pytest.raises(UnexpectedReply, match="5 pages in a row without a new row"):
+    with pytest.raises(UnexpectedReply, match="5 pages in a row without anything new"):
         rig.cycle()
     assert len(arrived(rig)) == 20
     rig.console.before_call = None

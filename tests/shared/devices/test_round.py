@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -132,6 +133,7 @@ class Bench:
         self.fingerprints = Fingerprints(self.path)
         self.part = Part(self.happened, {} if self.since is None else {self.cursor_key: iso(self.since)})
         self.read_to_end = False
+        self.module = SimpleNamespace(name="Vendor")
 
     def run(self, *pages: Any, date: float | None = NOW, again: list[Any] | None = None) -> bool:
         """Each page is a list of records, a ready `Page`, or what reading it raises. `again`: the second reading's."""
@@ -337,7 +339,7 @@ def test_pages_that_bring_nothing_new_end_the_walk_and_what_was_read_counts(benc
     """Pages in a circle under ever new tokens were read for ever."""
     going = bench()
     circle = [[device("a", 1)], [device("b", 1)]] * 50
-    with pytest.raises(UnexpectedReply, match="5 pages in a row brought no device that was not read before"):
+    with pytest.raises(UnexpectedReply, match="Vendor sent 5 pages in a row without anything new"):
         going.run(*circle)
     assert going.counts.pages == 7
     assert going.knows(device("a", 1))
