@@ -14,7 +14,16 @@ from typing import Annotated
 import orjson
 import typer
 
-from lab.commands.arguments import ModuleConfig, ModuleName, configured, groups_added, json_object, module_named, opened
+from lab.commands.arguments import (
+    ModuleConfig,
+    ModuleName,
+    configured,
+    groups_added,
+    json_object,
+    module_named,
+    opened,
+    reported,
+)
 from lab.modules import MODULES, device_modules
 from lab.packaging.release import Part
 from lab.terminal import for_people, readable, say
@@ -44,7 +53,7 @@ def main() -> None:
 def demo(
     devices: Annotated[int, typer.Option(min=1, help="Devices (or alerts) in each simulated console.")] = 500,
     out: Annotated[Path, typer.Option(help="Where sent.jsonl, report.html and the state go.")] = Path(".lab/demo"),
-    changes: Annotated[bool, typer.Option("--changes", help="Let the fleets change, and the triggers tell.")] = False,
+    changes: Annotated[bool, typer.Option("--changes", help="Let the fleets change, and run the triggers.")] = False,
 ) -> None:
     """Run the modules against simulated consoles and a local platform, as the platform would run them."""
     from lab.commands import demo as demonstration
@@ -146,11 +155,8 @@ def preview(
     from lab.commands.preview import read_devices, show_devices
 
     chosen = module_named(module)
-    try:
+    with reported(people, ConnectorError):
         devices = read_devices(chosen, configured(chosen, module_config, people), limit)
-    except ConnectorError as error:
-        say(people, (str(error), "red"))
-        raise typer.Exit(1) from None
     if as_json:
         for event in devices.events:
             sys.stdout.buffer.write(orjson.dumps(event) + b"\n")
@@ -222,11 +228,8 @@ def release(
     from lab.packaging import release as releasing
 
     chosen = module_named(module)
-    try:
+    with reported(people, releasing.ReleaseError, OSError):
         version = releasing.release(chosen, part)
-    except (releasing.ReleaseError, OSError) as error:
-        say(people, (str(error), "red"))
-        raise typer.Exit(1) from None
     say(people, f"{chosen.name} is {version}, in its manifest.json, Dockerfile and CHANGELOG.md. Commit them.")
 
 
@@ -242,12 +245,9 @@ def new_vendor(
     """Write the skeleton of a module, with its simulated console and its tests, into this repository."""
     from lab.packaging import new_vendor as vendors
 
-    try:
+    if paging not in [*vendors.Paging]:
+        raise typer.BadParameter(f"{paging!r} is none of body, link, offset.", param_hint="--paging")
+    with reported(people, vendors.NewVendorError, OSError):
         next_steps = vendors.create(name, noun, vendors.Paging(paging), alerts=alerts)
-    except (vendors.NewVendorError, OSError) as error:
-        say(people, (str(error), "red"))
-        raise typer.Exit(1) from None
-    except ValueError:
-        raise typer.BadParameter(f"{paging!r} is none of body, link, offset.", param_hint="--paging") from None
     for line in next_steps.splitlines():
         say(people, line)

@@ -27,10 +27,10 @@ class Kind:
     row: Callable[[Event], tuple[str, ...]]
     counts: Mapping[str, Callable[[Event], str]]
     target: str  # of the rows of the mapping table
-    about: str  # what the page of fields says of them
+    about: str  # the introduction of the page of fields
     check: Callable[[Event], None]  # SkipRecord where the platform would refuse the event
-    arrived: Callable[[LocalPlatform, str], Iterable[Event]]  # of the connector with that uuid
-    reach: Callable[[LocalPlatform, Any], dict[str, Any]]  # the arguments that lead to the platform; the placeholder
+    arrived: Callable[[LocalPlatform, str], Iterable[Event]]  # events from the connector with that uuid
+    reach: Callable[[LocalPlatform, Any], dict[str, Any]]  # the platform's address and keys, as arguments
 
 
 def device_text(event: Event, *path: str) -> str:
@@ -44,7 +44,7 @@ def compliance(event: Event) -> str:
 
 
 def _check_device(event: Event) -> None:
-    from shared.mapping import ocsf  # the SDK's models, which only those need who check an event
+    from shared.mapping import ocsf  # the SDK's models: imported only to check an event
 
     ocsf.validate(event)
 

@@ -1,4 +1,4 @@
-"""The modules the lab knows: all that `sekoia-lab` needs of a vendor is a file in `lab/vendors/`."""
+"""The list of modules, found in `lab/vendors/`: to add one, add a file there."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class ModuleProcess:
         return found
 
     def wait_for_rounds(self, rounds: int = 1, timeout: float = 60.0) -> dict[str, Any]:
-        """The health once so many rounds have succeeded or failed; TimeoutError, or RuntimeError when the process died."""
+        """The health after this many rounds have succeeded or failed; TimeoutError, or RuntimeError if the process ended."""
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             health = self.health()
@@ -133,7 +133,7 @@ class ModuleProcess:
         return self._end(signal.SIGTERM)
 
     def kill(self) -> int:
-        """SIGKILL: the machine was lost."""
+        """SIGKILL, as when the machine is lost."""
         return self._end(signal.SIGKILL)
 
     def _end(self, how: signal.Signals) -> int:
@@ -160,17 +160,17 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", *BUNDLES)
 
 
 def _direct() -> dict[str, str]:
-    """Besides what the environment calls without its proxy: this machine, where the platform is."""
+    """The environment's NO_PROXY with this machine added, where the platform runs."""
     kept = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, (kept, "127.0.0.1", "localhost"))))
 
 
 def claimed_port(claims: ExitStack) -> int:
-    """A port that is nobody's, nor another process's of the lab while `claims` are held, of those that no system hands out
-    by itself: one of these could become the near end of somebody's connection.
+    """A free port that no other process of the lab takes while `claims` is open.
 
-    The claim is a bound socket that does not listen. On Linux a server that reuses addresses, as Python's do, listens
-    there all the same; elsewhere the claim is given up at once.
+    It is outside of the range from which systems choose ports for outgoing connections. The claim is a bound socket that
+    does not listen. On Linux a server that reuses addresses, as Python's do, can listen there all the same; elsewhere the
+    claim is released at once.
     """
     for port in random.SystemRandom().sample(range(20_000, 32_768), 1_000):
         claim = socket.socket()

@@ -45,9 +45,9 @@ class Classes(NamedTuple):
 class Floor:
     """How the simplest program reads the vendor's list (benchmarks/floor.py).
 
-    `login` puts the credential into the session and returns the origin of the list; `records` is the name of the list in
-    the body, "" where the body is the list; `following` returns the query of the next page or its link, None at the end;
-    `first` is a list that is read before.
+    `login` puts the credential into the session and returns the origin of the list; `records` is the key of the list in
+    the body, "" if the body is the list; `following` returns the query of the next page or its link, None at the end;
+    `first` is the path of a list that is read before.
     """
 
     login: Callable[[requests.Session, Any], str]
@@ -56,6 +56,16 @@ class Floor:
     records: str
     following: Callable[[requests.Response, Any], Query | str | None]
     first: str | None = None
+
+
+def fixed_token(scheme: str, token: str, origin: str) -> Callable[[requests.Session, Any], str]:
+    """The `login` of a vendor whose token the customer enters; `token` and `origin` are the names of settings."""
+
+    def login(session: requests.Session, settings: Any) -> str:
+        session.headers["Authorization"] = f"{scheme} {settings[token]}"
+        return str(settings[origin])
+
+    return login
 
 
 def page_token(name: str, token: str | None) -> Query | None:
@@ -140,9 +150,9 @@ class LabModule:
         return rows
 
     def simulated(self, records: int) -> LocalServer:
-        """A console with so many devices or alerts, not yet started."""
-        place, _, name = self.console.partition(":")
-        console: Any = getattr(_imported(place), name)()
+        """A console with this many devices or alerts, not yet started."""
+        module, _, name = self.console.partition(":")
+        console: Any = getattr(_imported(module), name)()
         console.has(records)
         return console  # type: ignore[no-any-return] # found by its name
 
@@ -232,7 +242,7 @@ class LabModule:
 
 
 def _imported(name: str) -> Any:
-    """As the statement imports it: `import_module` would hide it from `python -X importtime`, by which the tests count."""
+    """The module, imported as by a statement: the tests use `python -X importtime`, which does not see `import_module`."""
     return __import__(name, fromlist=["anything"])
 
 

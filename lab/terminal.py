@@ -1,4 +1,4 @@
-"""Text for people, on stderr: complete at any width, without colour where none is wanted, never with a vendor's codes."""
+"""Text for people, on stderr: complete at any width, without colour if NO_COLOR is set, free of a vendor's control codes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rich.text import Text
 
 from shared.masking import shown
 
-_UNCUT = 1_000_000  # columns of what is no terminal: a program reads whole lines
+_UNCUT = 1_000_000  # columns where stderr is not a terminal: a program reads complete lines
 _FOLDED = 16  # characters a column of text may be folded to
 
 
 def for_people() -> Console:
-    """stderr. A pipe gets neither codes nor broken lines, NO_COLOR no codes for colour, weight or slant."""
+    """A console on stderr. A pipe gets no codes and no broken lines; with NO_COLOR there are no codes for colour or style."""
     bare = bool(os.environ.get("NO_COLOR"))
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, color_system=None if bare else "auto")
     if not console.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
@@ -37,7 +37,7 @@ def readable(path: Path) -> str:
 
 
 def say(console: Console, *parts: str | tuple[str, str]) -> None:
-    """One line, not broken: a person copies it, a program looks for it. A part may have a style."""
+    """Print one line, not broken, so that it can be copied and searched for. A part may have a style."""
     line = Text()
     for part in parts:
         text, style = part if isinstance(part, tuple) else (part, "")
@@ -48,7 +48,7 @@ def say(console: Console, *parts: str | tuple[str, str]) -> None:
 def show_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console, *, numbers: bool = False
 ) -> None:
-    """A table; when it is too wide even with its longest texts folded, each row as lines of `name value`.
+    """Print a table; if it is too wide even with folded columns, print each row as lines of `name value`.
 
     The first column names the row. With `numbers` the others are aligned to the right, and nothing is folded.
     """
@@ -65,8 +65,8 @@ def show_table(
 
 def _print_table(columns: Sequence[str], rows: list[list[str]], console: Console, numbers: bool) -> None:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, name in enumerate(columns):
-        table.add_column(Text(name), overflow="fold", justify="right" if numbers and place else "left")
+    for number, name in enumerate(columns):
+        table.add_column(Text(name), overflow="fold", justify="right" if numbers and number else "left")
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
@@ -75,13 +75,13 @@ def _print_table(columns: Sequence[str], rows: list[list[str]], console: Console
 def _print_rows(columns: Sequence[str], rows: list[list[str]], console: Console) -> None:
     for first, *others in rows:
         console.print(Text(first, "bold", overflow="fold"))
-        told = [f"{name} {cell}" for name, cell in zip(columns[1:], others, strict=True) if cell]
-        for line in _lines(told, console.width - 2):
+        named = [f"{name} {cell}" for name, cell in zip(columns[1:], others, strict=True) if cell]
+        for line in _lines(named, console.width - 2):
             console.print(Padding(Text(line, overflow="fold"), (0, 0, 0, 2), expand=False))
 
 
 def _lines(items: list[str], width: int) -> Iterator[str]:
-    """The items with dots between them; none is broken that fits a line of its own."""
+    """The items, joined by dots into lines of this width; a longer item has a line of its own."""
     line = ""
     for item in items:
         longer = f"{line} · {item}" if line else item

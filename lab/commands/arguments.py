@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -63,6 +64,17 @@ def json_object(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise typer.BadParameter(f"{path} does not hold a JSON object.")
     return found
+
+
+@contextmanager
+def reported(people: Console, *errors: type[Exception]) -> Iterator[None]:
+    """Report these errors in red, each line by itself, and end the command with exit code 1."""
+    try:
+        yield
+    except errors as error:
+        for line in str(error).splitlines():
+            say(people, (line, "red"))
+        raise typer.Exit(1) from None
 
 
 def configured(module: LabModule, config: Path, people: Console) -> Any:

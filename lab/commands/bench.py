@@ -76,13 +76,13 @@ def too_slow(found: dict[str, dict[str, Measurement]]) -> list[str]:
 
 def write_json(found: dict[str, dict[str, Measurement]]) -> None:
     """All measurements on stdout, with the two figures that are computed from them."""
-    told = [
+    measurements = [
         {**asdict(run_), "us_per_device": run_.us_per_device, "devices_per_second": run_.devices_per_second}
         for runs in found.values()
         for run_ in runs.values()
     ]
     ratios = {name: times for name, runs in found.items() if (times := ratio(runs)) is not None}
     sys.stdout.buffer.write(
-        orjson.dumps({"measurements": told, "times_the_floor": ratios}, option=orjson.OPT_INDENT_2) + b"\n"
+        orjson.dumps({"measurements": measurements, "times_the_floor": ratios}, option=orjson.OPT_INDENT_2) + b"\n"
     )
     sys.stdout.flush()

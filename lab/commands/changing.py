@@ -1,4 +1,4 @@
-"""A fleet that lives on: devices join, change, come to harm, leave, fall silent and return, while the triggers look."""
+"""Fleets that change while the triggers run: devices join, change, meet incidents, leave, fall silent and return."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.times import iso
 
 _STEPS = 3
 _JOINING = 2  # devices a step and vendor
-_STRUCK = 2  # devices a step, vendor and incident
+_HIT = 2  # devices a step, vendor and incident
 _ABSENT = 2  # devices a vendor that leave, and that fall silent
 _SILENT = 9 * 86_400  # seconds
 
@@ -33,9 +33,9 @@ class Trigger:
     left: list[Any] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
 
-    def live_on(self, chance: random.Random, step: int) -> None:
-        """Some devices check in, some come to harm, some are new; at first some leave and some fall silent, at last one of
-        each is back."""
+    def change_fleet(self, chance: random.Random, step: int) -> None:
+        """Let some devices check in, meet incidents and join. In the first step some leave and some fall silent; in the last
+        step one of each is back."""
         console = self.console
         with_id = [identity for identity in console.ids if not identity.startswith("~")]
         known = [identity for identity in with_id if identity not in self.silent]
@@ -56,7 +56,7 @@ class Trigger:
         for identity in chance.sample(known, min(5, len(known))):
             console.heartbeat(identity)
         for fields in self.module.incidents.values():
-            for identity in chance.sample(known, min(_STRUCK, len(known))):
+            for identity in chance.sample(known, min(_HIT, len(known))):
                 console.change(identity, **fields)
         before = set(console.ids)
         for record in self.joining[:_JOINING]:
@@ -71,10 +71,10 @@ def log_of_changes(out: Path, module: LabModule) -> Path:
     return out / f"{module.name}-changes.log"
 
 
-def tell_changes(
+def run_triggers(
     consoles: list[tuple[LabModule, Any]], devices: int, platform: LocalPlatform, out: Path
 ) -> dict[str, list[PlaybookRun]]:
-    """Start the triggers, let them learn the fleets, let those live on → the playbook runs by module."""
+    """Start the triggers, let them learn the fleets, then change the fleets → the playbook runs by module."""
     chance = random.Random(0)
     with ExitStack() as stack:
         triggers = []
@@ -95,8 +95,8 @@ def tell_changes(
         rounds = {trigger.module.name: trigger.process.wait_for_rounds(1)["cycles"] for trigger in triggers}
         for step in range(_STEPS):
             for trigger in triggers:
-                trigger.live_on(chance, step)
-            for trigger in triggers:  # the round that is under way may have begun before
+                trigger.change_fleet(chance, step)
+            for trigger in triggers:  # the current round may have begun before
                 rounds[trigger.module.name] = trigger.process.wait_for_rounds(rounds[trigger.module.name] + 2)["cycles"]
         of = {trigger.process.uuid: trigger.module.name for trigger in triggers}
     runs: dict[str, list[PlaybookRun]] = {name: [] for name in of.values()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lab.commands.changing import log_of_changes, tell_changes
+from lab.commands.changing import log_of_changes, run_triggers
 from lab.commands.running import Following
 from lab.fleet.unusable import unusable
 from lab.kinds import DEVICES
@@ -49,7 +49,7 @@ def run(devices: int, out: Path, people: Console, *, changes: bool = False) -> l
             outcome.skips = skips_in(process.log.read_text(encoding="utf-8", errors="replace"))
         if changes:
             people.print("Now the fleets change, and the triggers look …")
-            runs = tell_changes([pair for pair in consoles if pair[0].changes], devices, platform, out)
+            runs = run_triggers([pair for pair in consoles if pair[0].changes], devices, platform, out)
             for outcome in outcomes:
                 outcome.playbook_runs = runs.get(outcome.name, [])
                 if outcome.playbook_runs:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
 from rich.console import Console
 
+from lab.commands.arguments import reported
 from lab.modules import LabModule
 from lab.packaging.export import ExportError, export
 from lab.packaging.export_project import indexes
@@ -26,12 +26,8 @@ MERGE = (
 
 def run(module: LabModule, destination: Path, people: Console, *, custom: bool) -> None:
     """Export the module and report to people; typer.Exit when it fails."""
-    try:
+    with reported(people, ExportError, LibraryError, OSError):
         unlocked = export(module, destination, custom=custom)
-    except (ExportError, LibraryError, OSError) as error:
-        for line in str(error).splitlines():
-            say(people, (line, "red"))
-        raise typer.Exit(1) from None
     say(people, f"{module.name} {module.manifest['version']} is in {readable(destination)}.")
     say(people, CHECKED)
     if unlocked:

@@ -86,6 +86,6 @@ def parts(module: LabModule) -> Iterator[Part]:
 def _fields(schema: dict[str, Any]) -> list[Field]:
     lists = {word: schema.get(word, []) for word in ("required", "secrets", "internal")}
     return [
-        Field(name, told, name in lists["required"], name in lists["secrets"], name in lists["internal"])
-        for name, told in schema["properties"].items()
+        Field(name, property_, name in lists["required"], name in lists["secrets"], name in lists["internal"])
+        for name, property_ in schema["properties"].items()
     ]

@@ -1,4 +1,4 @@
-"""A console of alerts: rows with the time of their last update, which the backend moves, and until when they are hidden."""
+"""A console of alerts. Each row has the time of its last update and the time from which it is listed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Alert = dict[str, Any]
 
 @dataclass
 class Row:
-    """An alert in the vendor's database: when it was updated and from when on lists have it (epoch seconds)."""
+    """An alert in the vendor's database; `updated` and `visible` (listed from then on) are epoch seconds."""
 
     number: int
     updated: float
@@ -49,7 +49,7 @@ class AlertConsole(Console, ABC):
         return when.isoformat()
 
     def has(self, records: int | Iterable[Any], seed: int = 7, hours: float = 5.5) -> None:
-        """These alerts and no others: a number of generated ones, of the last hours, or these as they are."""
+        """Replace the alerts: by a number of generated ones, of the last `hours`, or by these as they are."""
         if isinstance(records, int):
             records = self.generated(records, seed, hours)
         with self._lock:
@@ -67,7 +67,7 @@ class AlertConsole(Console, ABC):
         return dict(self._rows[identity].alert)
 
     def add(self, alert: Any, updated: datetime | None = None) -> None:
-        """One more alert, as it is; without a time of its last update it is of `updated`, else of an hour ago."""
+        """Add an alert, as it is. Its last update is `updated`, else the alert's own time, else an hour ago."""
         fields = alert if isinstance(alert, dict) else {}
         with self._lock:
             identity = str(fields.get("id") if fields.get("id") is not None else f"~{len(self._rows):09}")
@@ -86,16 +86,16 @@ class AlertConsole(Console, ABC):
             row.updated = when.timestamp()
 
     def hide(self, identity: str, until: datetime) -> None:
-        """The alert is listed from that time on, whenever it was updated."""
+        """List the alert only from that time on."""
         self._rows[identity].visible = until.timestamp()
 
     def remove(self, identity: str) -> None:
-        """The alert is gone without a trace."""
+        """Delete the alert."""
         with self._lock:
             del self._rows[identity]
 
     def page(self, keep: Callable[[Row], bool], offset: int, limit: int) -> tuple[list[bytes], int]:
-        """Encoded alerts, newest first, and how many there are of them in all."""
+        """One page of the encoded alerts, newest first, and the number of alerts that `keep` accepts."""
         with self._lock:
             now = self.now().timestamp()
             counted = {name: row for name, row in self._rows.items() if row.visible <= now and keep(row)}

@@ -1,11 +1,10 @@
-"""The Infinity Portal as Harmony Mobile's collectors see it: `POST /auth/external` and `GET …/v3/alert/`.
+"""The Infinity Portal's API for Harmony Mobile: `POST /auth/external` and `GET …/v3/alert/`.
 
-Where no document says how the gateway behaves the answer is a guess, and marked as one.
+Answers that no document describes are guesses, and marked as such.
 """
 
 from __future__ import annotations
 
-import operator
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from lab.consoles.alerts import AlertConsole, Row
 from lab.consoles.collection import encode
+from lab.consoles.queries import COMPARE
 from lab.fleet.checkpoint import checkpoint_alerts, slashed
 from lab.platform.server import answer_json, new_secret
 
@@ -25,12 +25,6 @@ LOGIN = "/auth/external"
 APPLICATION = "/app/SBM"
 ALERTS = "/external_api/v3/alert/"
 CLIENT_ID = "local-harmony-client"
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
 
 Links = Literal["relative", "prefixed", "full"]
 Ended = Literal["forceLogout", "401", "403"]
@@ -39,9 +33,9 @@ Ended = Literal["forceLogout", "401", "403"]
 class SimulatedHarmonyMobile(AlertConsole):
     """One tenant. Routes by name: token, alerts.
 
-    `most` is the page that it gives at most, whatever was asked for; `links` is the form of `meta.next`; `ended` how it
-    says that a session has ended; `refusal` the status of a refused login, where 200 says so in the body. `counts_rows=False`
-    tells a `total_count` of 0 always. Tokens live `lifetime` seconds; `tokens` are those that are good now.
+    `most` is the maximum length of a page; `links` is the form of `meta.next`; `ended` is the answer to a call whose
+    session has ended; `refusal` is the status of a refused login (200: the refusal is in the body). With
+    `counts_rows=False` the `total_count` is always 0. Tokens are valid for `lifetime` seconds; `tokens` are the valid ones.
     """
 
     vendor = "Check Point"
@@ -93,8 +87,7 @@ class SimulatedHarmonyMobile(AlertConsole):
         return answer_json({"success": True, "data": data})
 
     def _list(self) -> Response:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or self.tokens.get(token, 0) <= time.monotonic():
+        if self.tokens.get(self.token_sent("Bearer") or "", 0) <= time.monotonic():
             return self._session_ended()
         query = request.args.to_dict()
         try:
@@ -123,8 +116,8 @@ class SimulatedHarmonyMobile(AlertConsole):
         return f"{front}{ALERTS}?{urlencode({**query, 'limit': limit, 'offset': offset})}"
 
     def _session_ended(self) -> Response:
-        said = {"success": False, "message": "Authentication required", "forceLogout": True}
-        return answer_json(said, 200 if self.ended == "forceLogout" else int(self.ended))
+        body = {"success": False, "message": "Authentication required", "forceLogout": True}
+        return answer_json(body, 200 if self.ended == "forceLogout" else int(self.ended))
 
     def no_such_path(self, _: HTTPException) -> Response:
         return answer_json({"message": "no Route matched with those values"}, 404)  # a guess
@@ -143,7 +136,7 @@ def moment(value: Any) -> float | None:
 
 def _filter(name: str, value: str) -> Callable[[Row], bool]:
     field, _, how = name.partition("__")
-    compare = _COMPARE.get(how)
+    compare = COMPARE.get(how)
     if compare is None or field not in ("backend_last_updated", "id"):
         raise ValueError(f"{name}: unknown filter")
     if field == "id":

@@ -1,8 +1,8 @@
 """A vendor's live collection of records: kept as encoded JSON, sorted by any marked field, changed while it is read.
 
 A page is read by keyset: it starts after the position (value of the sort field, identity) where the last one ended.
-A record that changes between two pages therefore moves, as it does in the vendors' own consoles: it is seen twice, or
-behind the walk not at all.
+A record that changes between two pages therefore moves, as in the vendors' own consoles: a walk reads it twice, or misses
+it.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class _Row(NamedTuple):
 class Collection:
     """Records by identity; thread-safe.
 
-    `marks` names the fields that calls may sort and filter by, each with what makes a comparable value of it. A
-    record is anything that is JSON or nearly so (NaN, a lone surrogate, no object at all): one without an identity
-    gets a place of its own. `packed` keeps records compressed, for fleets that would not fit in memory otherwise.
+    `marks` maps each field that calls may sort and filter by to a function that makes a comparable value of it. A
+    record may be any JSON value, or nearly JSON (NaN, a lone surrogate); one without an identity is given one. With
+    `packed` the records are kept compressed, for fleets that would not fit in memory otherwise.
     """
 
     def __init__(self, identity: str, marks: Mapping[str, Callable[[Any], Mark]], packed: bool = False) -> None:
@@ -70,7 +70,7 @@ class Collection:
             return json.loads(self._unpack(self._rows[identity].encoded))
 
     def fill(self, records: Iterable[Any]) -> None:
-        """These records and no others."""
+        """Replace all records."""
         with self._lock:
             self._rows.clear()
             self._sorted.clear()
@@ -119,7 +119,7 @@ class Collection:
     ) -> Page:
         """The next `limit` records that `keep` accepts (None: all), in the order of the field `sort`, ties by identity."""
         with self._lock:
-            taken: list[Position] = []
+            chosen: list[Position] = []
             more = False
             for position in self._walk(sort, descending, after, 0 if keep else skip):
                 if keep and not keep(self._rows[position[1]].marks):
@@ -127,12 +127,12 @@ class Collection:
                 if keep and skip > 0:
                     skip -= 1
                     continue
-                if len(taken) == limit:
+                if len(chosen) == limit:
                     more = True
                     break
-                taken.append(position)
-            records = [self._rows[identity].encoded for _, identity in taken]
-        return Page([self._unpack(encoded) for encoded in records], taken[-1] if more and taken else None)
+                chosen.append(position)
+            records = [self._rows[identity].encoded for _, identity in chosen]
+        return Page([self._unpack(encoded) for encoded in records], chosen[-1] if more and chosen else None)
 
     def _walk(self, sort: str, descending: bool, after: Position | None, skip: int) -> Iterator[Position]:
         if (order := self._sorted.get(sort)) is None:
@@ -161,7 +161,7 @@ class Collection:
 
 
 def encode(record: Any) -> bytes:
-    """JSON, also of a record that is not quite JSON: NaN and lone surrogates go out as careless servers send them."""
+    """JSON; NaN and lone surrogates are written as careless servers send them."""
     try:
         encoded = orjson.dumps(record)
         if b"null" not in encoded or _is_finite(record):  # orjson makes null of NaN

@@ -1,4 +1,4 @@
-"""The bases of the vendors' consoles: a limit of requests per second, a gateway's answers, a fleet of devices."""
+"""The bases of the vendors' consoles: a rate limit, a gateway's errors, a fleet of devices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from flask import Response
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from lab.consoles.collection import Collection, Mark
@@ -32,6 +32,11 @@ class Console(LocalServer):
         self._recent_lock = threading.Lock()
         self.app.register_error_handler(404, self.no_such_path)
         self.app.register_error_handler(405, self.wrong_method)
+
+    def token_sent(self, scheme: str) -> str | None:
+        """The token in the current call's `Authorization` header; None without one of this scheme."""
+        given, _, token = request.headers.get("Authorization", "").partition(" ")
+        return token if given.lower() == scheme.lower() else None
 
     def admit(self) -> Response | None:
         return self.too_many() if self._over_the_rate() else None
@@ -78,10 +83,10 @@ class DeviceConsole(Console, ABC):
 
     @abstractmethod
     def generated(self, count: int, seed: int) -> Iterable[Any]:
-        """So many records of the vendor."""
+        """`count` records of the vendor."""
 
     def touched(self) -> dict[str, Any]:
-        """The fields that a change sets besides those that are changed, such as the time of the last update."""
+        """The fields that every change sets too, such as the time of the last update."""
         return {}
 
     @abstractmethod
@@ -89,7 +94,7 @@ class DeviceConsole(Console, ABC):
         """The fields that a heartbeat sets."""
 
     def has(self, records: int | Iterable[Any], seed: int = 7) -> None:
-        """This fleet and no other: a number of generated devices, or these records as they are."""
+        """Replace the fleet: by a number of generated devices, or by these records as they are."""
         if isinstance(records, int):
             self._fleet = self._empty_fleet(packed=records > self.packed_from)
             records = self.generated(records, seed)
@@ -105,7 +110,7 @@ class DeviceConsole(Console, ABC):
         return dict(self._fleet[identity])
 
     def add(self, record: Any) -> None:
-        """One more record, as it is."""
+        """Add a record, as it is."""
         self._fleet.put(record)
 
     def change(self, identity: str, **fields: Any) -> None:
@@ -113,11 +118,11 @@ class DeviceConsole(Console, ABC):
         self._fleet.change(identity, {**self.touched(), **fields})
 
     def heartbeat(self, identity: str) -> None:
-        """The device checks in, and nothing else of it changes."""
+        """Let the device check in, without any other change."""
         self._fleet.change(identity, self.checked_in())
 
     def remove(self, identity: str) -> None:
-        """The record is gone without a trace."""
+        """Delete the record."""
         self._fleet.remove(identity)
 
     def later(self, step: timedelta = timedelta(microseconds=1)) -> datetime:

@@ -1,4 +1,4 @@
-"""ESET Connect: the login service and the device management, which live on two hosts and here on one."""
+"""ESET Connect: the login service and the device management, in reality on two hosts, here on one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ USERNAME = "api-user@example.com"
 class _Deferred:
     """An answer being prepared: 202 for `polls` more calls, then the answer, once; `lost`: 504 in its place."""
 
-    asked: bytes  # the call, without its token: only this one fetches the answer
+    asked: bytes  # the call, without its token: only the same call fetches the answer
     polls: int
     lost: bool
     named: bool  # later 202s name the id too
@@ -38,10 +38,10 @@ class _Deferred:
 class SimulatedEset(DeviceConsole):
     """One customer's devices and groups. Routes by name: token, devices, groups.
 
-    `username` and `password` are the API user's; `integrations=False` is a user without the toggle, `permitted=False`
-    one whose permission sets show no devices. Tokens live `lifetime` seconds; each refresh token is good once.
-    `no_more` is how a last page says that it is one: "", None or absent (`...`). `leaves_empty_lists_out`: as protobuf's
-    JSON does. `empty_page_last`: the page after the last record is named too, and is empty.
+    `username` and `password` are the API user's; with `integrations=False` the user lacks the toggle, with
+    `permitted=False` its permission sets show no devices. Tokens are valid for `lifetime` seconds; each refresh token
+    is valid once. `no_more` is the page token of the last page: "", None or missing (`...`). `leaves_empty_lists_out`:
+    as protobuf's JSON does. `empty_page_last`: an empty page follows after the last record.
     """
 
     vendor = "ESET"
@@ -80,7 +80,7 @@ class SimulatedEset(DeviceConsole):
     # The fleet
 
     def generated(self, count: int, seed: int) -> Iterable[Any]:
-        """With their groups."""
+        """The devices; their groups are set too."""
         self.has_groups(eset_groups(seed))
         return eset_devices(count, seed=seed, now=self.now())
 
@@ -99,20 +99,20 @@ class SimulatedEset(DeviceConsole):
     # How it misbehaves
 
     def expire_tokens(self, refresh_too: bool = False) -> None:
-        """The access tokens' time is up; with `refresh_too` that of the refresh tokens as well."""
+        """End the access tokens; with `refresh_too` the refresh tokens as well."""
         self.access_tokens.clear()
         if refresh_too:
             self.refresh_tokens.clear()
 
     def defer(self, route: str, polls: int = 1, *, times: int = 1, lost: bool = False, named: bool = True) -> None:
-        """The next `times` calls to the route are answered later: 202, and 202 again to the next `polls` - 1 calls with
-        their `response-id`. `lost`: then comes 504. Without `named` only the first 202 tells the id.
+        """Defer the answers to the next `times` calls of the route: 202, and 202 again to the next `polls` - 1 calls with
+        their `response-id`. With `lost` the answer is then a 504. Without `named` only the first 202 has the id.
         """
         with self._lock:
             self._deferring += [(route, _Deferred(b"", polls - 1, lost, named)) for _ in range(times)]
 
     def forget_answers(self) -> None:
-        """Ten minutes have passed: no prepared answer is kept any longer, and each `response-id` is a 404."""
+        """Drop all deferred answers, as after ten minutes: each `response-id` is then a 404."""
         with self._lock:
             self._deferred.clear()
 
@@ -162,24 +162,24 @@ class SimulatedEset(DeviceConsole):
         return Response(b"{%b}" % b",".join([*listed, *more]), content_type="application/json")
 
     def _refusal(self) -> Response | None:
-        """A Bearer token is needed: without one it is the request that is wrong, with a bad one the credential."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        """The error for a missing (400), invalid (401) or unprivileged (403) Bearer token; None for a good one."""
+        token = self.token_sent("Bearer")
+        if not token:
             return _error(400, 3, "Missing or malformed authorization")
         if self.access_tokens.get(token, 0.0) < time.monotonic():
             return _error(401, 16, "Token is expired or invalid")
         return None if self.permitted else _error(403, 7, "Permission denied")
 
     def _not_yet(self) -> Response | None:
-        """The 202, 404 or 504 of an answer that is not there; None lets it be given."""
+        """The 202, 404 or 504 of a deferred answer; None if the real answer is due."""
         asked = request.method.encode() + request.full_path.encode() + request.get_data()
         with self._lock:
             if (response_id := request.headers.get("response-id")) is None:
-                found = next((one for one in self._deferring if one[0] == request.endpoint), None)
-                if found is None:
+                deferral = next((one for one in self._deferring if one[0] == request.endpoint), None)
+                if deferral is None:
                     return None
-                self._deferring.remove(found)
-                response_id, deferred = str(uuid.uuid4()), found[1]
+                self._deferring.remove(deferral)
+                response_id, deferred = str(uuid.uuid4()), deferral[1]
                 deferred.asked = asked
                 self._deferred[response_id] = deferred
                 return Response(b"", 202, {"response-id": response_id})
@@ -200,7 +200,7 @@ class SimulatedEset(DeviceConsole):
 
 
 def _error(status: int, code: int, message: str) -> Response:
-    """The gateway's shape, that of gRPC's Status."""
+    """An error in the gateway's form, that of gRPC's Status."""
     return answer_json({"code": code, "message": message, "details": []}, status)
 
 

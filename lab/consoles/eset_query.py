@@ -18,17 +18,17 @@ _LONGEST_TOKEN = 128
 
 
 MARKS: Mapping[str, Callable[[Any], str]] = {
-    "uuid": lambda value: str(value or ""),  # what the collection makes the identity of, or "" where there is none
+    "uuid": lambda value: str(value or ""),  # the identity in the collection, or "" without one
 }
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query that is right. Rows come by uuid; the API promises no order."""
+    """A valid query. Rows are sorted by uuid; the API documents no order."""
 
     size: int
     after: Position | None
-    digest: str  # of all but the token: a token is good for the query it was handed out for
+    digest: str  # of all parameters but the token: a token is valid for its own query only
 
     def token(self, end: Position) -> str:
         """The token of the page after `end`; opaque."""
@@ -45,7 +45,7 @@ def read(parameters: Mapping[str, list[str]], name: str) -> Query:
 
 
 def _page_size(value: str) -> int:
-    """0 is the default, more than the maximum is the maximum, far more is wrong."""
+    """0 means the default, more than the maximum means the maximum, far more is refused."""
     if not value.isdecimal() or int(value) >= _REFUSED_PAGE:
         raise Refused("page_size must be between 0 and 99999")
     return min(int(value) or _DEFAULT_PAGE, _LARGEST_PAGE)
@@ -56,10 +56,10 @@ def _position(token: str, digest: str) -> Position | None:
     if not token:
         return None
     try:
-        told = base64.b64decode(token, altchars=b"-_", validate=True).decode()
+        decoded = base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise Refused("page_token is invalid") from None
-    if len(token) > _LONGEST_TOKEN or not told.startswith(digest):
+    if len(token) > _LONGEST_TOKEN or not decoded.startswith(digest):
         raise Refused("page_token is too long, or belongs to another query")
-    identity = told.removeprefix(digest)
+    identity = decoded.removeprefix(digest)
     return ("" if identity.startswith("~") else identity), identity

@@ -1,13 +1,14 @@
-"""A HarfangLab manager: `GET /api/data/endpoint/Agent/` and the calls of a connector besides it.
+"""A HarfangLab manager: `GET /api/data/endpoint/Agent/`.
 
-A Django REST API: errors are `{"detail": …}`, unknown parameters are passed over, a missing slash is redirected to. What
-no public source tells (the default page, the largest one, the default order) is a guess, and marked as one.
+A Django REST API: errors are `{"detail": …}`, unknown parameters are ignored, a path without its last slash is
+redirected. No public source documents the default page, the largest page and the default order: these are guesses, and
+marked as such.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +17,8 @@ from werkzeug.exceptions import HTTPException
 
 from lab.consoles.collection import Mark
 from lab.consoles.console import DeviceConsole
-from lab.fleet.harfanglab import harfanglab_agents, iso
+from lab.fleet.harfanglab import harfanglab_agents
+from lab.fleet.hosts import iso
 from lab.platform.server import answer_json, new_secret
 from shared.times import epoch
 
@@ -39,9 +41,9 @@ MARKS: dict[str, Callable[[Any], Mark]] = {
 class SimulatedHarfangLab(DeviceConsole):
     """A manager with one fleet. Routes by name: agents, agents_without_slash.
 
-    `token` is the API key it takes; `permitted=False` takes its user the right to see endpoints. `next_origin` is what
-    it puts before the path of `next` and `previous`: nothing, as managers do, or the address that one behind a proxy
-    believes to have. `bare` makes it answer with the list alone, `hidden` adds agents to `count` that are never listed.
+    `token` is the valid API key; with `permitted=False` its user has no right to see endpoints. `next_origin` is put in
+    front of the paths in `next` and `previous`: nothing, as managers do, or the inner address of a manager behind a
+    proxy. With `bare` the answer is the list alone; `hidden` agents are added to `count` and never listed.
     """
 
     vendor = "HarfangLab"
@@ -65,8 +67,8 @@ class SimulatedHarfangLab(DeviceConsole):
         return harfanglab_agents(count, seed=seed, now=self.now())
 
     def checked_in(self) -> dict[str, Any]:
-        """The times of the last contact and the load move, as they do every minute."""
-        seen = self.now().astimezone(UTC)
+        """The times of the last contact and the load, which change every minute."""
+        seen = self.now()
         late = {
             f"lastseen_{level}": iso(seen + timedelta(seconds=s)) for level, s in (("warning", 132), ("error", 330))
         }
@@ -91,30 +93,30 @@ class SimulatedHarfangLab(DeviceConsole):
         return Response(b"".join((head, listed, b"}")), content_type="application/json")
 
     def _link(self, limit: int, offset: int) -> str:
-        """The same query at another offset, encoded, in quotes; the first page has none."""
+        """The same query with another offset, encoded, in quotes; for the first page without an offset."""
         query = {**request.args.to_dict(), "limit": str(limit), "offset": str(offset)}
         if offset == 0:
             del query["offset"]
         return f'"{self.next_origin}{AGENTS}?{urlencode(sorted(query.items()))}"'
 
     def _add_the_slash(self) -> Response:
-        """Before anyone asks for a token: Django's middleware redirects first."""
+        """Redirect, with or without a token: Django's middleware redirects first."""
         query = request.query_string.decode()
         return Response(b"", 301, {"Location": AGENTS + (f"?{query}" if query else "")}, content_type="text/html")
 
     def _refusal(self) -> Response | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        token = self.token_sent("Token")
         challenge = {"WWW-Authenticate": "Token"}
-        if scheme.lower() != "token":
+        if token is None:
             return answer_json({"detail": "Authentication credentials were not provided."}, 401, challenge)
         if token != self.token:
             return answer_json({"detail": "Invalid token."}, 401, challenge)
-        said = "You do not have permission to perform this action."
-        return None if self.permitted else answer_json({"detail": said}, 403)
+        detail = "You do not have permission to perform this action."
+        return None if self.permitted else answer_json({"detail": detail}, 403)
 
     def too_many(self) -> Response:
-        said = "Request was throttled. Expected available in 1 second."
-        return answer_json({"detail": said}, 429, {"Retry-After": "1"})
+        detail = "Request was throttled. Expected available in 1 second."
+        return answer_json({"detail": detail}, 429, {"Retry-After": "1"})
 
     def no_such_path(self, _: HTTPException) -> Response:
         return Response("<!doctype html>\n<html><h1>Not Found</h1></html>\n", 404, content_type="text/html")
@@ -123,12 +125,12 @@ class SimulatedHarfangLab(DeviceConsole):
         return answer_json({"detail": f'Method "{request.method}" not allowed.'}, 405)
 
 
-def _ordering(told: str) -> tuple[str, bool]:
-    """Field and direction; by `id` (a guess) where the field is not one to sort by."""
-    name = told.lstrip("+-")
-    return (name, told.startswith("-")) if name in MARKS else ("id", False)
+def _ordering(value: str) -> tuple[str, bool]:
+    """Field and whether it is descending; `id` (a guess) if the list cannot be sorted by the field."""
+    name = value.lstrip("+-")
+    return (name, value.startswith("-")) if name in MARKS else ("id", False)
 
 
-def _whole(told: str | None, least: int, otherwise: int) -> int:
-    """A number of at least `least`; anything else counts as missing."""
-    return int(told) if told and told.isdecimal() and int(told) >= least else otherwise
+def _whole(value: str | None, least: int, default: int) -> int:
+    """The number, if it is `least` or more; `default` for anything else."""
+    return int(value) if value and value.isdecimal() and int(value) >= least else default

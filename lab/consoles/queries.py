@@ -1,12 +1,20 @@
-"""Parts of what the consoles' lists do with a query: comparable times, and the refusal of a wrong one."""
+"""Common to the queries of the consoles' lists: comparable times, comparisons, and the refusal of a wrong query."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 NEVER = -1
-"""The mark of a time that is missing or unreadable: before all others, and matched by no filter."""
+"""The mark of a missing or unreadable time: sorted before all others, and matched by no filter."""
+COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
 
 
 class Refused(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, request
@@ -12,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from lab.consoles.console import DeviceConsole
 from lab.consoles.queries import Refused
 from lab.consoles.sentinelone_query import MARKS, read
+from lab.fleet.hosts import iso
 from lab.fleet.sentinelone import sentinelone_agents
 from lab.platform.server import answer_json, new_secret
 
@@ -21,8 +21,8 @@ API = "/web/api/v2.1"
 class SimulatedSentinelOne(DeviceConsole):
     """A console with one fleet. Routes by name: agents.
 
-    `token` is the API token it takes; `viewer=False` is a token whose role may not see endpoints. `rate=25` is the
-    documented limit of `/agents`, off unless asked for. 1,000,000 agents take about 2 GB packed, and a page 8 ms more.
+    `token` is the valid API token; with `viewer=False` its role may not see endpoints. `rate=25` is the documented limit
+    of `/agents`; by default there is none. 1,000,000 agents take about 2 GB packed, and a page 8 ms more.
     """
 
     vendor = "SentinelOne"
@@ -47,14 +47,14 @@ class SimulatedSentinelOne(DeviceConsole):
         return sentinelone_agents(count, seed=seed, now=self.now())
 
     def touched(self) -> dict[str, Any]:
-        """Each write of the console is later than the one before."""
+        """The time of the update, later than that of the update before."""
         return {"updatedAt": iso(self.later())}
 
     def checked_in(self) -> dict[str, Any]:
         return {"lastActiveDate": iso(self.now()), "isActive": True}
 
     def decommission(self, agent_id: str) -> None:
-        """The agent is hidden from then on, unless the query asks for decommissioned ones."""
+        """Hide the agent, unless the query asks for decommissioned ones."""
         self.change(agent_id, isDecommissioned=True, isActive=False, decommissionedAt=iso(self.now()))
 
     # The calls
@@ -69,18 +69,12 @@ class SimulatedSentinelOne(DeviceConsole):
         return _page(page.records, query.cursor(page.end) if page.end else None, total)
 
     def _refusal(self) -> Response | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "apitoken" or token != self.token:
+        if self.token_sent("ApiToken") != self.token:
             return _error(401, 4010010, "Authentication Failed", None)
         return None if self.viewer else _error(403, 4030010, "Insufficient permissions", None)
 
     def wrong_method(self, _: HTTPException) -> Response:
         return _error(405, 4050010, "Method Not Allowed", "")
-
-
-def iso(moment: datetime) -> str:
-    """UTC with microseconds and a Z: the form of `updatedAt`."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _page(records: list[bytes], cursor: str | None, total: int) -> Response:

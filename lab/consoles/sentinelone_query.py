@@ -1,6 +1,6 @@
-"""The query parameters of `GET /web/api/v2.1/agents` (SentinelOne Management API 2.1) that a connector has a use for.
+"""The query parameters of `GET /web/api/v2.1/agents` (SentinelOne Management API 2.1) that a connector uses.
 
-They are read, checked and made a filter; any other is refused, those that the API has besides too.
+They are read, checked and made a filter; any other parameter is refused, also one that the API has.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,36 +17,30 @@ from urllib.parse import quote
 import orjson
 
 from lab.consoles.collection import Keep, Mark, Position
-from lab.consoles.queries import NEVER, Refused, micros, whole
+from lab.consoles.queries import COMPARE, NEVER, Refused, micros, whole
 
 TIMES = ("createdAt", "updatedAt", "registeredAt", "lastActiveDate")
 _HIDDEN = "isDecommissioned"
 _PAGING = frozenset(("limit", "cursor", "sortBy", "sortOrder", _HIDDEN))
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 MARKS: Mapping[str, Callable[[Any], Mark]] = {
     **dict.fromkeys(TIMES, micros),
     _HIDDEN: lambda value: "true" if value in (True, "True", "true") else "false",
     "id": lambda value: str("" if value is None else value).zfill(20),  # numbers as text: "9" comes before "10"
 }
-_PLACE = {name: place for place, name in enumerate(MARKS)}
+_COLUMN = {name: column for column, name in enumerate(MARKS)}
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query that is right."""
+    """A valid query."""
 
     limit: int
     sort: str
     descending: bool
     after: Position | None
     keep: Keep
-    digest: str  # of every parameter but the cursor: a cursor is good for the query it was handed out for
+    digest: str  # of all parameters but the cursor: a cursor is valid for its own query only
 
     def cursor(self, position: Position) -> str:
         """The cursor after `position`, already encoded for a URL, as the API hands it out (`…%3D`)."""
@@ -67,20 +60,20 @@ def read(parameters: Mapping[str, list[str]]) -> Query:
         sort=_one_of("sortBy", one.get("sortBy", "id"), tuple(MARKS)),
         descending=_one_of("sortOrder", one.get("sortOrder", "asc"), ("asc", "desc")) == "desc",
         after=_position(one["cursor"], digest) if one.get("cursor") else None,
-        keep=lambda marks: marks[_PLACE[_HIDDEN]] in hidden and all(accepts(marks) for accepts in filters),
+        keep=lambda marks: marks[_COLUMN[_HIDDEN]] in hidden and all(accepts(marks) for accepts in filters),
         digest=digest,
     )
 
 
 def _compared(name: str, value: str) -> Keep:
     field, _, how = name.partition("__")
-    if field not in TIMES or how not in _COMPARE:
+    if field not in TIMES or how not in COMPARE:
         raise Refused(f"{name}: Unknown field.")
     bound = micros(value) if _TIME.fullmatch(value) else NEVER
     if bound == NEVER:
         raise Refused(f"{name}: Not a valid datetime.")
-    place, compare = _PLACE[field], _COMPARE[how]
-    return lambda marks: marks[place] != NEVER and compare(marks[place], bound)
+    column, compare = _COLUMN[field], COMPARE[how]
+    return lambda marks: marks[column] != NEVER and compare(marks[column], bound)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
@@ -90,7 +83,7 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
 
 
 def _position(cursor: str, digest: str) -> Position:
-    """Of a cursor as it arrives, decoded once by the server: one that was encoded twice is refused."""
+    """The position in a cursor that the server has decoded once; a cursor that was encoded twice is refused."""
     try:
         signed, mark, identity = orjson.loads(base64.b64decode(cursor, validate=True))
     except (binascii.Error, ValueError, TypeError):

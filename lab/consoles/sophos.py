@@ -1,7 +1,7 @@
 """Sophos Central: token, whoami, the tenants of a partner or organization, and `GET /endpoint/v1/endpoints`.
 
-One server plays the authorization server, the global API and the data region. Where the vendor's documents are silent
-the answer is a guess, and marked as one.
+One server is the authorization server, the global API and the data region. Answers that the vendor's documents do not
+describe are guesses, and marked as such.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from lab.consoles.collection import Collection, Marks
 from lab.consoles.console import DeviceConsole
 from lab.consoles.queries import NEVER, Refused, micros
 from lab.consoles.sophos_query import MOST, Query, read
-from lab.fleet.sophos import iso, sophos_endpoints
+from lab.fleet.hosts import iso
+from lab.fleet.sophos import sophos_endpoints
 from lab.platform.server import answer_json, new_secret
 
 LOGIN_PATH = "/api/v2/oauth2/token"
@@ -41,12 +42,11 @@ class SimulatedSophos(DeviceConsole):
     """Sophos Central with one credential. Routes by name: token, whoami, partner_tenants, organization_tenants,
     endpoints.
 
-    `kind` is whose credential it is. `tenants` maps the ids of a partner's or organization's tenants to their names;
-    `region` is the address that whoami and the tenants name for data, by default this server's own, written as the
-    vendor's example has it (http, a slash at the end). `forbidden` are tenants that the credential may not read,
-    `unprovisioned` those without an address. `reader=False` takes the role from the credential. `longest_pages` are
-    the endpoints that a page may hold, by view. Tokens live `lifetime` seconds; `tokens` are those handed out and not
-    taken back.
+    `kind` is the owner of the credential. `tenants` maps the ids of a partner's or organization's tenants to their
+    names; `region` is the data host that whoami and the tenants report, by default this server's own address in the
+    form of the vendor's example (http, a slash at the end). `forbidden` are tenants that the credential may not read,
+    `unprovisioned` those without an address. With `reader=False` the credential lacks the role. `longest_pages` are
+    the maximum endpoints in a page, by view. Tokens are valid for `lifetime` seconds; `tokens` are the valid ones.
     """
 
     vendor = "Sophos"
@@ -73,7 +73,7 @@ class SimulatedSophos(DeviceConsole):
         self.longest_pages = dict(MOST)
         self.lifetime = 3600
         self.tokens: dict[str, float] = {}  # and until when, by time.monotonic()
-        self.end_key: Any = "absent"  # what stands for "no next page": null and "" were seen too
+        self.end_key: Any = "absent"  # the value for "no next page": null and "" were seen too
         self.route("POST", LOGIN_PATH, "token", self._token)
         self.route("GET", "/whoami/v1", "whoami", self._needs_token(self._whoami))
         for owner in ("partner", "organization"):
@@ -89,18 +89,18 @@ class SimulatedSophos(DeviceConsole):
     # The fleet
 
     def generated(self, count: int, seed: int) -> Iterable[Any]:
-        """Dealt to the tenants."""
+        """Distributed over the tenants in turn."""
         return sophos_endpoints(count, seed, self.now(), list(self.tenants) or [OWN_ID])
 
     def touched(self) -> dict[str, Any]:
         """A check-in, later than the one before."""
-        return {"lastSeenAt": iso(self.later(timedelta(milliseconds=1)))}
+        return {"lastSeenAt": iso(self.later(timedelta(milliseconds=1)), "milliseconds")}
 
     def checked_in(self) -> dict[str, Any]:
         return {**self.touched(), "online": True}
 
     def change_silently(self, endpoint_id: str, **fields: Any) -> None:
-        """Someone changes it in Central: no check-in, so `lastSeenAt` stays."""
+        """Change fields in Central, without a check-in: `lastSeenAt` stays."""
         self._fleet.change(endpoint_id, fields)
 
     def expire_tokens(self) -> None:
@@ -111,7 +111,7 @@ class SimulatedSophos(DeviceConsole):
         return Collection("id", {"id": str, "lastSeenAt": micros, "tenant": self._tenant_mark}, packed)
 
     def _tenant_mark(self, tenant: Any) -> str:
-        """The tenant that an endpoint is kept under; the first one where the id is missing or unknown."""
+        """The id of the endpoint's tenant; the first tenant's if the id is missing or unknown."""
         known = str(tenant.get("id")) if isinstance(tenant, dict) else ""
         return known if known in self.tenants else next(iter(self.tenants), OWN_ID)
 
@@ -127,9 +127,9 @@ class SimulatedSophos(DeviceConsole):
             return _oauth_error(401, "oauth.invalid_client_secret")
         token = f"eyJhbGciOiJub25lIn0.{secrets.token_urlsafe(24)}"
         self.tokens[token] = time.monotonic() + self.lifetime
-        good = {"access_token": token, "refresh_token": secrets.token_urlsafe(24), "token_type": "bearer"}
-        told = {"message": "OK", "errorCode": "success", "expires_in": self.lifetime, "trackingId": str(uuid.uuid4())}
-        return answer_json({**good, **told})
+        granted = {"access_token": token, "refresh_token": secrets.token_urlsafe(24), "token_type": "bearer"}
+        status = {"message": "OK", "errorCode": "success", "trackingId": str(uuid.uuid4())}
+        return answer_json({**granted, **status, "expires_in": self.lifetime})
 
     def _whoami(self) -> Response:
         hosts = {"global": self.url}
@@ -150,9 +150,9 @@ class SimulatedSophos(DeviceConsole):
         return answer_json({"items": items[(page - 1) * size : page * size], "pages": pages})
 
     def _tenant(self, owner: str, tenant: str, name: str) -> dict[str, Any]:
-        told = {"id": tenant, "name": name, "dataGeography": "DE", "dataRegion": "eu01", "billingType": "term"}
+        fields = {"id": tenant, "name": name, "dataGeography": "DE", "dataRegion": "eu01", "billingType": "term"}
         host = {} if tenant in self.unprovisioned else {"apiHost": self._address(tenant)}
-        return {**told, owner: {"id": self._own_id}, "status": "active", **host}
+        return {**fields, owner: {"id": self._own_id}, "status": "active", **host}
 
     def _list(self) -> Response:
         tenant = request.headers.get("X-Tenant-ID")
@@ -194,8 +194,7 @@ class SimulatedSophos(DeviceConsole):
 
     def _needs_token(self, view: Callable[[], Response]) -> Callable[[], Response]:
         def guarded() -> Response:
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or self.tokens.get(token, 0.0) <= time.monotonic():
+            if self.tokens.get(self.token_sent("Bearer") or "", 0.0) <= time.monotonic():
                 return _error(401, "Unauthorized")
             return view()
 
@@ -218,5 +217,5 @@ def _oauth_error(status: int, code: str) -> Response:
 
 def _error(status: int, error: str, message: str | None = None) -> Response:
     """The generic error; all of its keys are optional."""
-    told = {"error": error, "correlationId": str(uuid.uuid4()), "requestId": str(uuid.uuid4())}
-    return answer_json({**told, **({"message": message} if message else {})}, status)
+    body = {"error": error, "correlationId": str(uuid.uuid4()), "requestId": str(uuid.uuid4())}
+    return answer_json({**body, **({"message": message} if message else {})}, status)

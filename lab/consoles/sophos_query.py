@@ -20,7 +20,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
 @dataclass(frozen=True)
 class Query:
-    """A query that is right. `seen_after` is inclusive; `key` as it came, `after` what it stands for."""
+    """A valid query. `seen_after` is inclusive; `after` is the position that `key` encodes."""
 
     size: int
     most: int
@@ -36,8 +36,8 @@ class Query:
 
 
 def read(one: Mapping[str, str], most: Mapping[str, int] = MOST) -> Query:
-    """Raises `Refused` for a value the API does not take. A name it does not know it ignores, as the live one does:
-    who asks with `pageKey`, `nextKey` or `page` reads the first page for ever."""
+    """Raises `Refused` for a value that the API does not accept. An unknown name is ignored, as by the live API: a client
+    that sends `pageKey`, `nextKey` or `page` reads the first page again and again."""
     if "sort" in one:
         raise Refused("sort is not supported")  # as some tenants answer
     view = one.get("view", "summary")
@@ -57,7 +57,7 @@ def read(one: Mapping[str, str], most: Mapping[str, int] = MOST) -> Query:
 
 
 def _moment(value: str) -> int:
-    """A UTC date-time; the durations that the API accepts too are refused here, as a connector has no use for them."""
+    """A UTC date-time; durations, which the API accepts too, are refused here, as no connector uses them."""
     if not _TIME.fullmatch(value) or (mark := micros(value)) == NEVER:
         raise Refused("lastSeenAfter: not a valid date-time")
     return mark

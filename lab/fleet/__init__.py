@@ -1,6 +1,6 @@
-"""A fleet that does not exist: the same hosts from the same seed, in each vendor's own terms.
+"""An invented fleet: the same hosts from the same seed, as each vendor's records.
 
-`hosts` holds what a machine is (name, system, interfaces, people, site, times); one module a vendor renders a host into
+`hosts` describes a machine (name, system, interfaces, people, site, times); one module a vendor renders a host into
 that vendor's JSON, with the oddities that vendor is known for. A host is made from (seed, index) alone, so a fleet of
 any size costs no memory. Addresses and names are from the ranges kept for documentation.
 """

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.fleet.hosts import WITH_MOBILES, Host, host
+from lab.fleet.hosts import WITH_MOBILES, Host, host, iso
 from lab.fleet.names import TEAMS
 from lab.fleet.real_hosts import EMPTY_MACS, ZERO, as_real_hosts_are
 
@@ -98,13 +98,13 @@ def _state(machine: Host, dice: random.Random) -> Device:
         "isMaster": False,
         "isMobile": machine.platform.kind == "mobile",
         "isMuted": False,
-        "lastSyncTime": machine.seen.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "lastSyncTime": iso(machine.seen, "seconds"),
         "managementDomain": "example.com",
     }
 
 
 def _network(machine: Host) -> Device:
-    """No local address of iOS is ever told."""
+    """iOS devices never have a local address."""
     local = "" if machine.platform.family == "ios" else machine.interfaces[0].ipv4[0]
     return {"primaryLocalIpAddress": local, "publicIpAddress": machine.public_ip}
 

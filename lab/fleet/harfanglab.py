@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lab.fleet.hosts import Host, host
+from lab.fleet.hosts import Host, host, iso
 from lab.fleet.real_hosts import ZERO, as_real_hosts_are
 
 Agent = dict[str, Any]
@@ -51,11 +51,6 @@ def harfanglab_agent(index: int, seed: int, now: datetime, *, odd: bool = True, 
     if dice.random() < broken:
         agent["id"] = None
     return agent
-
-
-def iso(moment: datetime) -> str:
-    """The form of most times: microseconds and a Z."""
-    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _identity(machine: Host, dice: random.Random) -> Agent:
@@ -112,14 +107,14 @@ def _system(machine: Host, dice: random.Random) -> Agent:
 
 
 def _times(machine: Host) -> Agent:
-    """`installdate` is the system's, told by the host; `lastseen_*` say until when it is not missed."""
+    """`installdate` is the system's, by the host's clock; after `lastseen_*` the manager counts the host as missing."""
     return {
         "firstseen": iso(machine.created),
         "lastseen": iso(machine.seen),
         "lastseen_warning": iso(machine.seen + timedelta(seconds=132)),
         "lastseen_error": iso(machine.seen + timedelta(seconds=330)),
         "starttime": iso(machine.booted + timedelta(seconds=40)),
-        "machine_boottime": machine.booted.isoformat(timespec="seconds")[:-6] + "Z",
+        "machine_boottime": iso(machine.booted, "seconds"),
         "installdate": (machine.created - timedelta(days=3)).isoformat(" ", timespec="seconds"),
         "telemetry": None,
         "telemetry_last_update": None,
@@ -133,7 +128,7 @@ def _times(machine: Host) -> Agent:
 
 
 def _network(machine: Host) -> Agent:
-    """One address, and the subnet it is in: of the subnet the gateway is told, of the host no MAC."""
+    """One address and its subnet; the subnet has its gateway, but the host has no MAC."""
     card = machine.interfaces[0]
     subnet = None
     if card.gateway:

@@ -1,4 +1,4 @@
-"""The machines of the fleet, with no word of any vendor."""
+"""The machines of the fleet, without anything of a vendor."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One machine. Times are aware, UTC, with microseconds; `ahead` tells a clock that runs before ours."""
+    """One machine. Times are aware, UTC, with microseconds; `ahead`: the host's clock runs before ours."""
 
     index: int
     uuid: uuid.UUID
@@ -102,8 +102,13 @@ WITH_MOBILES = (
     Platform(80, "ios", "mobile", "iOS", "17.4.1", "21E236", "Apple Inc.", "iPhone15,2", "IOS"),
 )
 _CLOCK_AHEAD = 0.01
-_MISSED = 2.2  # of an exponential distribution: one host in nine is beyond
+_MISSED = 2.2  # of an exponential distribution: one host in nine is above
 _SAME_WRITE = 0.03  # hosts that one write of the console touched together: they share `updated` to the microsecond
+
+
+def iso(moment: datetime, timespec: str = "microseconds") -> str:
+    """UTC with a Z, in the form of most vendors' times; `timespec` as of `datetime.isoformat`."""
+    return moment.astimezone(UTC).isoformat(timespec=timespec)[:-6] + "Z"
 
 
 def hosts(

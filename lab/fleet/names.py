@@ -1,4 +1,4 @@
-"""The words the fleet is made of. Every domain is under example.com (RFC 2606)."""
+"""Names for the fleet. Every domain is under example.com (RFC 2606)."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ SITE_CODES = ("PAR", "LYO", "REN", "GVA", "FRA", "MTL")
 TEAMS = ("Default Group", "Finance", "Engineering", "Sales", "Human Resources", "Legal", "Production", "Laboratory")
 
 PLAIN = str.maketrans("ÀÂÄÇÉÈÊËÎÏÔÖÙÛÜàâäáçéèêëíîïóôöøùûüúłŁıñ’", "AAACEEEEIIOOUUUaaaaceeeeiiioooouuuulLin ")
-"""What makes a login of a name: letters lose their accents."""
+"""Makes a login of a name: letters lose their accents."""

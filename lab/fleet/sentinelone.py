@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lab.fleet.hosts import Host, Interface, Platform, host
+from lab.fleet.hosts import Host, Interface, Platform, host, iso
 from lab.fleet.names import ORGANIZATION
 from lab.fleet.real_hosts import EMPTY_MACS, ZERO, as_real_hosts_are
-from lab.fleet.sentinelone_oddities import iso, make_odd, whole_seconds
+from lab.fleet.sentinelone_oddities import make_odd
 
 Agent = dict[str, Any]
 
@@ -79,7 +79,7 @@ def _system(machine: Host, dice: random.Random) -> Agent:
         "osRevision": revision,
         "osArch": "ARM64" if family == "macos" else "64 bit",
         "osUsername": "root" if family == "linux" else None,
-        "osStartTime": whole_seconds(machine.booted),
+        "osStartTime": iso(machine.booted, "seconds"),
         "machineType": _MACHINE.get(platform.kind, platform.kind),
         "modelName": platform.model if family == "macos" else f"{platform.maker} - {platform.model}",
         "cpuId": dice.choice(("Intel(R) Core(TM) i7-1365U", "AMD EPYC 7R13 Processor", "Apple M1 Pro")),
@@ -93,7 +93,7 @@ def _system(machine: Host, dice: random.Random) -> Agent:
 
 
 def _system_names(platform: Platform) -> tuple[str, str, str]:
-    """Name, revision and type: Linux tells its distribution in the revision, macOS its old name."""
+    """Name, revision and type. Linux has its distribution in the revision; macOS 12 has its old name."""
     if platform.family == "linux":
         return "Linux", f"{platform.system} {platform.version} {platform.build}", "linux"
     if platform.family == "macos":

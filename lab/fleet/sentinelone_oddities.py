@@ -1,12 +1,11 @@
-"""The odd values that live SentinelOne tenants were seen to hold, and the forms of their times."""
+"""Odd values that were seen in live SentinelOne tenants."""
 
 from __future__ import annotations
 
 import random
-from datetime import datetime
 from typing import Any
 
-from lab.fleet.hosts import Host
+from lab.fleet.hosts import Host, iso
 
 Agent = dict[str, Any]
 
@@ -24,9 +23,9 @@ def make_odd(agent: Agent, machine: Host, dice: random.Random) -> None:
     if dice.random() < 0.005:
         agent["networkInterfaces"] = [{"inet": list(machine.interfaces[0].ipv4)}]  # neither id, name nor MAC
     if dice.random() < 0.005:
-        agent["updatedAt"] = whole_seconds(machine.updated)
+        agent["updatedAt"] = iso(machine.updated, "seconds")
     if dice.random() < 0.005:
-        agent["createdAt"] = iso(machine.created)[:-4] + "Z"  # milliseconds
+        agent["createdAt"] = iso(machine.created, "milliseconds")
 
 
 _ODDITIES: tuple[Agent, ...] = (
@@ -49,13 +48,3 @@ _ODDITIES: tuple[Agent, ...] = (
     {"scanStatus": "in_progress"},
     {"computerName": "工作站-北京"},
 )  # fmt: skip
-
-
-def iso(moment: datetime) -> str:
-    """The form of most times: microseconds and a Z."""
-    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
-
-
-def whole_seconds(moment: datetime) -> str:
-    """The form of `osStartTime`, and now and then of others."""
-    return moment.isoformat(timespec="seconds")[:-6] + "Z"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lab.fleet.hosts import Host, host
+from lab.fleet.hosts import Host, host, iso
 from lab.fleet.real_hosts import EMPTY_MACS, ZERO, as_real_hosts_are
 
 Endpoint = dict[str, Any]
@@ -27,7 +27,7 @@ def sophos_endpoints(
     *,
     odd: bool = True,
 ) -> Iterator[Endpoint]:
-    """Endpoints, one at a time, dealt to the tenants in turn. `odd` lets some differ as live ones do, all a device."""
+    """Endpoints, one at a time, distributed over the tenants in turn. `odd` lets some differ as live ones do, all a device."""
     now = now or datetime.now(UTC)
     return (sophos_endpoint(index, seed, now, tenants[index % len(tenants)], odd=odd) for index in range(count))
 
@@ -45,8 +45,8 @@ def sophos_endpoint(index: int, seed: int, now: datetime, tenant: str, *, odd: b
         **_system(machine),
         **_network(machine),
         **_management(machine, dice),
-        "lastSeenAt": iso(machine.seen),
-        "registeredAt": iso(machine.created),
+        "lastSeenAt": iso(machine.seen, "milliseconds"),
+        "registeredAt": iso(machine.created, "milliseconds"),
         "online": machine.seen > now - timedelta(minutes=15),
     }
     if odd:
@@ -84,7 +84,7 @@ def _system(machine: Host) -> Endpoint:
 
 
 def _network(machine: Host) -> Endpoint:
-    """Three lists, each sorted for itself: what belongs together cannot be told."""
+    """Three lists, each sorted by itself: which address belongs to which MAC is lost."""
     return {
         "ipv4Addresses": sorted(ip for card in machine.interfaces for ip in card.ipv4),
         "ipv6Addresses": sorted(ip for card in machine.interfaces for ip in card.ipv6),
@@ -112,8 +112,8 @@ def _management(machine: Host, dice: random.Random) -> Endpoint:
             "protection": {"status": "assigned", "name": "Recommended"},
             "encryption": {"status": "unassigned"},
         },
-        "lastOsUpdateAt": iso(machine.booted),
-        "lastAgentUpdateAt": iso(machine.booted),
+        "lastOsUpdateAt": iso(machine.booted, "milliseconds"),
+        "lastAgentUpdateAt": iso(machine.booted, "milliseconds"),
         "lockdown": {"status": "notInstalled", "updateStatus": "notInstalled"},
         "encryption": {
             "volumes": [{"volumeId": str(machine.uuid), "status": "encrypted"}],
@@ -166,11 +166,6 @@ _ODDITIES: tuple[Endpoint, ...] = (
     {"lastSeenAt": "2024-01-07T06:26:08.668123456Z"},
     {"cloned": True},
 )
-
-
-def iso(moment: datetime) -> str:
-    """UTC with milliseconds and a Z: the form of `lastSeenAt`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 ODDITIES: tuple[dict[str, Any], ...] = (

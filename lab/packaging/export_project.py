@@ -77,8 +77,8 @@ def declare(module: LabModule, folder: Path, imported: set[str]) -> None:
 def lock_with_uv(folder: Path) -> None:
     """Write uv.lock, of the versions that requirements.lock has. CannotLock without uv or a package registry.
 
-    uv keeps the versions of a lock that exists. So it makes one with those of requirements.lock as constraints, which
-    then go: they need not be known to who changes a dependency later.
+    uv keeps the versions of an existing lock. So a first run uses those of requirements.lock as constraints, which are
+    then removed: whoever changes a dependency later need not know them.
     """
     if shutil.which("uv") is None:
         raise CannotLock(f"{LOCK} is missing, because uv is not on the PATH: {_TO_LOCK}")
@@ -104,9 +104,9 @@ def _run_uv(folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - uv of the PATH
     if done.returncode:
         (folder / LOCK).unlink(missing_ok=True)
-        told = " ".join(done.stderr.split())[-400:]
+        output = " ".join(done.stderr.split())[-400:]
         raise CannotLock(
-            f"{LOCK} is missing, because uv could not make it. Run in that folder: uv lock. uv said: {told}"
+            f"{LOCK} is missing, because uv could not make it. Run in that folder: uv lock. uv said: {output}"
         )
 
 

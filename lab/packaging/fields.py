@@ -37,8 +37,8 @@ def ocsf_page() -> str:
 
 
 def _rows(model: Schema, holder: Schema, path: str) -> Iterator[str]:
-    for name, told in holder["properties"].items():
-        field = resolved(model, told)
+    for name, schema in holder["properties"].items():
+        field = resolved(model, schema)
         entry = resolved(model, field.get("items", field))
         here = f"{path}{name}{'[]' if 'items' in field else ''}"
         if "properties" in entry:

@@ -142,9 +142,9 @@ def _connector(name: str, item: dict[str, Any]) -> Iterator[str]:
 def _uuids(folder: Path) -> Iterator[str]:
     """A connector that can be a trigger too is one item in two files: the same uuid and the same docker parameter."""
     known: dict[str, tuple[str, Any]] = {}
-    for name, told in {"manifest.json": _read(folder / "manifest.json"), **items(folder)}.items():
-        first, parameter = known.setdefault(told.get("uuid", ""), (name, told.get("docker_parameters")))
-        if parameter != told.get("docker_parameters"):
+    for name, item in {"manifest.json": _read(folder / "manifest.json"), **items(folder)}.items():
+        first, parameter = known.setdefault(item.get("uuid", ""), (name, item.get("docker_parameters")))
+        if parameter != item.get("docker_parameters"):
             yield f"{name} has the uuid of {first}"
 
 
@@ -153,8 +153,8 @@ def _changelog(folder: Path) -> Iterator[str]:
     headers = re.findall(r"^(##+) (.*)$", text, re.MULTILINE)
     releases = [title for level, title in headers if level == "##" and title not in ("Unreleased", "[Unreleased]")]
     for title in releases:
-        told = _RELEASE.fullmatch(title)
-        if not told or not _is_date(told[5]):
+        release = _RELEASE.fullmatch(title)
+        if not release or not _is_date(release[5]):
             yield f"CHANGELOG.md: {title!r} is not of the form [1.2.3] - 2025-12-31"
     for title in (title for level, title in headers if level == "###" and title not in _CHANGES):
         yield f"CHANGELOG.md: {title!r} is not one of {', '.join(sorted(_CHANGES))}"
@@ -185,13 +185,13 @@ _CHECKS: tuple[Callable[[Path], Iterator[str]], ...] = (
 )
 
 
-def _uuid(name: str, told: dict[str, Any]) -> Iterator[str]:
+def _uuid(name: str, item: dict[str, Any]) -> Iterator[str]:
     try:
-        sound = str(uuid.UUID(told["uuid"])) == told["uuid"]
+        sound = str(uuid.UUID(item["uuid"])) == item["uuid"]
     except (ValueError, AttributeError):
         sound = False
     if not sound:
-        yield f"{name}: {told['uuid']!r} is no uuid"
+        yield f"{name}: {item['uuid']!r} is no uuid"
 
 
 def _schema(where: str, schema: Any) -> Iterator[str]:
@@ -216,8 +216,8 @@ def _form(where: str, schema: Any) -> Iterator[str]:
     for word in ("required", "secrets", "internal"):
         if unknown := set(schema.get(word, [])) - properties.keys():
             yield f"{where}: {word} names {', '.join(sorted(unknown))}, which is no property"
-    for name, told in properties.items():
-        if missing := {"title", "description", "type"} - told.keys():
+    for name, property_ in properties.items():
+        if missing := {"title", "description", "type"} - property_.keys():
             yield f"{where}: {name} lacks {', '.join(sorted(missing))}"
 
 

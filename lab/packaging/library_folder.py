@@ -61,7 +61,7 @@ def _locks(folder: Path) -> Iterator[str]:
 
 
 def uv_lock(folder: Path) -> Iterator[str]:
-    """Written by uv; it names the package registry that it was asked of, which has to be one that others reach too."""
+    """The lock that uv writes; the package registry that it names has to be one that others can reach too."""
     path = folder / LOCK
     if not path.is_file():
         yield f"{LOCK} is missing"
@@ -79,12 +79,13 @@ def uv_lock(folder: Path) -> Iterator[str]:
 
 
 def _tooling(folder: Path) -> Iterator[str]:
-    told = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-    tools = told.get("tool", {})
-    development = {re.split(r"[^A-Za-z0-9._-]", one)[0] for one in told.get("dependency-groups", {}).get("dev", [])}
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    tools = project.get("tool", {})
+    development = {re.split(r"[^A-Za-z0-9._-]", one)[0] for one in project.get("dependency-groups", {}).get("dev", [])}
     if missing := _DEVELOPMENT - development:
         yield f"pyproject.toml: the dependency group dev lacks {', '.join(sorted(missing))}"
-    if told["project"]["version"] != json.loads((folder / "manifest.json").read_text(encoding="utf-8")).get("version"):
+    if project["project"]["version"] != manifest.get("version"):
         yield "pyproject.toml has another version than manifest.json"
     for name, key in (("uv", "package"), ("ruff", "src"), ("mypy", "files"), ("coverage", "run")):
         if key not in tools.get(name, {}):

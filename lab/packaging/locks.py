@@ -15,7 +15,7 @@ NO_SOURCES = "--only-binary :all:\n\n"
 
 @dataclass(frozen=True)
 class Pin:
-    """One package of a lock: what it says, its lines as they stand, and the names of those that brought it in."""
+    """One package of a lock: its requirement, its lines unchanged, and the names of the packages that need it."""
 
     requirement: Requirement
     text: str
@@ -39,7 +39,7 @@ def pins(lock: str) -> list[Pin]:
 def part_for(lock: str, names: Iterable[str]) -> str:
     """The lock of these packages and all they need, with the same versions and hashes. KeyError of one it lacks.
 
-    The comments do not tell extras apart: what any package of the lock takes of another's extras is in the part too.
+    The comments do not distinguish extras: a package that only another package's extra needs may be in the part too.
     """
     every = pins(lock)
     wanted: set[str] = set(map(canonicalize_name, names))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from flask import Request
 
 BODY_KEPT = 1_024
-"""Bytes of a request's body that are remembered."""
+"""Bytes of a request's body that are kept."""
 
 
 @dataclass(frozen=True)

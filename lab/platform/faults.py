@@ -1,7 +1,7 @@
 """The ways a server misbehaves, for tests to script: `server.fault(Status(503), match="push", times=2)`.
 
 A fault is applied before the real handler (which then does not run) or, armed with `after=True`, after it: the call
-had its effect and only the answer is spoilt. With `Slow` and `Truncated` the real handler runs in any case.
+has its effect and only the answer is replaced. With `Slow` and `Truncated` the real handler runs in any case.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Status(Fault):
-    """Any status, with any body: an empty object where none is given, as of an API that gives no reason."""
+    """Any status, with any body; by default an empty object, as of an API that gives no reason."""
 
     code: int
     body: str = "{}"
@@ -116,7 +116,7 @@ class Hang(Fault):
 
 @dataclass(frozen=True)
 class Empty(Fault):
-    """A status and not one byte of body."""
+    """A status with an empty body."""
 
     code: int = 200
 
@@ -147,7 +147,7 @@ class Made(Fault):
 
 @dataclass(frozen=True)
 class Redirect(Fault):
-    """302 to another place, perhaps on another host."""
+    """302 to another URL, perhaps on another host."""
 
     location: str
 

@@ -37,8 +37,8 @@ class Task:
 
     uuid: str
     outcome: str
-    polls: int  # answers before the outcome is told
-    ready_at: float  # monotonic; the outcome is not told before
+    polls: int  # polls answered before the outcome is reported
+    ready_at: float  # monotonic; the outcome is not reported before
     error: str | None = None
     polled: int = 0
 
@@ -86,7 +86,7 @@ class Tasks:
 
 
 class Arrivals:
-    """What was ingested, by connector. Without `keep` only identities and counts are remembered.
+    """The ingested devices, by connector, and alerts. Without `keep` only identities and counts are kept.
 
     Each ingested event is appended to `out` as one JSON line, complete on disk before the sender has its answer.
     """
@@ -153,7 +153,7 @@ _NOT_KEPT: Event = {}
 
 
 def _one_line(text: str) -> str:
-    """An event of any text as one line of JSON: JSON as it came, unless it spans lines; other text as a JSON string."""
+    """An event as one line of JSON: unchanged if it is JSON on one line; text that is not JSON as a JSON string."""
     try:
         parsed = orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 LOG_LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 
 
-def what_is_wrong(item: Any) -> str | None:
+def problem_with(item: Any) -> str | None:
     """None, or why this item is refused, with the path of the key.
 
-    The SDK's models ignore keys they do not know, so what a connector sends under a wrong name is lost without a
-    word; and they convert ("5" for 5). Both are found by comparing what the model made of the item with the item.
-    Keys whose value is null count as absent, as they do for the SDK.
+    The SDK's models silently drop unknown keys, so a value under a wrong name is lost; and they convert values ("5" for
+    5). Both are found by comparing the model's output with the item. Keys whose value is null count as absent, as they
+    do for the SDK.
     """
     try:
-        taken = _model().model_validate(item).model_dump(exclude_none=True)
+        parsed = _model().model_validate(item).model_dump(exclude_none=True)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         return f"{'.'.join(map(str, first['loc'])) or 'item'}: {first['msg']}"
-    if taken == item:
+    if parsed == item:
         return None
-    return _difference(item, taken, "")
+    return _difference(item, parsed, "")
 
 
 def has_uid(item: Any) -> bool:
-    """Whether an item names its device: all that a measuring run looks at."""
+    """Whether an item has a `device.uid`: the only check while speed is measured."""
     return (
         isinstance(item, dict) and isinstance(item.get("device"), dict) and isinstance(item["device"].get("uid"), str)
     )
@@ -65,18 +65,18 @@ def _model() -> type[DeviceOCSFModel]:
     return DeviceOCSFModel
 
 
-def _difference(sent: Any, taken: Any, path: str) -> str | None:
-    if isinstance(sent, dict) and isinstance(taken, dict):
+def _difference(sent: Any, parsed: Any, path: str) -> str | None:
+    if isinstance(sent, dict) and isinstance(parsed, dict):
         for key, value in sent.items():
             here = f"{path}.{key}" if path else str(key)
             if value is None:
                 continue
-            if key not in taken:
+            if key not in parsed:
                 return f"{here}: not in the model, it would be dropped"
-            if problem := _difference(value, taken[key], here):
+            if problem := _difference(value, parsed[key], here):
                 return problem
         return None
-    if isinstance(sent, list) and isinstance(taken, list):
-        pairs = zip(sent, taken, strict=True)
+    if isinstance(sent, list) and isinstance(parsed, list):
+        pairs = zip(sent, parsed, strict=True)
         return next((p for i, (a, b) in enumerate(pairs) if (p := _difference(a, b, f"{path}.{i}"))), None)
-    return None if sent == taken else f"{path}: {type(sent).__name__} where the model has {type(taken).__name__}"
+    return None if sent == parsed else f"{path}: {type(sent).__name__} where the model has {type(parsed).__name__}"

@@ -1,7 +1,7 @@
 """A stand-in for the part of the Sekoia.io platform that a module's container sees: eight calls, strict on each.
 
-Shapes and statuses are those the automation SDK 1.27 sends and expects. Where the SDK would put up with less than the
-real platform promises, this one is on the strict side: a request of a wrong shape gets a 400 and is kept in `refused`.
+Shapes and statuses are those that the automation SDK 1.27 sends and expects. Where the SDK accepts more than the real
+platform promises, this one is strict: a request of a wrong shape is answered with 400 and kept in `refused`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flask import Request, Response, request
 
 from lab.platform.faults import Hang, Status
 from lab.platform.ingestion import Arrivals, Event, Push, Tasks
-from lab.platform.inspection import has_uid, is_log, is_uuid, what_is_wrong
+from lab.platform.inspection import has_uid, is_log, is_uuid, problem_with
 from lab.platform.server import LocalServer, answer_json, new_secret
 
 INTAKE_LIMIT = 10_485_760
@@ -41,7 +41,7 @@ class Log:
 
 @dataclass(frozen=True)
 class PlaybookRun:
-    """What one event of a trigger started; `connector` is the uuid of the trigger's configuration."""
+    """One playbook start by a trigger's event; `connector` is the uuid of the trigger's configuration."""
 
     connector: str
     name: str
@@ -63,8 +63,8 @@ class LocalPlatform(LocalServer):
 
     `module_secrets` and `node_secrets` are what `/secrets` hands out at a module's start. With `tasks` every accepted
     batch names an ingestion task, reported as PENDING and RUNNING for `task_polls` answers and `task_seconds`, then as
-    FINISHED unless scripted otherwise. A batch whose task will not finish is not ingested. `keep=False` remembers
-    identities and counts only; `strict=False` leaves the items unread but for their uid, for measuring others' speed.
+    FINISHED unless scripted otherwise. A batch whose task will not finish is not ingested. With `keep=False` only
+    identities and counts are kept; with `strict=False` only the uid of each item is checked, to measure a module's speed.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class LocalPlatform(LocalServer):
         self.playbook_runs: list[PlaybookRun] = []
         self.validation: dict[str, Any] | None = None
         self.validation_running = False
-        self._truth = threading.Lock()
+        self._records_lock = threading.Lock()
         self._scripted = Tasks()
         self._arrivals = Arrivals(keep, out)
         self.secrets_of: dict[str, dict[str, Any]] = {}  # by connector, where several share the platform
@@ -108,7 +108,7 @@ class LocalPlatform(LocalServer):
         self.route("POST", f"{ASSETS}/<connector>", "push", self._push)
         self.route("GET", "/api/v1/tasks/<task>", "task", self._task)
 
-    # What tests, the demo and benchmarks ask and script
+    # For tests, the demo and benchmarks
 
     @property
     def devices(self) -> dict[str, Event]:
@@ -126,7 +126,7 @@ class LocalPlatform(LocalServer):
 
     @property
     def alerts(self) -> list[str]:
-        """The texts of the events that came through the intake, in order; empty with `keep=False`."""
+        """The events that the intake received, as strings, in order; empty with `keep=False`."""
         return self._arrivals.all_alerts()
 
     @property
@@ -134,16 +134,11 @@ class LocalPlatform(LocalServer):
         return self._arrivals.alert_count()
 
     def refuse_alerts(self, holding: str, status: int = 400, body: str = "") -> None:
-        """The intake, or a filter before it, refuses each batch that has this text in it, until `clear_faults`."""
-        text = holding.encode()
-
-        def held(call: Request) -> bool:
-            return call.endpoint == "intake" and text in call.get_data()
-
-        self.fault(Status(status, body), match=held, times=None)
+        """The intake, or a filter before it, refuses each batch that contains this text, until `clear_faults`."""
+        self._refuse_text("intake", holding, Status(status, body))
 
     def fail_tasks(self, count: int = 1, error: str | None = "The assets could not be ingested") -> None:
-        """The next `count` batches are accepted and their ingestion then fails."""
+        """Accept the next `count` batches and let their ingestion fail."""
         self._scripted.script("FAILED", count, error)
 
     def heal_tasks(self) -> None:
@@ -151,7 +146,7 @@ class LocalPlatform(LocalServer):
         self._scripted.unscript()
 
     def hang_tasks(self, count: int = 1) -> None:
-        """The next `count` batches are accepted and their ingestion stays PENDING for ever."""
+        """Accept the next `count` batches and let their ingestion stay PENDING for ever."""
         self._scripted.script("PENDING", count)
 
     def hang_logs(self, seconds: float) -> None:
@@ -159,10 +154,11 @@ class LocalPlatform(LocalServer):
         self.fault(Hang(seconds), match="logs", times=None)
 
     def refuse_lines(self, holding: str) -> None:
-        """From now on the log API refuses each call with a line that holds this, as a web filter does."""
-        self.fault(
-            Status(400), match=lambda call: call.endpoint == "logs" and holding.encode() in call.get_data(), times=None
-        )
+        """From now on the log API refuses each call that contains this text, as a web filter does."""
+        self._refuse_text("logs", holding, Status(400))
+
+    def _refuse_text(self, route: str, text: str, fault: Status) -> None:
+        self.fault(fault, match=lambda call: call.endpoint == route and text.encode() in call.get_data(), times=None)
 
     def stop(self) -> None:
         super().stop()
@@ -224,9 +220,9 @@ class LocalPlatform(LocalServer):
         if not is_uuid(body.get("request_id"), version=4):
             return self._refuse("callback: request_id is not a uuid4", body)
         event = body["event"]
-        if has_uid(event):  # what a trigger tells of a device
+        if has_uid(event):  # a trigger's event of a device
             self._arrivals.devices([event], connector)
-        with self._truth:
+        with self._records_lock:
             self.playbook_runs.append(PlaybookRun(connector, body["name"], event, body["request_id"]))
         return answer_json({})
 
@@ -270,7 +266,7 @@ class LocalPlatform(LocalServer):
         if ingested:
             self._arrivals.devices(items, connector)
         size = len(request.get_data())
-        with self._truth:
+        with self._records_lock:
             self.pushes.append(Push(connector, len(items), size, task.uuid if task else None, ingested))
         if self.on_push is not None:
             self.on_push(items)
@@ -279,11 +275,11 @@ class LocalPlatform(LocalServer):
     def _problem(self, items: list[Any]) -> str | None:
         if not self.strict:
             return None if all(map(has_uid, items)) else "items: device.uid is missing"
-        return next((f"items.{n}: {why}" for n, item in enumerate(items) if (why := what_is_wrong(item))), None)
+        return next((f"items.{n}: {why}" for n, item in enumerate(items) if (why := problem_with(item))), None)
 
     def _task(self, task: str) -> Response:
-        told = self._scripted.poll(task)
-        return answer_json(told) if told else answer_json({"code": "NOT_FOUND", "message": "No such task"}, 404)
+        report = self._scripted.poll(task)
+        return answer_json(report) if report else answer_json({"code": "NOT_FOUND", "message": "No such task"}, 404)
 
     def _refuse(self, reason: str, body: Any, status: int = 400) -> Response:
         self.refused.append(Refused(request.endpoint or "", reason, body))

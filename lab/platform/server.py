@@ -1,6 +1,6 @@
-"""A small HTTP server on loopback that remembers its calls and misbehaves on request.
+"""A small HTTP server on loopback that records its calls and returns faults on request.
 
-The platform's stand-in and every simulated console are one of these. Nothing outlives `stop()`: no thread, no port.
+The local platform and every simulated console are such servers. `stop()` leaves no thread and no open port.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class LocalServer:
         return self
 
     def stop(self) -> None:
-        """Hang up on everyone and give the port back. Answers that were being delayed are dropped."""
+        """Close all connections and the port. Delayed answers are dropped."""
         server, thread = self._server, self._thread
         if server is None or thread is None:
             return
@@ -122,10 +122,10 @@ class LocalServer:
     def fault(
         self, fault: Fault, match: Match = None, times: int | None = 1, skip: int = 0, after: bool = False
     ) -> None:
-        """Let the `times` calls (None: all) that `match`, after the first `skip` of them, meet this fault.
+        """Answer with this fault the next `times` calls (None: all) that `match`, after the first `skip` of them.
 
-        With `after` the call has its effect before its answer is spoilt. One call meets one fault, the one armed
-        first; the calls a fault skips count from when it was armed, whatever other faults strike them.
+        With `after` the call has its effect before its answer is replaced. A call has one fault at most, the one that
+        was armed first. Calls that meet another fault count towards `skip` too.
         """
         self._faults.arm(Armed(fault, match, times, skip, after))
 
@@ -142,7 +142,7 @@ class LocalServer:
         self.app.add_url_rule(path, name, view, methods=[method], provide_automatic_options=False)
 
     def admit(self) -> Response | None:
-        """Room for what a server asks of every call (a rate, a header): an answer here ends Flask's `request`."""
+        """For subclasses: the refusal of a call (because of its rate or a header); None lets it through."""
         return None
 
     def _arrive(self) -> Response | None:
@@ -162,7 +162,7 @@ class LocalServer:
         return None
 
     def _turn_away(self) -> Response | None:
-        """A server that is stopping does not begin with a call it has delayed."""
+        """A stopping server drops the calls that it has delayed."""
         if self._stopping.is_set():
             request.environ[CUT] = CLOSE
             return Response(b"", 503)
@@ -178,9 +178,9 @@ class LocalServer:
         return answer
 
 
-def new_secret(what: str) -> str:
-    """A credential that nobody can guess, named after what it is good for."""
-    return f"{what}-{secrets.token_urlsafe(24)}"
+def new_secret(purpose: str) -> str:
+    """A random credential that begins with its purpose."""
+    return f"{purpose}-{secrets.token_urlsafe(24)}"
 
 
 def answer_json(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

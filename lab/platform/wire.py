@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 CUT = "lab.cut"
-"""The WSGI environment's key under which a fault leaves one of the three cuts below."""
+"""The WSGI environment's key under which a fault stores one of the three cuts below."""
 STREAM = "lab.stream"
-"""The key under which a fault leaves the parts of a body, to be made while they are sent: it may have no end."""
+"""The key under which a fault stores an iterator over the parts of a body, which may have no end."""
 RAW = "lab.raw"
-"""The key under which a fault leaves all bytes of an answer, head included: what no server would send."""
+"""The key under which a fault stores all bytes of an answer, head included, which may be invalid HTTP."""
 RESET, CLOSE, HALF = "reset", "close", "half"
 
 _SMALL = 65_536  # bytes: below it, head and body leave in one packet train and the copy costs nothing
@@ -144,11 +144,11 @@ class KeepAliveHandler(WSGIRequestHandler):
             whole = b"".join(body)
             body, length = [whole[: length // 2]], length or 100
             self.close_connection = True
-        told = {name.lower() for name, _ in headers} | {"content-length", "connection"}
+        given = {name.lower() for name, _ in headers} | {"content-length", "connection"}
         lines = [f"HTTP/1.1 {status}", "Transfer-Encoding: chunked" if stream else f"Content-Length: {length}"]
-        if "date" not in told:
+        if "date" not in given:
             lines.append(f"Date: {format_datetime(self.site.now(), usegmt=True)}")
-        if "server" not in told:
+        if "server" not in given:
             lines.append(f"Server: {self.site.software}")
         lines += [f"{name}: {value}" for name, value in headers if name.lower() not in ("content-length", "connection")]
         lines.append(f"Connection: {'close' if self.close_connection else 'keep-alive'}")
@@ -169,7 +169,7 @@ class KeepAliveHandler(WSGIRequestHandler):
             self.wfile.write(part)
 
     def _reset(self) -> None:
-        """RST instead of an answer: no linger, and the descriptor is closed before anything can say goodbye."""
+        """RST instead of an answer: no linger, and the descriptor is closed before anything else can be sent."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self.connection.detach())

@@ -29,14 +29,14 @@ _FILES = files("lab.report") / "templates"
 
 
 def write_report(outcomes: list[Outcome], path: Path) -> None:
-    """The sections of `lab.report.sections`. All that a vendor sent is text in it: the page runs its own script and no other."""
+    """Write the sections of `lab.report.sections`. A vendor's values are escaped, and the page runs no script but its own."""
     run = Run(outcomes, time.time())
     script = (_FILES / "report.js").read_text(encoding="utf-8")
     page = _TEMPLATES.get_template("report.html").render(
         made=f"{datetime.fromtimestamp(run.made, UTC):%Y-%m-%d %H:%M} UTC",
         facts=_facts(run),
         errors=[(outcome.name, outcome.error) for outcome in outcomes if outcome.error],
-        sections=[section for told in SECTIONS if (section := told(run))],
+        sections=[section for make in SECTIONS if (section := make(run))],
         style=(_FILES / "report.css").read_text(encoding="utf-8"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

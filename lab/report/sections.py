@@ -7,9 +7,9 @@ also needs a macro of its name in `templates/parts.html`.
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab.kinds import ALERTS, DEVICES, MISSING, Event, Kind, alert_moment, compliance, device_text
 from lab.report.charts import Bars, Cell, Listing, Part, Timeline
@@ -55,20 +55,20 @@ def modules(run: Run) -> Section:
         result = "failed" if outcome.error else "succeeded"
         counts = (outcome.round[name] for name in COUNTED)
         rows.append((outcome.name, *counts, round(outcome.seconds, 1), result))
-    note = "One round of each. Unchanged is what was delivered before, skipped what could not be mapped."
+    note = "One round of each. Unchanged records were delivered before; skipped records could not be mapped."
     columns = ("module", *COUNTED, "seconds", "result")
     return Section("modules", "Modules", note, [Listing.of("module", columns, rows)])
 
 
 def devices(run: Run) -> Section | None:
-    told: dict[str, Callable[[Event], str]] = {
+    facets: dict[str, Callable[[Event], str]] = {
         "Operating system": lambda event: device_text(event, "os", "type") or MISSING,
         "Type": lambda event: device_text(event, "type") or MISSING,
         "Compliant": lambda event: compliance(event) or MISSING,
         "Last seen": lambda event: _age(event, run.made),
     }
     orders = {"Compliant": ("yes", "no", MISSING), "Last seen": (*(label for _, label in _AGES), MISSING)}
-    counts = {title: Counter(facet(event) for _, event in run.events(DEVICES)) for title, facet in told.items()}
+    counts = {title: Counter(facet(event) for _, event in run.events(DEVICES)) for title, facet in facets.items()}
     counts = {"Vendor": Counter(outcome.name for outcome, _ in run.events(DEVICES)), **counts}
     if not counts["Vendor"]:
         return None
@@ -76,25 +76,37 @@ def devices(run: Run) -> Section | None:
     return Section("devices", "Devices", "Each device counts once for each vendor that knows it.", bars)
 
 
-def names_in_common(run: Run) -> Section | None:
-    """Hostnames that more than one module sent: one machine under several agents, or two that share a name."""
-    held: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    shown: dict[str, str] = {}
+@dataclass
+class _Host:
+    """A hostname as it was first sent, and its devices by module."""
+
+    hostname: str
+    devices: Counter[str] = field(default_factory=Counter)
+
+
+def _hosts(run: Run) -> dict[str, _Host]:
+    """The hosts by short name; those of several vendors are one if only the case or the domain of their names differs."""
+    hosts: dict[str, _Host] = {}
     for outcome, event in run.events(DEVICES):
         hostname = event["device"]["hostname"]
-        name = _short(hostname)
-        held[name][outcome.name] += 1
-        shown.setdefault(name, hostname)
-    if not held:
+        hosts.setdefault(_short(hostname), _Host(hostname)).devices[outcome.name] += 1
+    return hosts
+
+
+def names_in_common(run: Run) -> Section | None:
+    """Hostnames that more than one module sent: one machine under several agents, or two that share a name."""
+    hosts = _hosts(run)
+    if not hosts:
         return None
     modules = [outcome.name for outcome in run.outcomes if outcome.kind is DEVICES]
-    common = sorted((name for name in held if len(held[name]) > 1), key=lambda name: (-held[name].total(), name))
+    common = [name for name, host in hosts.items() if len(host.devices) > 1]
     rows: list[tuple[Cell, ...]] = [
-        (shown[name], len(held[name]), *(held[name][module] for module in modules)) for name in common
+        (hosts[name].hostname, len(hosts[name].devices), *(hosts[name].devices[module] for module in modules))
+        for name in sorted(common, key=lambda name: (-hosts[name].devices.total(), name))
     ]
-    spread = Counter(len(holders) for holders in held.values())
+    spread = Counter(len(host.devices) for host in hosts.values())
     known = {f"{count} modules" if count > 1 else "1 module": spread[count] for count in sorted(spread, reverse=True)}
-    note = "Hostnames that several vendors sent, whatever their case and domain. The table counts devices."
+    note = "Hostnames that several vendors sent; case and domain are ignored. The table counts devices."
     parts: list[Part] = [Bars.of("Known to", known, list(known))]
     if rows:
         parts.append(Listing.of("hostname", ("hostname", "modules", *modules), rows))
@@ -103,17 +115,12 @@ def names_in_common(run: Run) -> Section | None:
 
 def coverage(run: Run) -> Section | None:
     """Hosts that one vendor knows and another does not: there the other's agent is missing."""
-    known: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    shown: dict[str, str] = {}
-    for outcome, event in run.events(DEVICES):
-        name = _short(event["device"]["hostname"])
-        known[name][outcome.name] = None
-        shown.setdefault(name, event["device"]["hostname"])
+    hosts = _hosts(run)
     modules = [outcome.name for outcome in run.outcomes if outcome.kind is DEVICES and not outcome.error]
-    missing = {name: [one for one in modules if one not in at] for name, at in known.items()}
+    missing = {name: [one for one in modules if one not in host.devices] for name, host in hosts.items()}
     rows: list[tuple[Cell, ...]] = [
-        (shown[name], len(known[name]), ", ".join(known[name]), ", ".join(missing[name]))
-        for name in sorted(known, key=lambda name: (-len(known[name]), name))
+        (host.hostname, len(host.devices), ", ".join(host.devices), ", ".join(missing[name]))
+        for name, host in sorted(hosts.items(), key=lambda item: (-len(item[1].devices), item[0]))
         if missing[name]
     ]
     if len(modules) < 2 or not rows:
@@ -123,7 +130,7 @@ def coverage(run: Run) -> Section | None:
         Bars.of("Hosts that a vendor does not know", counted),
         Listing.of("host", ("hostname", "modules", "known to", "not known to"), rows),
     ]
-    note = "By hostname, whatever its case and domain; those that most vendors know come first. A module that failed is left out."
+    note = "By hostname, without case and domain; hosts that most vendors know come first. A module that failed is left out."
     return Section("coverage", "Coverage", note, parts)
 
 
@@ -188,7 +195,7 @@ def alerts(run: Run) -> Section | None:
         Timeline.of("Alerts by severity over time (UTC)", moments, _SEVERITIES, run.made),
         Bars.of("Attack vector", Counter(map(vector, events))),
     ]
-    return Section("alerts", "Alerts", "By the time of the event; where it is missing, of the last change.", parts)
+    return Section("alerts", "Alerts", "By the time of the event, or of the last change if that is missing.", parts)
 
 
 def skipped(run: Run) -> Section:
@@ -214,7 +221,7 @@ def listed(kind: Kind) -> Callable[[Run], Section | None]:
             rows.append((first, outcome.name, *others))
         first, *others = kind.columns
         columns = (first, "module", *others)
-        note = f"What Sekoia.io would hold of each {kind.noun}, in short; the complete events are in sent.jsonl."
+        note = f"The most important fields of each {kind.noun}; the complete events are in sent.jsonl."
         title = f"All {kind.noun}s"
         return Section(f"all-{kind.noun}s", title, note, [Listing.of(kind.noun, columns, rows)]) if rows else None
 
@@ -241,7 +248,7 @@ def gone(run: Run) -> Section | None:
     rows: list[tuple[Cell, ...]] = [
         (gone.hostname, outcome.name, gone.last_seen) for outcome in run.outcomes for gone in outcome.gone
     ]
-    note = "Devices that were known and that two complete readings of the list in a row did not bring."
+    note = "Known devices that were missing from two complete readings of the list in a row."
     parts: list[Part] = [Listing.of("device", ("hostname", "module", "gone since"), rows)]
     return Section("gone", "Gone", note, parts) if rows else None
 
@@ -254,7 +261,7 @@ SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
     finding(
         "unencrypted",
         "Servers without disk encryption",
-        "Servers of which a partition is known not to be encrypted; where nothing is known, nothing is listed.",
+        "Servers with a partition that is known not to be encrypted; servers of which nothing is known are not listed.",
         "not encrypted",
         unencrypted,
     ),

@@ -19,9 +19,8 @@ COUNTED = ("read", "sent", "unchanged", "skipped", "batches")
 
 @dataclass
 class Outcome:
-    """One module's run. `round` is the round in its `/health`, `error` the error that stopped it, `skips` what its log
-    named of the records that were skipped, `gone` the devices that it named as gone, `playbook_runs` what its trigger
-    reported."""
+    """One module's run. `round` is the round in its `/health`, `error` the error that ended it; `skips` and `gone` are the
+    skipped records and gone devices in its log, `playbook_runs` the playbooks that its trigger started."""
 
     name: str
     round: dict[str, Any]
@@ -47,8 +46,8 @@ def show(outcomes: list[Outcome], console: Console) -> None:
         rows.append([outcome.name, *counts, f"{outcome.seconds:.1f}", f"{rate:,.0f}"])
     show_table("What was collected", ["module", *COUNTED, "seconds", "read/s"], rows, console, numbers=True)
     for kind in KINDS:
-        for title, told in kind.counts.items():
-            _show_counts(title, told, [outcome for outcome in outcomes if outcome.kind is kind], console)
+        for title, value_of in kind.counts.items():
+            _show_counts(title, value_of, [outcome for outcome in outcomes if outcome.kind is kind], console)
     _show_playbook_runs([outcome for outcome in outcomes if outcome.playbook_runs], console)
     console.print()
     for outcome in outcomes:
@@ -69,8 +68,8 @@ def _show_playbook_runs(outcomes: list[Outcome], console: Console) -> None:
     show_table("Playbooks that were started", ["module", *changes, "the last one"], rows, console)
 
 
-def _show_counts(title: str, told: Callable[[Event], str], outcomes: list[Outcome], console: Console) -> None:
-    columns = {outcome.name: Counter(map(told, outcome.events)) for outcome in outcomes}
+def _show_counts(title: str, value_of: Callable[[Event], str], outcomes: list[Outcome], console: Console) -> None:
+    columns = {outcome.name: Counter(map(value_of, outcome.events)) for outcome in outcomes}
     total = sum(columns.values(), Counter[str]())
     if not total:
         return

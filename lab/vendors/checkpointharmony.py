@@ -1,4 +1,4 @@
-"""Check Point Harmony Mobile: all that lab, tests and fuzzing know of it; its console and its fleet apart."""
+"""The registration of Check Point Harmony Mobile; its console and its fleet have files of their own."""
 
 from __future__ import annotations
 

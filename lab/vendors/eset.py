@@ -1,4 +1,4 @@
-"""ESET: all that lab, tests, benchmarks and fuzzing know of it; its console and its fleet apart."""
+"""The registration of ESET; its console and its fleet have files of their own."""
 
 from __future__ import annotations
 

@@ -1,19 +1,8 @@
-"""HarfangLab: all that lab, tests, benchmarks and fuzzing know of it; its console and its fleet apart."""
+"""The registration of HarfangLab; its console and its fleet have files of their own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from lab.registration import Floor, LabModule
-
-if TYPE_CHECKING:
-    import requests
-
-
-def _login(session: requests.Session, settings: Any) -> str:
-    session.headers["Authorization"] = f"Token {settings['api_token']}"
-    return str(settings["url"])
-
+from lab.registration import Floor, LabModule, fixed_token
 
 MODULE = LabModule(
     name="HarfangLab",
@@ -36,7 +25,7 @@ MODULE = LabModule(
         "moves into another domain": {"domainname": "BRANCH"},
     },
     floor=Floor(
-        login=_login,
+        login=fixed_token("Token", "api_token", "url"),
         path="/api/data/endpoint/Agent/",
         query={"limit": 1000, "offset": 0, "ordering": "firstseen"},
         records="results",

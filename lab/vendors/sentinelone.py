@@ -1,19 +1,8 @@
-"""SentinelOne: all that lab, tests, benchmarks and fuzzing know of it; its console and its fleet apart."""
+"""The registration of SentinelOne; its console and its fleet have files of their own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from lab.registration import Floor, LabModule, page_token
-
-if TYPE_CHECKING:
-    import requests
-
-
-def _login(session: requests.Session, settings: Any) -> str:
-    session.headers["Authorization"] = f"ApiToken {settings['api_token']}"
-    return str(settings["hostname"])
-
+from lab.registration import Floor, LabModule, fixed_token, page_token
 
 MODULE = LabModule(
     name="SentinelOne",
@@ -38,7 +27,7 @@ MODULE = LabModule(
     },
     largest_list=("networkInterfaces[]", {"name": "eth0", "id": "1"}),
     floor=Floor(
-        login=_login,
+        login=fixed_token("ApiToken", "api_token", "hostname"),
         path="/web/api/v2.1/agents",
         query={"limit": 1000, "sortBy": "id", "sortOrder": "asc"},
         records="data",

@@ -1,4 +1,4 @@
-"""Sophos: all that lab, tests, benchmarks and fuzzing know of it; its console and its fleet apart."""
+"""The registration of Sophos; its console and its fleet have files of their own."""
 
 from __future__ import annotations
 

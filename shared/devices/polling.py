@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import math
 import time
@@ -29,6 +28,7 @@ from shared.devices.walks import WHOLE, Scope, Walk
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http.session import Patience
 from shared.mapping.table import Field, Mapper, paths_of
+from shared.runtime import heap
 from shared.runtime.metrics import STATES, Counts
 
 OVERLAP = 600.0  # seconds before the cursor from which on changes are asked for: rows become visible late
@@ -131,7 +131,7 @@ class DevicePolling(StatefulService):
         self.report(self.counts, began)
         if self.frequency >= _REST and self.counts.read >= _MUCH:
             self.state.release()
-            _return_freed_memory()
+            heap.return_freed()
         if failures:
             raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons are logged above.")
 
@@ -233,11 +233,4 @@ class DevicePolling(StatefulService):
 
     @override
     def liveness_context(self) -> dict[str, Any]:
-        return {**super().liveness_context(), "round": asdict(self.counts), "devices": self.fleet()}
-
-
-def _return_freed_memory() -> None:
-    """To the system: by itself, the C library keeps most of what a round has freed."""
-    gc.collect()
-    with suppress(AttributeError, OSError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)
+        return {**super().liveness_context(), "devices": self.fleet()}

@@ -51,6 +51,7 @@ class Round:
     def __post_init__(self) -> None:
         self._began = self.memory.began
         self._counts = self.service.counts
+        self._batch_size = self.service.batch_size  # read once: it looks into the environment
         self._refused = Refused(
             self.part.setdefault("refused", {}), self.service.full_sync_interval, self.service.refusals
         )
@@ -151,7 +152,7 @@ class Round:
             self._read_record(record)
             if self._cursor_of and isinstance(record, dict):
                 self._cursor.track(self._cursor_of(record))
-            if self._batch.size >= self.service.batch_size or self._batch.weight >= MAX_WEIGHT:
+            if self._batch.size >= self._batch_size or self._batch.weight >= MAX_WEIGHT:
                 self._send()
                 if not self.service.moving():
                     return

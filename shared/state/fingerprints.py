@@ -200,8 +200,8 @@ class Fingerprints:
         self.unsaved = True
         third, second, _ = [0, 0, *self.complete_walks][-3:]
         absent = self._not_met_since(second)
-        listed = len(self._known) - len(self._not_met_since(began))
-        if not confirmed and sum(self.presence(key) != GONE for key in absent) > listed:
+        unreported = sum(self.presence(key) != GONE for key in absent)
+        if unreported and not confirmed and unreported > len(self._known) - len(self._not_met_since(began)):
             absent = self._not_met_since(third)
         return absent
 

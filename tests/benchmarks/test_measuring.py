@@ -23,7 +23,7 @@ from benchmarks.tables import disturbed
 from benchmarks.vendors import PreparedVendor
 from benchmarks.watching import mark
 from lab.modules import MODULES, device_modules
-from lab.platform.inspection import what_is_wrong
+from lab.platform.inspection import problem_with
 from shared.http.pace import Pace
 from shared.http.session import Patience
 from tests.waiting import HANGS, until
@@ -75,12 +75,10 @@ def test_a_process_that_is_gone_is_marked_with_zeros() -> None:
 
 
 def test_the_floors_event_is_one_that_the_platform_takes() -> None:
-    assert what_is_wrong({**EVENT, "device": {"uid": "1", "hostname": "a", "type": "Unknown", "type_id": 0}}) is None
+    assert problem_with({**EVENT, "device": {"uid": "1", "hostname": "a", "type": "Unknown", "type_id": 0}}) is None
     for name in EVENT:
         smaller = {key: value for key, value in EVENT.items() if key != name}
-        assert what_is_wrong({**smaller, "device": {"uid": "1", "hostname": "a", "type": "Unknown", "type_id": 0}}), (
-            name
-        )
+        assert problem_with({**smaller, "device": {"uid": "1", "hostname": "a", "type": "Unknown", "type_id": 0}}), name
 
 
 @each_device_module

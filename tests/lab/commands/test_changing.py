@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.commands.changing import log_of_changes, tell_changes
+from lab.commands.changing import log_of_changes, run_triggers
 from lab.modules import LabModule, device_modules
 from lab.platform.local import LocalPlatform
 from lab.report.page import write_report
@@ -22,7 +22,7 @@ ROUND = {"read": 0, "sent": 0, "unchanged": 0, "skipped": 0, "batches": 0, "seco
 def test_changes_of_a_fleet_start_playbooks_and_are_in_the_report(name: str, tmp_path: Path) -> None:
     [module] = device_modules([name])
     with LocalPlatform() as platform, module.simulated(20) as console:
-        runs = tell_changes([(module, console)], 20, platform, tmp_path)[name]
+        runs = run_triggers([(module, console)], 20, platform, tmp_path)[name]
         known = {console.record(identity)["id"] for identity in console.ids}
     kinds = Counter(run.event["change"]["kind"] for run in runs)
     assert kinds["new"] == 6
