@@ -80,7 +80,7 @@ class Listing:
     ) -> Page:
         """The reply's page; UnexpectedReply when it has no list of records, or reports an error and has no records."""
         records = self._records_of(reply)
-        total = value_at(reply, self.total, optional=True) if self.total else None
+        total = value_at(reply, self.total, optional=True)
         if type(total) is not int or total < len(records) or (total == 0 and not first):  # only the first page counts
             total = None
         if complete:
@@ -172,7 +172,7 @@ def follow(
                 page = listing.read(reply, first=first, anew=first and given, complete=complete)
                 complete_list = listing.bare and isinstance(reply.json, list)
                 following = None if complete_list else listing.next_page(reply, asked, len(page.records))
-                size.allow(value_at(reply, listing.max_size, optional=True) if listing.max_size else 0)
+                size.allow(value_at(reply, listing.max_size, optional=True))
                 del reply
             except ConnectorError as error:
                 again = asked if listing.any_size else query

@@ -66,7 +66,7 @@ def by_offset(parameter: str, total: str = "") -> NextPage:
     """
 
     def next_page(reply: Reply, query: Query, records: int) -> Query | None:
-        offset, rows = query.get(parameter, 0) + records, value_at(reply, total) if total else None
+        offset, rows = query.get(parameter, 0) + records, value_at(reply, total)
         return {**query, parameter: offset} if records and (type(rows) is not int or offset < rows) else None
 
     return next_page
@@ -86,10 +86,12 @@ def by_number(parameter: str, pages: str) -> NextPage:
 
 
 def value_at(reply: Reply, path: str, *, optional: bool = False) -> Any:
-    """The value at a dotted path of the body, None when missing.
+    """The value at a dotted path of the body; None when missing, or when the path is "".
 
     UnexpectedReply when the object that should contain it is missing, unless `optional`: then the end is not known.
     """
+    if not path:
+        return None
     value = reply.json
     *parents, name = path.split(".")
     for parent in parents:
