@@ -232,4 +232,4 @@ class DevicePolling(StatefulService):
 
     @override
     def liveness_context(self) -> dict[str, Any]:
-        return {**super().liveness_context(), "round": asdict(self.counts), "devices": self.fleet()}
+        return {**super().liveness_context(), "devices": self.fleet()}

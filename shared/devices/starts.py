@@ -100,7 +100,7 @@ class ChangeDelivery:
         self._weight = 0
 
     def _leave_queue(self, batch: Batch) -> Batch:
-        """Out of the queue; behind one that is still in it, it moves no cursor."""
+        """Remove a batch from the queue; one that is not the first moves no cursor."""
         if batch is not self._waiting[0]:
             batch.cursor = None
         self._waiting.remove(batch)
