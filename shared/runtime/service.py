@@ -125,6 +125,7 @@ class Service(Trigger):
             self.moving()
             failure = self._failure_of_cycle()
             self._moved_at = None
+            heap.return_freed()
             self.metrics.ended(well=failure is None, seconds=time.monotonic() - began)
             self.cycles += 1
             if not self.running:
