@@ -130,7 +130,9 @@ class EventConnector(AlertDelivery):
             if not self._advance(window):
                 break
         for window, since in list(facts.short):
-            missing = self._collect(window, 1).missing if self.running else 0
+            if not self.running:
+                return
+            missing = self._collect(window, 1).missing
             if self.running and (not missing or self.clock.now() - since >= DAY):
                 facts.short.remove((window, since))
         # The day up to where the round began, for what became visible late since it was read.
@@ -138,7 +140,8 @@ class EventConnector(AlertDelivery):
         if self.running and abs(now - facts.second_look) >= LOOK_INTERVAL:
             if look.start < look.end:
                 self._collect(look)
-            facts.second_look = now if self.running else facts.second_look
+            if self.running:
+                facts.second_look = now
 
     def _advance(self, window: Window) -> bool:
         """Deliver one window and move behind it; whether there is more to read."""
