@@ -1,4 +1,4 @@
-"""Harmony Mobile alert → ECS: a table and the conversions it names; and the raw alert as the platform's own intake accepts it.
+"""Harmony Mobile alert → ECS: a table and its conversions; and the raw alert as the platform's intake accepts it.
 
 Sources: the integration's specification (rows, samples) and alerts seen (types and odd values).
 """

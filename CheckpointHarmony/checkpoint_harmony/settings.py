@@ -29,7 +29,7 @@ def login_url(url: str) -> str:
 
 
 class HarmonyMobileSettings(ModuleSettings):
-    """`secret_key` is the "Secret Key" shown with the client id. Without `base_url` alerts are read from the login's host."""
+    """`secret_key` is the portal's "Secret Key". Without `base_url` alerts are read from the login's host."""
 
     client_id: Name = Field(title="Client ID")
     secret_key: Secret = Field(title="Client Secret")

@@ -49,7 +49,7 @@ def machine(device: Record) -> ocsf.Coded:
 
 
 def system(device: Record) -> ocsf.Coded:
-    """By the system's name, else by familyId: by ESET's own table for an unknown name, by the specification's without one."""
+    """By the system's name; else by familyId: ESET's table for an unknown name, the specification's without a name."""
     if by_name := ocsf.os_named(_OS_NAME.read(device)):
         return by_name
     system_fields = nested_object(device, "operatingSystem")

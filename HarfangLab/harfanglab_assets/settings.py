@@ -19,7 +19,7 @@ def certificate(value: str) -> str:
 
 
 class HarfangLabSettings(ModuleSettings):
-    """`url` becomes the manager's https origin with its port; `api_token` may have the prefix that the manager shows."""
+    """`url` becomes the manager's https origin with its port; `api_token` may have the manager's prefix."""
 
     url: OriginUrl = Field(title="URL")
     api_token: Secret = Field(title="API token")

@@ -22,7 +22,7 @@ ADVICE = {
 
 
 def cursor(encoded: str) -> str:
-    """The next page's cursor, decoded: it arrives URL-encoded (`…%3D`) and is encoded again when sent. "null" is the end."""
+    """The next page's cursor, decoded, as it arrives URL-encoded (`…%3D`); "" for "null", which is the end."""
     return "" if encoded == "null" else unquote(encoded)
 
 

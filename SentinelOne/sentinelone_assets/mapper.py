@@ -109,7 +109,7 @@ def organization(agent: Record) -> dict[str, str] | None:
 
 
 def city(agent: Record) -> str | None:
-    """The first location: the name of a network, defined by the customer. Absent if it says that no location applies."""
+    """The first location: a network that the customer named. Absent if it says that no location applies."""
     places = agent.get("locations")
     name = (
         unless_placeholder(places[0].get("name"))

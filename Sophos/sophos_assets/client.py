@@ -92,7 +92,8 @@ class SophosClient:
         """Pages of a tenant's endpoints: those seen at or after `seen_since` (epoch seconds), else all; in no order.
 
         "" is the credential's own tenant. With the filter, endpoints that were never seen are missing, and so are those
-        changed in Central without a check-in. Raises, before the token is sent, if the data region's host is not allowed.
+        changed in Central without a check-in. Raises, before the token is sent, if the data region's host is not
+        allowed.
         """
         if not self._tenants:
             self.tenants()

@@ -41,12 +41,13 @@ def system(endpoint: Record) -> ocsf.Coded:
 
 
 def address(endpoint: Record) -> str | None:
-    """The first IPv4 address that is not link-local, else the first such IPv6 address, else the first address of all."""
+    """The first IPv4 address that is not link-local, else the first such IPv6 address, else the first of all."""
     return preferred_ip(endpoint.get("ipv4Addresses"), endpoint.get("ipv6Addresses"))
 
 
 def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
-    """eth0, eth1 …: the n-th IPv4 address with the n-th MAC (also if others are left out), IPv6 addresses, other MACs."""
+    """eth0, eth1 …: the n-th IPv4 address with the n-th MAC, also if others are left out; IPv6 addresses; other
+    MACs."""
     ipv4 = [ip for one in as_list(endpoint.get("ipv4Addresses")) for ip in clean_ips(one) or (None,)]
     macs = [*map(clean_mac, as_list(endpoint.get("macAddresses")))]
     pairs = [*zip_longest(ipv4, macs[: len(ipv4)]), *((ip, None) for ip in clean_ips(endpoint.get("ipv6Addresses")))]
