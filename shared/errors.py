@@ -2,12 +2,13 @@
 
     ConnectorError
     ├── ActionNeeded      the customer must act: credentials, rights, a wrong URL, an expired token
-    ├── TryAgain          time heals it: a timeout, an overload, a platform that refused a batch
+    ├── TryAgain          transient: a timeout, an overload, a platform that refused a batch
     ├── UnexpectedReply   the other side answered something that cannot be read
     └── SkipRecord        one record cannot be mapped; the page goes on without it
 
 Everything else is a bug and travels up. A message says who, what was being done, what came back and what to do;
-it is one line, bounded, and without any secret that is live (`shared.masking`). The first three are caught in the cycle and in the account validator only.
+it is one line, bounded, and without any live secret (`shared.masking`). The first three are caught in the cycle and in
+the account validator only.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class ConnectorError(Exception):
 
     `status`: the HTTP status, if any. `quoted`: the reason that the API gave, `: "…"` or ""; None where something in
     between answered in its place. `retry_after`: seconds that the other side asked to wait. `may_be_size`: the server
-    began to answer and failed, so that a smaller page may work. `ends_round`: the rest of the round would fail the same way.
+    began to answer and failed, so that a smaller page may work. `ends_round`: the rest of the round would fail, too.
     """
 
     ends_round = False
@@ -42,7 +43,7 @@ class ConnectorError(Exception):
         self.retry_after, self.may_be_size = retry_after, may_be_size
 
     def adding(self, more: str) -> Self:
-        """The same error, and what follows from it."""
+        """The same error, with a message that also says what follows from it."""
         error = copy(self)
         error.args = (shown(f"{self} {more}"),)
         return error

@@ -1,6 +1,6 @@
 """Text that leaves the process (errors, log lines, `/health`, names): live secrets masked, in one line, bounded.
 
-A secret is live from `hide` on: what the settings hold, and what was fetched with it.
+A secret is live once `hide` was called with it: secrets of the settings, and the tokens that were fetched with them.
 """
 
 from __future__ import annotations
@@ -8,62 +8,61 @@ from __future__ import annotations
 import html
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from threading import Lock
 from urllib.parse import unquote
 
 MAX_MESSAGE = 4_000  # characters of a message
-_MAX_READ = 65_536  # characters of a text that is looked at
+_MAX_READ = 65_536  # characters of a text that are looked at
 _MASK = "***"
-_RUN = 16  # characters of a longer secret in a row that are masked, as a server or a bound may have cut it
-_WORD = 6  # a shorter secret is masked where it is a word of its own: it may be a part of many
-_SHORTEST = 4
+_RUN = 16  # characters in a row of a longer secret are masked: a server or a bound may have cut the secret
+_WORD = 6  # characters: a shorter secret is masked only as a word of its own, as it may be a part of many words
+_SHORTEST = 4  # characters: a shorter secret is not masked
 _MAX_FETCHED = 8  # tokens: the latest ones
-_MAX_ESCAPES = 4  # escapes inside of escapes
+_MAX_ESCAPES = 4  # levels of escapes in escapes
 _ESCAPE = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\\u[0-9A-Fa-f]{4}|\\.|&#?\w{1,8};|[\s+]+", re.DOTALL)
 _BREAK = re.compile("[\t-\r\x1c-\x1f\x85\u2028\u2029]+")
 _STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+@dataclass
 class _Live:
-    """The secrets, as the runs of characters to mask, by their length. Replaced as a whole: threads read them."""
+    """The live secrets, and the runs of characters to mask by their length. Replaced as a whole: threads read them."""
 
-    def __init__(self) -> None:
-        self.entered: tuple[str, ...] = ()
-        self.fetched: tuple[str, ...] = ()
-        self.runs: dict[int, set[str]] = {}
+    entered: tuple[str, ...] = ()
+    fetched: tuple[str, ...] = ()
+    runs: dict[int, set[str]] = field(default_factory=dict)
 
 
 _live = _Live()
+_hiding = Lock()
 
 
 def hide(secret: str, *, fetched: bool = False) -> str:
-    """The secret, which `masked` masks from now on. Of those `fetched` the latest eight: tokens are renewed for ever."""
-    if secret and secret not in (*_live.entered, *_live.fetched):
-        if fetched:
-            _live.fetched = (*_live.fetched, secret)[-_MAX_FETCHED:]
-        else:
-            _live.entered += (secret,)
-        runs: dict[int, set[str]] = {}
-        for form in (*_live.fetched, *(form for entered in _live.entered for form in _forms(entered))):
-            plain = _unescaped(form)[0]
-            if len(plain) >= _SHORTEST:
-                length = min(len(plain), _RUN)
-                runs.setdefault(length, set()).update(plain[at : at + length] for at in range(len(plain) - length + 1))
-        _live.runs = runs
+    """Mask the secret from now on, and return it. Of `fetched` ones, only the latest eight: tokens are renewed forever."""
+    with _hiding:
+        if secret and secret not in (*_live.entered, *_live.fetched):
+            if fetched:
+                _live.fetched = (*_live.fetched, secret)[-_MAX_FETCHED:]
+            else:
+                _live.entered += (secret,)
+            _live.runs = _runs(chain(_live.fetched, *map(_forms, _live.entered)))
     return secret
 
 
 def forget() -> None:
-    """No secret is live: for tests, of which each has its own."""
+    """Mask nothing from now on: for tests, which have secrets of their own."""
     _live.entered = _live.fetched = ()
     _live.runs = {}
 
 
 def masked(text: str) -> str:
-    """The text with `***` for each live secret, whole or a run of 16 characters of it.
+    """The text with `***` for each live secret, and for each run of 16 characters of one.
 
-    As it is, or percent-encoded, JSON- or HTML-escaped, in whole or in part, white space or not in between. Takes time
-    linear in the text.
+    A secret is found as it is, percent-encoded, JSON- or HTML-escaped, completely or in part, and with white space in it;
+    one that was entered also in base64. Takes time linear in the text.
     """
     runs = _live.runs
     if not runs:
@@ -85,19 +84,28 @@ def masked(text: str) -> str:
 
 
 def one_line(text: str, limit: int) -> str:
-    """The text's first `limit` characters, line breaks as spaces; what steers a terminal or turns the direction of
-    writing (control and bidi characters) written out, as `\\x1b`."""
+    """The first `limit` characters, with spaces for line breaks, and control and bidi characters, which steer a terminal
+    or turn the direction of writing, written as escapes (`\\x1b`)."""
     text = _BREAK.sub(" ", text[:limit])
     return _STEERS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def shown(text: str, limit: int = MAX_MESSAGE) -> str:
-    """Text for a message, with whatever came from outside: masked, then cut."""
+    """Text for a message, which may quote others: masked, then cut."""
     return one_line(masked(text[:_MAX_READ]), limit)
 
 
+def _runs(forms: Iterable[str]) -> dict[int, set[str]]:
+    runs: dict[int, set[str]] = {}
+    for plain in (_unescaped(form)[0] for form in forms):
+        if len(plain) >= _SHORTEST:
+            length = min(len(plain), _RUN)
+            runs.setdefault(length, set()).update(plain[at : at + length] for at in range(len(plain) - length + 1))
+    return runs
+
+
 def _forms(secret: str) -> Iterator[str]:
-    """As it is, and in base64 at each offset inside of a longer text."""
+    """The secret as it is, and in base64 at each offset in a longer text."""
     yield secret.strip()
     raw = secret.encode("utf-8", "replace")
     for pad in range(3):
@@ -105,7 +113,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _unescaped(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """The text without escapes and white space (`+` is a space in a form), and where in it each character comes from."""
+    """The text without escapes and white space (`+` is a space in a form), and the span that each character comes from."""
     spans = [(at, at + 1) for at in range(len(text))]
     for _ in range(_MAX_ESCAPES):
         parts, kept, end = [], list[tuple[int, int]](), 0

@@ -21,6 +21,7 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{0,9})?)?(Z|[+-]
 _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 PADDING = "".join(sign for sign in map(chr, range(0x3001)) if sign.isspace() or unicodedata.category(sign) == "Cc")
 """White space and control characters: what a text may begin or end with that is no part of it (NUL, often)."""
+OWN_CLOCK_DOUBT = 300.0  # seconds that our clock may be ahead of a vendor's that is not reported
 _WAITS = ("Retry-After", "RateLimit-Reset", "X-RateLimit-Reset", "X-Rate-Limit-Reset")
 _SURELY_EPOCH = 1e9  # 2001 as an epoch, 31 years as a wait
 _UNITS = {"s": 1.0, "ms": 1000.0}

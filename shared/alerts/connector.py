@@ -9,7 +9,6 @@ No `from __future__ import annotations` here: the SDK reads the annotation of `c
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from functools import cached_property
 from hashlib import blake2b
 from json import dumps
@@ -21,7 +20,6 @@ from typing_extensions import override
 from shared import times
 from shared.alerts.delivery import DAY, Alert, AlertDelivery
 from shared.alerts.intake import fitting
-from shared.alerts.position import Position
 from shared.alerts.windows import Reading, Window, next_window
 from shared.errors import SkipRecord
 from shared.http.pages import Page
@@ -39,7 +37,7 @@ _LONGEST_OUTAGE = 30 * DAY  # before the first position: more is a jump of our c
 
 
 class EventConnector(AlertDelivery):
-    """Decides when and which; a vendor's class says where from, and how to map."""
+    """Decides when which alerts are read; a vendor's class says where from, and how they are mapped."""
 
     configuration: EventConnectorConfiguration
 
@@ -132,7 +130,9 @@ class EventConnector(AlertDelivery):
             if not self._advance(window):
                 break
         for window, since in list(facts.short):
-            missing = self._collect(window, 1).missing if self.running else 0
+            if not self.running:
+                return
+            missing = self._collect(window, 1).missing
             if self.running and (not missing or self.clock.now() - since >= DAY):
                 facts.short.remove((window, since))
         # The day up to where the round began, for what became visible late since it was read.
@@ -140,7 +140,8 @@ class EventConnector(AlertDelivery):
         if self.running and abs(now - facts.second_look) >= LOOK_INTERVAL:
             if look.start < look.end:
                 self._collect(look)
-            facts.second_look = now if self.running else facts.second_look
+            if self.running:
+                facts.second_look = now
 
     def _advance(self, window: Window) -> bool:
         """Deliver one window and move behind it; whether there is more to read."""
@@ -235,11 +236,11 @@ class EventConnector(AlertDelivery):
     # --- the position
 
     def _settled(self, now: float) -> int:
-        """Until when alerts are old enough to be read."""
+        """The moment until which alerts are old enough to be read, epoch seconds."""
         return int(now) - self.configuration.timedelta * 60
 
     def _ask_for_the_date(self) -> None:
-        """A cheap call, for an empty window: once a process, for the replies of each round keep the clock right."""
+        """Set the clock by a cheap call, for an empty window: once a process, as the replies of each round set it too."""
         self.clock.hear(next(self.pages(self.client, 0, 0)).date)
 
     def _recall(self, now: float) -> None:
@@ -247,11 +248,9 @@ class EventConnector(AlertDelivery):
         position, back = self._position, self.configuration.hours_ago * 3600
         stored = position.recall()
         if position.damaged:
-            so = (
-                "what is left of it or its copy from before is used"
-                if stored
-                else "the collection begins again at hours_ago"
-            )
+            so = "what is left of it or its copy from before is used"
+            if not stored:
+                so = "the collection begins again at hours_ago"
             self.log(f"The stored position was damaged; {so}, and some {self.noun}s may be sent again", level="warning")
         facts = position.facts
         if not stored:
@@ -282,19 +281,7 @@ class EventConnector(AlertDelivery):
             position.store()
         position.forget_before(position.cursor - DAY)
 
-    # --- what the SDK and the metrics ask
-
     def cursor(self) -> float | None:
-        position: Position | None = self.__dict__.get(
-            "_position"
-        )  # not made here, where a storage that is away would block
-        return position.cursor or None if position else None
-
-    @property
-    @override
-    def frequency(self) -> int:
-        return self.configuration.frequency
-
-    @override
-    def liveness_context(self) -> dict[str, Any]:
-        return {**super().liveness_context(), "round": asdict(self.counts)}
+        if "_position" not in self.__dict__:  # not made here, where a storage that is away would block
+            return None
+        return self._position.cursor or None

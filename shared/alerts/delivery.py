@@ -79,8 +79,9 @@ class AlertDelivery(Service, Connector):
         except ConnectorError as error:
             if error is not refusal or (len(batch) >= _PROBES and not once):
                 raise
+            works = once and self.counts.sent > 0  # it accepted others in this round
             for alert, text in batch[:_PROBES]:
-                self._refused(alert, text, refusal, works=False)
+                self._refused(alert, text, refusal, works=works)
 
     def retry_aside(self) -> None:
         """Send the alerts put aside again; raises when they are refused and no other was accepted yet."""
@@ -103,25 +104,24 @@ class AlertDelivery(Service, Connector):
         self.put_events_lag(self.intake_label, max(0.0, self.clock.now() - alerts[-1].at))
 
     def _refused(self, alert: Alert, text: bytes, error: ConnectorError, *, works: bool) -> None:
-        """Skip an alert that was refused alone, or put it aside, behind the others. Raises unless the intake `works`: of one
-        put aside in an earlier round, that it accepted others in this one."""
+        """Skip an alert that was refused alone, or put it aside, behind the others. Raises unless it was refused while the
+        intake `works`, in this round or an earlier one."""
         aside, now = self._position.facts.aside, self.clock.now()
         one = aside.pop(alert.key, None)
         reason = str(error).removesuffix(" The connector tries again later.")
-        proven = works or (one is not None and self.counts.sent > 0)
-        if (proven and error.status in _ABOUT_CONTENT) or (one and one.proven and now - one.since >= DAY):
+        if (works and error.status in _ABOUT_CONTENT) or (one and one.proven and now - one.since >= DAY):
             self.skip(alert, SkipRecord("refused by the platform", reason))
             return
         if one is None:
             one = Aside(name=alert.name, text=orjson.loads(text), at=alert.at, since=now)
             if not self._position.has_room_for(one.text):
-                if not proven:
+                if not works:
                     raise error from None
                 self.skip(alert, SkipRecord("refused by the platform", f"{reason} Too many others are put aside"))
                 return
             what = f"Put an {self.noun} aside ({alert.name}), which is retried each round for a day"
             self.log(f"{what}: {reason}", level="warning")
-        one.proven = one.proven or proven
+        one.proven = one.proven or works
         aside[alert.key] = one
         if not one.proven:
             raise error.adding(f"The {self.noun} ({alert.name}) is put aside and retried each round.") from None

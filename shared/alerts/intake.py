@@ -52,8 +52,8 @@ class Intake:
         if batch:
             yield batch
 
-    def send(self, texts: Sequence[bytes], *, once: bool = False) -> list[str]:
-        """Push one batch, with one try if `once`; → the ids it was given. Raises unless every event was accepted."""
+    def send(self, texts: Sequence[bytes], *, once: bool = False) -> None:
+        """Push one batch, with one try if `once`. Raises unless every event was accepted."""
         body = self._head + b",".join(texts) + b"]}"
         session = self._once if once else self._session
         reply = session.call("POST", "batch", data=body, headers={"Content-Type": "application/json"})
@@ -62,7 +62,6 @@ class Intake:
         if accepted < len(texts):
             said = f"{session.who} confirmed {accepted} of {len(texts)} events of a batch, which do not count as sent."
             raise TryAgain(said, status=reply.status)
-        return [str(one) for one in ids or []]
 
 
 def fitting(record: Mapping[str, Any], event_of: Callable[[dict[str, Any]], dict[str, Any]]) -> tuple[str, int]:

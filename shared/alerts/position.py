@@ -10,14 +10,12 @@ from pydantic import BaseModel, ValidationError
 
 from shared import times
 from shared.alerts.windows import Window
-from shared.state.storage import JsonFile
+from shared.state.storage import JsonFile, next_write
 
 _MAX_ASIDE = 1_000
 _MAX_ASIDE_LENGTH = 16 * 1024 * 1024  # characters of all alerts put aside
 MAX_KNOWN = 100_000
 _MAX_SHORT = 10
-_WRITE_INTERVAL = 5.0  # seconds from one write to the next while alerts are delivered,
-_WRITE_SHARE = 10  # or as many times as long as a write takes
 
 
 class Aside(BaseModel):
@@ -78,12 +76,11 @@ class Position:
         self._file.write({self._key: times.iso(self.cursor), **self.facts.model_dump(mode="json")})
 
     def store_in_time(self) -> None:
-        """Write all facts where the last such write is 5 s ago, and ten times as long as it took."""
+        """Write all facts, but not soon after the last such write."""
         began = time.monotonic()
         if began >= self._next_write:
             self.store()
-            ended = time.monotonic()
-            self._next_write = ended + max(_WRITE_INTERVAL, (ended - began) * _WRITE_SHARE)
+            self._next_write = next_write(began, time.monotonic())
 
     def __contains__(self, key: str) -> bool:
         """Whether a row is not sent when it is read again."""

@@ -1,12 +1,11 @@
 """The "Test connector" button of the modules that send alerts."""
 
 import time
-from threading import Event
 from typing import Any, ClassVar
 
 from shared.alerts.connector import EventConnector
 from shared.http.pages import Page
-from shared.runtime.connection_test import PATIENCE, ConnectionTest
+from shared.runtime.connection_test import ConnectionTest
 
 
 class EventAccountValidator(ConnectionTest):
@@ -14,8 +13,6 @@ class EventAccountValidator(ConnectionTest):
 
     connector: ClassVar[type[EventConnector]]
 
-    def read_one(self, stop: Event) -> Page:
-        settings: Any = self.module.configuration
-        client = self.connector.connect(settings, stop=stop, patience=PATIENCE, page_size=1)
+    def read_one(self, client: Any) -> Page:
         now = int(time.time())
         return next(self.connector.pages(client, now - 86_400, now))

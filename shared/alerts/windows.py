@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from shared import times
 from shared.errors import ConnectorError
 from shared.http.pages import EndlessCheck, Page
-
-_OWN_CLOCK_DOUBT = 300  # seconds that our clock may be ahead of a vendor's that is not reported
 
 
 class Window(NamedTuple):
@@ -41,7 +40,7 @@ class VendorClock:
             self._ahead = date - time.monotonic()
 
     def now(self) -> float:
-        return time.time() - _OWN_CLOCK_DOUBT if self._ahead is None else time.monotonic() + self._ahead
+        return time.time() - times.OWN_CLOCK_DOUBT if self._ahead is None else time.monotonic() + self._ahead
 
 
 class Reading:

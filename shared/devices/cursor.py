@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-_OWN_CLOCK_DOUBT = 300.0  # seconds our clock may run ahead of a vendor's that does not report its own
+from shared import times
 
 
 class Cursor:
@@ -17,7 +17,7 @@ class Cursor:
 
     def __init__(self, start: float | None, move: Callable[[float], None]) -> None:
         self.in_order = False
-        self.clock = time.time() - _OWN_CLOCK_DOUBT
+        self.clock = time.time() - times.OWN_CLOCK_DOUBT
         self.move = move
         self._start = start
         self._latest: float | None = None

@@ -90,7 +90,9 @@ class AssetDelivery:
             self._pusher.submit(self._end)
         while self._waiting:
             outcome = self._waiting[0].outcome
-            if not (outcome.done() or (all_of_them and self._settled(outcome))):
+            while all_of_them and not outcome.done() and not self.session.stop.is_set():
+                wait([outcome], timeout=0.1)
+            if not outcome.done():
                 return
             batch = self._waiting.popleft().batch
             outcome.result()
@@ -101,12 +103,6 @@ class AssetDelivery:
         self._failed = self._tasks.closed = True
         self._pusher.shutdown(wait=False, cancel_futures=True)
         self._followers.shutdown(wait=False, cancel_futures=True)
-
-    def _settled(self, outcome: Future[None]) -> bool:
-        """Wait until the outcome is known, or the process stops."""
-        while not self.session.stop.is_set() and not outcome.done():
-            wait([outcome], timeout=0.1)
-        return outcome.done()
 
     def _fail(self, job: _Job, error: Exception) -> None:
         """After an error that is not about the content nothing more is pushed."""
@@ -150,7 +146,7 @@ class AssetDelivery:
             self._fail(job, error)
 
     def _end(self) -> None:
-        """All batches were pushed: those that could not be judged are an error, unless their status says enough."""
+        """All batches were pushed: one too small to judge is an error, unless others were accepted and its status says enough."""
         while self._doubtful:
             job, refusal = self._doubtful.pop()
             if self._accepted and refusal.status in _OF_CONTENT:
@@ -195,7 +191,7 @@ class AssetDelivery:
         job.parts.append((numbers, accepted.get("task_id")))
 
     def _follow_up(self, job: _Job) -> None:
-        """Its events are kept until the ingestion ended, the latest of all batches only."""
+        """Follow its ingestion tasks. Its events are kept meanwhile, to be sent again; beyond the bound the oldest are freed."""
         if not any(task for _, task in job.parts):
             self._done(job)
             return
@@ -225,7 +221,7 @@ class AssetDelivery:
             self._fail(job, error)
 
     def _send_again(self, job: _Job, numbers: Sequence[int], failure: TryAgain) -> None:
-        """What could not be ingested, in parts, each followed to its end."""
+        """Send events that could not be ingested again, in parts, each followed to its end."""
         if not job.batch.events:
             raise failure
         self.warn(str(failure))

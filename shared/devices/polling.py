@@ -28,7 +28,6 @@ from shared.devices.walks import WHOLE, Scope, Walk
 from shared.errors import ActionNeeded, ConnectorError, TryAgain
 from shared.http.session import Patience
 from shared.mapping.table import Field, Mapper, paths_of
-from shared.runtime import heap
 from shared.runtime.metrics import STATES, Counts
 
 OVERLAP = 600.0  # seconds before the cursor from which on changes are asked for: rows become visible late
@@ -36,7 +35,7 @@ _FAILING = "failing"  # the scope's last try failed
 _CLOSED = "closed_since_warning"  # when it was last logged that the scope is closed, epoch seconds
 _DAY = 86_400
 _REST = 60  # seconds from one round to the next, from which on its memory is not kept in between,
-_MUCH = 10_000  # where so many devices were read: to free less costs more than it brings
+_MUCH = 10_000  # where so many devices were read: to read fewer again costs more than it brings
 
 
 class DevicePolling(StatefulService):
@@ -131,7 +130,7 @@ class DevicePolling(StatefulService):
         self.report(self.counts, began)
         if self.frequency >= _REST and self.counts.read >= _MUCH:
             self.state.release()
-            heap.return_freed()
+            gc.collect()
         if failures:
             raise TryAgain(f"Not collected: {'; '.join(failures)}. The reasons are logged above.")
 
@@ -233,4 +232,4 @@ class DevicePolling(StatefulService):
 
     @override
     def liveness_context(self) -> dict[str, Any]:
-        return {**super().liveness_context(), "round": asdict(self.counts), "devices": self.fleet()}
+        return {**super().liveness_context(), "devices": self.fleet()}

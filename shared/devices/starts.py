@@ -100,7 +100,7 @@ class ChangeDelivery:
         self._weight = 0
 
     def _leave_queue(self, batch: Batch) -> Batch:
-        """Out of the queue; behind one that is still in it, it moves no cursor."""
+        """Remove a batch from the queue; one that is not the first moves no cursor."""
         if batch is not self._waiting[0]:
             batch.cursor = None
         self._waiting.remove(batch)
@@ -155,10 +155,11 @@ class ChangeDelivery:
 
 
 def _name(event: dict[str, Any]) -> str:
-    kind, fields = event["change"]["kind"], f"changed {', '.join(event['change']['fields'])}"
-    what = {"new": "new device", "changed": fields}.get(kind, kind)
+    change = event["change"]
+    kind, changed_fields = change["kind"], f"changed {', '.join(change['fields'])}"
+    what = {"new": "new device", "changed": changed_fields}.get(kind, kind)
     if kind in (SILENT, GONE):
-        what += times.last_seen(event["change"]["last_seen"])
-    elif kind == "back" and event["change"]["fields"]:
-        what += f", {fields}"
+        what += times.last_seen(change["last_seen"])
+    elif kind == "back" and change["fields"]:
+        what += f", {changed_fields}"
     return shown(f"{shown(event['device']['hostname'], _MAX_HOSTNAME)}: {what}", _MAX_NAME)

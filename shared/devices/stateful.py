@@ -6,7 +6,7 @@ from abc import abstractmethod
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
@@ -35,9 +35,6 @@ class StatefulService(Service):
     refusals: ClassVar[int] = 1  # of a device until it is sent again only when it changes or is due
     named = 0  # skipped devices in this round
 
-    if TYPE_CHECKING:
-        configuration: Any  # a subclass annotates it, and the SDK validates into that type
-
     # --- what the class of a destination says
 
     @property
@@ -49,10 +46,6 @@ class StatefulService(Service):
     def full_sync_interval(self) -> int:
         """Seconds from the begin of a full walk to the begin of the next."""
         return int(self.configuration.full_sync_interval)
-
-    @property
-    def frequency(self) -> int:
-        return int(self.configuration.frequency)
 
     def memory(self, path: Path) -> Fingerprints:
         """What was delivered, kept in this file."""

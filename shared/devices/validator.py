@@ -1,13 +1,12 @@
 """The "Test connector" button of the modules that send devices."""
 
 from contextlib import suppress
-from threading import Event
 from typing import Any, ClassVar
 
 from shared.devices.inventory import DeviceConnector
 from shared.errors import ConnectorError
 from shared.http.pages import Page
-from shared.runtime.connection_test import PATIENCE, ConnectionTest
+from shared.runtime.connection_test import ConnectionTest
 
 _MAX_SCOPES = 3
 
@@ -17,10 +16,8 @@ class DeviceAccountValidator(ConnectionTest):
 
     connector: ClassVar[type[DeviceConnector]]
 
-    def read_one(self, stop: Event) -> Page:
+    def read_one(self, client: Any) -> Page:
         """The first page, of one device; of several scopes, of the first that can be read."""
-        settings: Any = self.module.configuration
-        client = self.connector.connect(settings, stop=stop, patience=PATIENCE, page_size=1)
         *others, last = [scope for scope in self.connector.scopes(client) if not scope.closed][:_MAX_SCOPES]
         for scope in others:
             with suppress(ConnectorError):

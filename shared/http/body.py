@@ -16,16 +16,16 @@ from shared.masking import one_line
 
 MAX_BYTES = 32 * 1024 * 1024  # decompressed
 MAX_MEMORY = 480 * 1024 * 1024  # of its objects, as `memory_of` tells: twice what 32 MiB of devices take
-Parse = Callable[[bytes | bytearray], Any]  # a body → its JSON; raises ValueError when it is none
+Parse = Callable[[bytes | bytearray], Any]  # a body → its JSON; raises ValueError when it is not JSON
 _CHUNK = 256 * 1024
-MAX_PER_BYTE = 120  # bytes that one of a body takes: of `{},{},` the most
-_OBJECT, _ENTRY = 256, 96  # bytes that one takes at most, measured: an object with its first keys; each further value
+MAX_PER_BYTE = 120  # bytes of memory for a byte of a body, at most: `{},{},` takes so many
+_OBJECT, _ENTRY = 256, 96  # bytes at most, measured: of an object with its first keys, of each further value
 _NO_PUNCTUATION = bytes(set(range(256)) - set(b"{[,"))
 _MAX_NAMED = 100  # characters of a field that is named in a message
 
 
 class BrokenObject(dict[str, Any]):
-    """A JSON object holding what cannot be sent on (NaN, half of a surrogate pair). `field` is where, `reason` what."""
+    """A JSON object with a value that cannot be sent (NaN, half of a surrogate pair) in `field`; `reason` says which."""
 
     __slots__ = ("field", "reason")
     field: str
@@ -33,7 +33,7 @@ class BrokenObject(dict[str, Any]):
 
 
 def read(response: requests.Response) -> bytearray:
-    """The whole body, decompressed; raises OverBound as soon as it is, else what urllib3 raises."""
+    """The complete body, decompressed; raises TooLarge as soon as it is, else what urllib3 raises."""
     body = bytearray()
     while part := response.raw.read1(_CHUNK, decode_content=True):
         body += part
@@ -43,22 +43,21 @@ def read(response: requests.Response) -> bytearray:
 
 
 def memory_of(body: bytes | bytearray) -> int:
-    """Bytes that a body takes when parsed, at most, counted by its punctuation: `{"":0}` takes 40 times its length."""
-    punctuation = body.translate(None, _NO_PUNCTUATION)  # a value each
+    """Bytes that a parsed body takes at most, estimated from its punctuation: `{"":0}` takes 40 times its length."""
+    punctuation = body.translate(None, _NO_PUNCTUATION)  # one for each value
     return len(body) + (_OBJECT - _ENTRY) * punctuation.count(b"{") + _ENTRY * len(punctuation)
 
 
 def fits(body: bytes | bytearray) -> bool:
-    """Whether its objects stay within `MAX_MEMORY`; those of a short body do, whatever it holds."""
+    """Whether a parsed body stays within `MAX_MEMORY`; a short one always does."""
     return len(body) * MAX_PER_BYTE <= MAX_MEMORY or memory_of(body) <= MAX_MEMORY
 
 
 def parse(body: bytes | bytearray) -> Any:
-    """JSON → Python; raises ValueError when it is none.
+    """JSON → Python; raises ValueError when it is not JSON.
 
-    What orjson refuses but `json` reads (NaN, Infinity, 1e999, a lone surrogate) must not cost a page: such a body is
-    read once more, and each object that holds such a value, at any depth, comes as a `BrokenObject`, which mapping
-    skips.
+    A value that orjson refuses but `json` reads (NaN, Infinity, 1e999, a lone surrogate) must not cost the page: such a
+    body is parsed again, and each object with such a value, at any depth, becomes a `BrokenObject`, which mapping skips.
     """
     try:
         return orjson.loads(body)
@@ -95,7 +94,7 @@ def _whole(digits: str) -> float | _NotANumber:
 
 
 def _marked(members: dict[str, Any]) -> dict[str, Any]:
-    """An object whose own objects are marked: a `BrokenObject` when something in it is unreadable."""
+    """The object, as a `BrokenObject` when a value in it is unreadable. The objects in it are marked already."""
     for key, item in members.items():
         if why := _why(key) or _why(item):
             broken = BrokenObject(members)
@@ -112,7 +111,9 @@ def _why(value: Any) -> str:
         return value.reason if ": " in value.reason else f"{value.field}: {value.reason}"
     if isinstance(value, list):
         return next((why for item in value if (why := _why(item))), "")
-    try:
-        return "" if not isinstance(value, str) else value.encode()[:0].decode()
-    except UnicodeEncodeError:
-        return "holds half of a surrogate pair, which is no text"
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "holds half of a surrogate pair, which is no text"
+    return ""

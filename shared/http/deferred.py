@@ -1,4 +1,4 @@
-"""Answers that come later: HTTP 202 with a ticket in a header, and the answer for who calls again with that ticket."""
+"""Deferred answers: HTTP 202 with a ticket in a header, and the answer to the same call with that ticket."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 from shared.errors import ConnectorError, TryAgain
 from shared.http.session import ApiSession, Reply
 
-_STARTS = 3  # times a call is made from scratch
-_POLLS = 30  # times its answer is asked for: some 4 minutes beside what the server takes for each reply
+_STARTS = 3  # times that a call is made from scratch
+_POLLS = 30  # times that its answer is asked for: some 4 minutes, besides the server's time for each reply
 
 
 def call_deferred(ticket: str, session: ApiSession, method: str, path: str, **options: Any) -> Reply:
-    """As `ApiSession.call`, but a 202 is repeated, unchanged, with the header `ticket` it came with until the answer
-    is there. A later 202 may leave the header out.
+    """As `ApiSession.call`, but after a 202 the same call is repeated, with the 202's header `ticket`, until the answer
+    arrives. A later 202 may lack the header.
 
-    404 and 504 to a repeated call mean that the answer is gone or was not ready in time, so the call is made from
-    scratch. TryAgain when that does not help, or at a stop.
+    404 and 504 to a repeated call mean that the answer is gone or was not ready in time: the call is made from scratch.
+    TryAgain when that does not help, or at a stop.
     """
     for _ in range(_STARTS):
         wait, headers = session.patience.first_wait, dict[str, str]()
@@ -24,7 +24,7 @@ def call_deferred(ticket: str, session: ApiSession, method: str, path: str, **op
         for _ in range(_POLLS):
             if reply.status != 202:
                 return reply
-            _ = reply.json  # none, or it is no answer
+            _ = reply.json  # raises unless it is empty or JSON: the 202 may be of something in between
             if value := reply.headers.get(ticket):
                 headers = {ticket: value}
             if session.stop.wait(wait):

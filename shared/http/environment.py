@@ -25,7 +25,7 @@ BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def bundle() -> str:
-    """The file or folder of the authorities to trust; ActionNeeded when the environment names one that cannot be used."""
+    """The file or folder of the authorities to trust; ActionNeeded when the environment's cannot be used."""
     name = next((name for name in BUNDLES if os.environ.get(name, "").strip()), None)
     if name is None:
         return str(DEFAULT_CA_BUNDLE_PATH)
@@ -53,8 +53,8 @@ def bundle_to_report_with() -> str:
 
 @lru_cache(maxsize=8)
 def _load(path: str) -> None:
-    """Raise an OSError, of which SSLError is one, unless certificates can be read there."""
-    if not Path(path).is_dir():  # of a folder, certificates are looked for by name when they are needed
+    """Raise an OSError (SSLError is one) unless certificates can be read from the file."""
+    if not Path(path).is_dir():  # a folder's certificates are looked up by name when they are needed
         ssl.create_default_context(cafile=path)
 
 

@@ -1,4 +1,4 @@
-"""A batch that the other side refuses: halved until the items that it refuses are alone."""
+"""A refused batch, halved until the items that are refused are alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ _PROBES = 3  # items sent alone to learn whether the other side accepts anything
 
 
 def may_be_content(error: ConnectorError) -> bool:
-    """Whether a batch may have been refused because of its content: with any status, as filters in between choose theirs.
-
-    Not without an answer, and not with 401 or 429, which are about the credential and the rate.
+    """Whether a batch may have been refused because of its content: any status may mean it, as filters in between choose
+    theirs; but not a missing answer, and not 401 or 429, which are about the credential and the rate.
     """
     return error.status not in (None, 401, 429)
 
@@ -26,12 +25,13 @@ def isolate_refused(
     *,
     works: bool = False,
 ) -> Iterator[tuple[Sequence[Item], ConnectorError | None]]:
-    """Send a refused batch again in parts. Yields each part that is accepted with None, each item refused alone with its error.
+    """Send a refused batch again in parts. Yields each accepted part with None, and each item refused alone with its error.
 
-    `push` sends items in one call, with one try, and raises unless they are accepted. `refusal` is what the batch was refused
-    with. It is raised when none of three items, sent alone, is accepted, for then the other side is down; at once when it
-    cannot be about the content, and so is any such error of `push`. `works`: others were accepted just before. Up to three
-    items are sent one by one. An item is refused alone twice before it is blamed. What was yielded before an error counts.
+    `push` sends items in one call, with one try, and raises unless they are accepted. `refusal` is the error of the batch.
+    Up to three items are sent alone first, unless the other side `works`: it accepted others just before. When it accepts
+    none of them it is down, and `refusal` is raised. The rest is halved, a batch of three or fewer sent item by item.
+    An item is refused alone twice before it is blamed. An error that cannot be about the content is raised at once. What
+    was yielded before an error counts.
     """
     if not may_be_content(refusal):
         raise refusal

@@ -17,7 +17,7 @@ from shared.times import epoch_number
 
 
 def token_of(who: str, body: Any, lifetime: float) -> Token:
-    """The token in an OAuth2 answer; `lifetime` counts where `expires_in` is missing. UnexpectedReply without one."""
+    """The token in an OAuth2 answer; UnexpectedReply without one. `lifetime`: seconds, where `expires_in` is missing."""
     fields = body if isinstance(body, dict) else {}
     value, seconds = fields.get("access_token"), epoch_number(fields.get("expires_in"), "s")
     if not isinstance(value, str) or not value or not (value.isascii() and value.isprintable() and " " not in value):
@@ -55,8 +55,8 @@ def client_credentials(session: ApiSession, client_id: str, secret: str, scope: 
 class PasswordGrant:
     """Fetches OAuth2 tokens by the refresh token that came with the last one, else by user name and password.
 
-    A refresh token is used once. One that is refused, or whose answer was lost, is dropped: it would be refused forever.
-    `session`, `advice` and `call` are those of `granted`; `lifetime` is as in `token_of`.
+    A refresh token is used once. If it is refused, or its answer is lost, it is dropped: it would be refused forever.
+    `session`, `advice` and `call` are those of `granted`, `lifetime` is that of `token_of`.
     """
 
     session: ApiSession

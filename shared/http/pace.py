@@ -8,9 +8,11 @@ from pyrate_limiter import BucketFullException, Limiter, RequestRate
 
 
 class Pace:
-    """`rates` as the server documents them, shortest interval first. One call less than allowed is made: the server
-    counts calls as they arrive, and two that leave an interval apart may arrive within it. The limiter rounds to
-    milliseconds, so that each interval is a few longer."""
+    """`rates`: as the server documents them, shortest interval first.
+
+    One call less than allowed is made: the server counts calls as they arrive, and two that are sent an interval apart
+    may arrive within it. The limiter rounds to milliseconds: each interval is a few of them longer.
+    """
 
     def __init__(self, rates: Sequence[RequestRate]) -> None:
         lower = [

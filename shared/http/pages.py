@@ -1,4 +1,4 @@
-"""Reading a vendor's list page by page to its end, the next page prefetched, in smaller pages where they are too heavy."""
+"""A vendor's list, read page by page to its end: the next page prefetched, smaller pages where they are too heavy."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from shared.http.paging import NextPage, Query, value_at
 from shared.http.session import ApiSession, Reply
 
 Entry = TypeVar("Entry")
-_SMALLEST = 10  # records: a page of so few shows whether the server works
-_IDLE_PAGES = 5
-MAX_COLLECTED = 256 * 1024 * 1024  # bytes that the records of a list may take which is collected
+_SMALLEST = 10  # records of a page that shows whether the server works
+MAX_COLLECTED = 256 * 1024 * 1024  # bytes of memory that the records of a collected list may take
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of raw records, in the vendor's order. `date`: the vendor's clock when it answered, epoch seconds.
 
-    `total`: rows of the complete list, as reported with this page; None when it was not. `memory`: the bytes that the
-    records take at most, for lists that are `held`. `anew`: the walk begins again with this page, and records come again.
+    `total`: rows of the complete list, None when not reported with this page. `memory`: bytes that the records take at
+    most, for lists that are `held`. `anew`: the walk begins again with this page, so that records are read again.
     """
 
     records: list[Any]
@@ -38,30 +37,28 @@ class Page:
 Pages = Generator[Page, None, None]
 
 
+@dataclass
 class EndlessCheck:
     """UnexpectedReply when five pages in a row bring nothing new: the list has no end."""
 
-    def __init__(self, who: str) -> None:
-        self._who = who
-        self._idle = 0
+    who: str
+    idle: int = 0  # pages in a row
 
     def page(self, *, new: bool) -> None:
         """Count a page, with or without anything new."""
-        self._idle = 0 if new else self._idle + 1
-        if self._idle == _IDLE_PAGES:
-            raise UnexpectedReply(
-                f"{self._who} sent {_IDLE_PAGES} pages in a row without anything new; the list has no end."
-            )
+        self.idle = 0 if new else self.idle + 1
+        if self.idle == 5:
+            raise UnexpectedReply(f"{self.who} sent 5 pages in a row without anything new; the list has no end.")
 
 
 @dataclass(frozen=True)
 class Listing:
     """A list of a vendor: `GET path`, with the maximum of records a page as the parameter `size`.
 
-    `records`: the key of the records; "" where each page is the list alone. `total`, `max_size`: paths of the number of rows and of the longest page, where they
-    are reported. `any_size`: the query of a next page stays good with another page size. `absent_is_empty`: protobuf's JSON
-    leaves an empty list out. `bare`: some servers answer with the records alone, all of them. `held`: pages are kept in
-    memory together.
+    `records`: the key of the records; "" where each page is a plain list. `total`, `max_size`: paths of the number of rows
+    and of the maximum page size, where they are reported. `any_size`: the query of a next page stays valid with another
+    page size. `absent_is_empty`: protobuf's JSON omits an empty list. `bare`: some servers answer with the plain list of
+    all records. `held`: pages are kept in memory together.
     """
 
     path: str
@@ -78,15 +75,15 @@ class Listing:
     def read(
         self, reply: Reply, *, first: bool, anew: bool = False, complete: Callable[[Any], object] | None = None
     ) -> Page:
-        """The reply's page; UnexpectedReply when it holds no records and reports an error, or has no list of them."""
+        """The reply's page; UnexpectedReply when it has no list of records, or reports an error and has no records."""
         records = self._records_of(reply)
-        total = value_at(reply, self.total, optional=True) if self.total else None
+        total = value_at(reply, self.total, optional=True)
         if type(total) is not int or total < len(records) or (total == 0 and not first):  # only the first page counts
             total = None
         if complete:
             for record in records:
                 complete(record)
-        return Page(records, reply.date, total, reply.memory if self.held else 0, anew)
+        return Page(records, reply.date, total, bodies.memory_of(reply.body) if self.held else 0, anew)
 
     def _records_of(self, reply: Reply) -> list[Any]:
         body = reply.json
@@ -109,9 +106,9 @@ class Listing:
 
 
 class PageSize:
-    """Records to ask for in a page: fewer once a page was too heavy to serve, then doubled with each walk up to the maximum.
+    """Records to ask for in a page: halved when a page is too heavy to serve, doubled with each walk up to the maximum.
 
-    `longest`: the maximum where the server reports that a page may be so long, unless it then refuses one.
+    `longest`: the maximum where the server reports that it serves such pages, until it refuses one.
     """
 
     def __init__(self, maximum: int, longest: int = 0) -> None:
@@ -131,7 +128,7 @@ class PageSize:
             self.now = self._maximum = longest
 
     def withdraw(self) -> bool:
-        """Whether pages were longer because the server reported it; then they are no more."""
+        """Go back to the first maximum; False when that is the maximum already."""
         longer = self.now > self._safe
         if longer:
             self.now, self._maximum, self._longest = self._safe, self._safe, 0
@@ -148,14 +145,14 @@ def follow(
     parse: bodies.Parse = bodies.parse,
     complete: Callable[[Any], object] | None = None,
 ) -> Pages:
-    """All pages of a list. Where the session's patience says `ahead`, the next is asked for while the caller works on one.
+    """All pages of a list. With the session's `patience.ahead`, the next page is prefetched while the caller works on one.
 
     `call` stands in for `session.call`, `parse` may leave out of the records what is not read, `complete` adds to each
     record what is known of it. A page is parsed when the caller has released the one before.
 
-    After an error that may be about the size, a page of 10 records is asked for. If it comes, the page is asked for again
-    with half of the size; else the server is down, and the error is raised. A walk whose queries are for one size only
-    begins again.
+    After an error that may be about the size, a page of 10 records is asked for. If it arrives, the page is asked for
+    again with half of the size; else the server is down, and the error is raised. A walk whose queries are valid for one
+    size only begins again.
     """
 
     def sized(asked: Query) -> Query:
@@ -165,14 +162,14 @@ def follow(
     size.begin_walk()
     asked, first, given = sized(query), True, False
     prefetched: Future[Reply] | None = None
-    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:  # which begins with the first page prefetched
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:  # starts with the first prefetch
         while True:
             try:
                 reply = prefetched.result() if prefetched else ask(params=asked)
                 page = listing.read(reply, first=first, anew=first and given, complete=complete)
                 complete_list = listing.bare and isinstance(reply.json, list)
                 following = None if complete_list else listing.next_page(reply, asked, len(page.records))
-                size.allow(value_at(reply, listing.max_size, optional=True) if listing.max_size else 0)
+                size.allow(value_at(reply, listing.max_size, optional=True))
                 del reply
             except ConnectorError as error:
                 again = asked if listing.any_size else query
@@ -205,12 +202,12 @@ def _serves(ask: Callable[..., Reply], query: Query) -> bool:
 
 
 def collect(who: str, pages: Pages, entry: Callable[[Any], tuple[str, Entry] | None]) -> dict[str, Entry]:
-    """Reads a list of `held` pages into a dict of its entries; `entry` makes key and value of a record, None to ignore it.
+    """Read a list of `held` pages into a dict; `entry` returns a record's key and value, or None to ignore the record.
 
     UnexpectedReply when the list takes too much memory, or has no end.
     """
     found: dict[str, Entry] = {}
-    met: set[str] = set()  # in this pass
+    met: set[str] = set()  # keys, since the walk began or began again
     memory = 0
     endless = EndlessCheck(who)
     with closing(pages):

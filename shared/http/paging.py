@@ -1,6 +1,6 @@
-"""How a vendor names the next page. Each way returns the query of the page after a reply's, or None at the end of the list.
+"""How a vendor names the next page. Each function returns the query of the page after a reply's; None at the end.
 
-The path stays the list's own: of a link only the query is used.
+The path of the list stays the same: of a link only the query is used.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def by_field(
 ) -> NextPage:
     """A page token at `path` of the body, sent as `parameter`; missing, null and "" are the end.
 
-    The object that holds it must be there, unless it is `optional`. `decode`: the token as it has to be sent. `then`:
-    parameters that are others after the first page; None is not sent.
+    The object that contains it must be present, unless it is `optional`. `decode` returns the token in the form in which
+    it has to be sent. `then`: parameters that change after the first page; None is not sent.
     """
 
     def next_page(reply: Reply, query: Query, _: int) -> Query | None:
-        token = decode(_string(reply, value_at(reply, path, optional=optional)))
+        token = decode(_token_at(reply, path, optional=optional))
         return {**query, **then, parameter: token} if token else None
 
     return next_page
@@ -43,8 +43,7 @@ def by_link(path: str, *, any_host: bool = False) -> NextPage:
     """
 
     def next_page(reply: Reply, query: Query, _: int) -> Query | None:
-        link = _string(reply, value_at(reply, path))
-        return _linked(reply, query, link, any_host=any_host) if link else None
+        return _linked(reply, query, _token_at(reply, path), any_host=any_host)
 
     return next_page
 
@@ -55,24 +54,29 @@ def by_link_header(*, any_host: bool = False) -> NextPage:
     def next_page(reply: Reply, query: Query, _: int) -> Query | None:
         links = parse_header_links(reply.headers.get("Link", ""))
         link = next((link["url"] for link in links if "next" in link.get("rel", "").lower().split()), "")
-        return _linked(reply, query, link, any_host=any_host) if link else None
+        return _linked(reply, query, link, any_host=any_host)
 
     return next_page
 
 
 def by_offset(parameter: str, total: str = "") -> NextPage:
-    """The number of rows before the page, sent as `parameter`. A page without records is the end, or the page that reaches the
-    number of all rows, where it is reported at `total` of the body."""
+    """The number of rows before the page, sent as `parameter`.
+
+    The end is a page without records, or one that reaches the number of all rows, if that is reported at `total`.
+    """
 
     def next_page(reply: Reply, query: Query, records: int) -> Query | None:
-        offset, rows = query.get(parameter, 0) + records, value_at(reply, total) if total else None
+        offset, rows = query.get(parameter, 0) + records, value_at(reply, total)
         return {**query, parameter: offset} if records and (type(rows) is not int or offset < rows) else None
 
     return next_page
 
 
 def by_number(parameter: str, pages: str) -> NextPage:
-    """The page's number from 1, sent as `parameter`. The last is the one at `pages` of the body; without it, one without records."""
+    """The page's number from 1, sent as `parameter`.
+
+    The last page is the one whose number is at `pages` of the body; if that is not a number, one without records.
+    """
 
     def next_page(reply: Reply, query: Query, records: int) -> Query | None:
         number, last = query.get(parameter, 1), value_at(reply, pages)
@@ -82,10 +86,12 @@ def by_number(parameter: str, pages: str) -> NextPage:
 
 
 def value_at(reply: Reply, path: str, *, optional: bool = False) -> Any:
-    """The value at a dotted path of the body, None when missing.
+    """The value at a dotted path of the body; None when missing, or when the path is "".
 
-    UnexpectedReply when the object that should hold it is missing, unless `optional`: the end of the list is not known then.
+    UnexpectedReply when the object that should contain it is missing, unless `optional`: then the end is not known.
     """
+    if not path:
+        return None
     value = reply.json
     *parents, name = path.split(".")
     for parent in parents:
@@ -98,7 +104,9 @@ def value_at(reply: Reply, path: str, *, optional: bool = False) -> Any:
     raise UnexpectedReply(f"{reply.who} sent a page without {missing!r}; the list cannot be read to its end.")
 
 
-def _string(reply: Reply, token: Any) -> str:
+def _token_at(reply: Reply, path: str, *, optional: bool = False) -> str:
+    """The page token or link at a path of the body; "" when missing or null."""
+    token = value_at(reply, path, optional=optional)
     if token is not None and not isinstance(token, str):
         raise UnexpectedReply(
             f"{reply.who} sent a next-page token that is not a string; the list cannot be read to its end."
@@ -106,23 +114,24 @@ def _string(reply: Reply, token: Any) -> str:
     return token or ""
 
 
-def _linked(reply: Reply, query: Query, link: str, *, any_host: bool) -> Query:
-    """The query with what the link changes of it: a filter that the link lost is kept."""
+def _linked(reply: Reply, query: Query, link: str, *, any_host: bool) -> Query | None:
+    """The query with what the link changes in it: a filter that the link lost is kept. None without a link."""
+    if not link:
+        return None
+    _, here, _ = origin(reply.url)
     try:
         url = urljoin(reply.url, link)
-        there, here, changed = (
-            origin(url)[1],
-            origin(reply.url)[1],
-            parse_qs(urlsplit(url).query, keep_blank_values=True),
-        )
+        _, there, _ = origin(url)
+        changed = parse_qs(urlsplit(url).query, keep_blank_values=True)
     except ValueError:
-        changed = {}
+        there, changed = "", {}
     if not changed:
         raise UnexpectedReply(
             f"{reply.who} sent a next-page link that is not a URL with a query; the list cannot be read to its end."
         )
     if there != here and not any_host:
         raise UnexpectedReply(
-            f"{reply.who} sent a next-page link to another host ({there}) than the configured one ({here}); nothing was sent there."
+            f"{reply.who} sent a next-page link to another host ({there}) than the configured one ({here}); nothing was "
+            "sent there."
         )
     return query | changed

@@ -1,4 +1,4 @@
-"""Replies in the words of `shared.errors`: whose fault it is, and the reason that the API gives. No call is made here."""
+"""Replies as errors of `shared.errors`: who has to act, and the reason that the API gives. No call is made here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REASONS = (
     "title", "detail", "message", "error_description", "errorSummary", "reason", "error", "errors", "error_summary",
     "non_field_errors", "code", "errorCode",
 )  # fmt: skip
-"""Where APIs put their explanation, the plainest first; a code counts where there is nothing else."""
+"""Where APIs put their explanation, the plainest first; a code is used where there is no text."""
 _CODES = frozenset({"error", "code", "errorCode"})
 _ACCOUNT = re.compile(r"(?i)licen[cs]e|subscription|suspend|\btrial\b|maintenance|not active|deactivated")
 _CREDENTIAL = {401: "Check the credentials in the configuration.", 403: "Check what the credential is allowed to read."}
@@ -34,9 +34,9 @@ def failure(
     body: bytes | bytearray,
     advice: Mapping[int, str],
 ) -> ConnectorError | None:
-    """The error a reply's status stands for; None for 2xx. The API's own reason is quoted.
+    """The error that a reply's status means, with the API's own reason; None for 2xx.
 
-    Advice on the credential is given only where the answer is the API's own: a web filter refuses with the same statuses.
+    Advice on the credential is given only where the reply is the API's own: web filters refuse with the same statuses.
     """
     status = response.status_code
     if 200 <= status < 300:
@@ -132,7 +132,7 @@ def parsed(
 
 
 def detail(body: bytes | bytearray) -> str:
-    """The reason that a body of JSON gives, `: "…"`, at most 200 characters; or ""."""
+    """The reason that a JSON body gives, `: "…"`, at most 200 characters; "" without one."""
     try:
         found = bodies.parse(body[:_MAX_READ])
         words = " ".join(dict.fromkeys(_texts(found) or _texts(found, codes=True))).strip()
@@ -158,7 +158,7 @@ def _call(response: requests.Response) -> str:
 
 
 def _titled(body: bytes | bytearray) -> str:
-    """The title of a page, or the first words of a plain text, `: "…"`; or ""."""
+    """The title of a page, or the first words of a plain text, `: "…"`; "" without any."""
     text = body[:_MAX_READ].decode("utf-8", "replace")
     found = _TITLE.search(text)
     words = unescape(found[1]) if found else "" if "<" in text[:200] else text
@@ -167,7 +167,7 @@ def _titled(body: bytes | bytearray) -> str:
 
 
 def _texts(value: Any, *, codes: bool = False) -> list[str]:
-    """The texts in the places where APIs put their explanation; with `codes`, also the codes of an error."""
+    """The strings at the keys where APIs put their explanation; with `codes`, also the codes of an error."""
     match value:
         case str():
             return [" ".join(value.split())]

@@ -1,4 +1,4 @@
-"""Parsing of a page what is read of its records: making objects of the rest as well takes twice as long."""
+"""Parsing only the fields that are read of a page's records: making objects of all fields takes twice as long."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _ENTRY = "[]"  # a step into any entry of a list
 
 
 def selection(paths: Iterable[str], *further: str) -> bodies.Parse:
-    """A parser of pages whose records hold what lies on the paths (`a`, `a.b`, `a[0].b`, `a[].b`) and the `further` ones,
-    and no more; without any paths, all there is.
+    """A parser of pages whose records have the fields at the paths (`a`, `a.b`, `a[0].b`, `a[].b`) and `further` ones,
+    and no others; without any paths, all fields.
 
-    What a path ends at is kept whole, and so is what is no object where a path leads on. A page is a list of records, or
-    an object of which each list is one; what else stands in it is kept whole. Otherwise as `body.parse`, but that what is
-    not read is not refused either: a number beyond a double's range, a text that is no UTF-8.
+    The value at the end of a path is kept complete, and so is a value in mid-path that is not an object. A page is a list
+    of records, or an object in which each list is one; its other values are kept complete. Otherwise as `body.parse`, but
+    a field that is not read is not refused either: a number beyond a double's range, a string that is not UTF-8.
     """
     steps = {tuple(re.sub(r"\[\d*\]", f".{_ENTRY}", path).split(".")) for path in paths}
     if not steps:
@@ -41,7 +41,7 @@ def selection(paths: Iterable[str], *further: str) -> bodies.Parse:
 
 
 def _kept(paths: set[tuple[str, ...]]) -> Any:
-    """The type of a value of which these paths are read: any value is of it, an object without its other keys."""
+    """The type of a value of which these paths are read. It accepts any value, and keeps no other keys of an object."""
     if () in paths:
         return Any
     below: dict[str, set[tuple[str, ...]]] = {}

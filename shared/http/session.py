@@ -1,6 +1,6 @@
-"""One HTTP session a vendor (or the platform): one origin, bounded, patient, and clear about what went wrong.
+"""An HTTP session to one origin, of a vendor or the platform: calls with their retries, rate limits and redirects.
 
-Knows nothing of pages or devices. A call returns a `Reply`, of a 2xx, or raises one of `shared.errors`.
+A call returns a 2xx as a `Reply`, or raises one of `shared.errors`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import random
 import ssl
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
@@ -17,10 +18,10 @@ from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import tenacity
 from prometheus_client import Counter
 from pyrate_limiter import RequestRate
 from requests.auth import AuthBase
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event
 from urllib3.exceptions import HTTPError
 
 from shared import times
@@ -46,7 +47,7 @@ _Answer = tuple[requests.Response, bytearray]
 class Patience:
     """How long one call may take, in seconds. Tries after the first begin within `budget` of the first one's end.
 
-    `ahead`: of pages, the next is asked for while the caller works on this one.
+    `ahead`: the next page of a list is prefetched while the caller works on this one.
     """
 
     connect: float = 10.0
@@ -59,7 +60,7 @@ class Patience:
 
 @dataclass(eq=False, repr=False)
 class Reply:
-    """A 2xx reply. `body`: decompressed. Its JSON is parsed when first asked for, by whoever asks."""
+    """A 2xx reply. `body` is decompressed. Its JSON is parsed by `parse` when first asked for, by the thread that asks."""
 
     who: str
     response: requests.Response
@@ -81,13 +82,8 @@ class Reply:
         return replies.parsed(self.who, self.response, self.body, self.may_be_empty, self.parse)
 
     @property
-    def memory(self) -> int:
-        """The bytes that `json` takes at most."""
-        return bodies.memory_of(self.body)
-
-    @property
     def reason(self) -> str:
-        """The error that the body reports, ` (…)`, or ""."""
+        """The error that the body reports, `: "…"`; "" without one."""
         return replies.detail(self.body)
 
 
@@ -95,10 +91,10 @@ class Reply:
 class ApiSession:
     """Calls to one origin: `base_url` is scheme, host, port and a path prefix; `who` is its name in messages.
 
-    `stop` ends any wait at once. `advice` maps an HTTP status, or a key of `shared.http.unreached`, to what the customer can
-    do about it. `verify`: True, the path of a bundle of authorities, or a TLS context (`shared.http.trust`). `rates`: the
-    calls that the server allows, shortest interval first; a call above them waits for its turn. `may_be_empty`: the
-    statuses whose reply may have no body; its `json` is None then.
+    `stop` ends any wait at once. `verify`: True, the path of a bundle of authorities, or a TLS context
+    (`shared.http.trust`). `advice` maps an HTTP status, or a key of `shared.http.unreached`, to what the customer can do
+    about it. `rates`: the calls that the server allows, shortest interval first; a call above them waits for its turn.
+    `may_be_empty`: the statuses whose reply may have no body; its `json` is None then.
     """
 
     who: str
@@ -123,9 +119,9 @@ class ApiSession:
         self._session.headers.update(self.headers)
 
     def elsewhere(self, base_url: str, auth: AuthBase | None = None) -> Self:
-        """The same credential at another origin, where all else is shared, the pace of the calls above all.
+        """A session to another origin, which shares all else: the credential, if no other is given, and the rate limit.
 
-        The token goes there, so the caller vouches for the origin.
+        The token is sent there: the caller vouches for the origin.
         """
         session = copy.copy(self)
         session.base_url, session.auth = base_url.rstrip("/"), auth or self.auth
@@ -138,18 +134,23 @@ class ApiSession:
         return session
 
     def call(self, method: str, path: str, *, parse: bodies.Parse = bodies.parse, **options: Any) -> Reply:
-        """One call with its retries, which are for transient errors only. `options` are those of `requests`.
+        """One call, with retries after transient errors. `options` are those of `requests`.
 
         `path` is one under the base URL, or a link that the server gave; a link to another origin is refused unsent.
-        The JSON is parsed by `parse` when it is first asked for: a thread that waits need not be the one that works.
         """
         if isinstance(self.auth, FetchedToken):
-            self.auth.token()  # here, so that what fails in fetching it is not taken for a failure of this call
-        retrying = Retrying(
-            retry=retry_if_exception_type(TryAgain),
+            self.auth.token()  # here, so that an error in fetching it is not taken for one of this call
+        limits = (
+            tenacity.stop_after_attempt(self.patience.attempts),
+            tenacity.stop_before_delay(self.patience.budget),
+            tenacity.stop_when_event_set(self.stop),
+        )
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TryAgain),
+            after=_begin_budget,
             wait=self._wait,
-            stop=_GivingUp(self.patience, self.stop),
-            sleep=sleep_using_event(self.stop),
+            stop=tenacity.stop_any(*limits),
+            sleep=tenacity.sleep_using_event(self.stop),
             reraise=True,
         )
         response, body = retrying(self._call_authenticated, method, self.url(path), options)
@@ -175,7 +176,7 @@ class ApiSession:
         return url
 
     def _call_authenticated(self, method: str, url: str, options: dict[str, Any]) -> _Answer:
-        """A 401 may only mean that the token's time was up: one new token, one more try."""
+        """A 401 may only mean that the token has expired: it is fetched again once, for one more try."""
         try:
             return self._call_once(method, url, options)
         except ActionNeeded as error:
@@ -198,7 +199,7 @@ class ApiSession:
         self._await_turn()
         timeout, status = (self.patience.connect, self.patience.read), "none"
         try:
-            # `verify` goes with each call: where REQUESTS_CA_BUNDLE is set, `requests` passes over the session's.
+            # `verify` goes with each call: where REQUESTS_CA_BUNDLE is set, `requests` ignores that of its session.
             verify: Any = self.verify  # the adapter accepts a context, too
             with self._session.request(
                 method, url, auth=self.auth, timeout=timeout, verify=verify, stream=True, **options
@@ -219,7 +220,7 @@ class ApiSession:
                 return
         raise TryAgain(f"Stopped before {self.who} was called.")
 
-    def _wait(self, state: RetryCallState) -> float:
+    def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, TryAgain) and error.retry_after is not None:
             return error.retry_after
@@ -228,16 +229,16 @@ class ApiSession:
 
 
 class _Session(requests.Session):
-    """Sees no redirects: even where it does not follow them, `requests` parses their target and reads their body.
+    """Hides redirects from `requests`, which parses their target and reads their body even if it does not follow them.
 
-    Looks for a proxy in the environment once an origin: at each call that took longer than sending it.
+    Looks for a proxy in the environment once an origin: at each call, this took longer than sending it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.mount("http://", BoundedAdapter())
         self.mount("https://", BoundedAdapter())
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the calls need none, and one a page piles up
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # not needed, and one a page adds up
         self._settings: dict[tuple[str, str, Any], Any] = {}
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
@@ -253,17 +254,7 @@ class _Session(requests.Session):
         return None
 
 
-class _GivingUp:
-    """tenacity's stop condition: enough tries, no time left for the wait before another, or the process stops."""
-
-    def __init__(self, patience: Patience, stop: Event) -> None:
-        self._patience = patience
-        self._stop = stop
-        self._first_ended = 0.0
-
-    def __call__(self, state: RetryCallState) -> bool:
-        ended = state.outcome_timestamp or 0.0
-        if state.attempt_number == 1:
-            self._first_ended = ended
-        late = ended - self._first_ended + state.upcoming_sleep > self._patience.budget
-        return late or state.attempt_number >= self._patience.attempts or self._stop.is_set()
+def _begin_budget(state: tenacity.RetryCallState) -> None:
+    """Count the time for more tries from the end of the first one, not from its begin."""
+    if state.attempt_number == 1:
+        state.start_time = time.monotonic()

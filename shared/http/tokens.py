@@ -19,7 +19,7 @@ _MAX_EARLY = 120.0  # seconds
 
 
 def header_value(secret: SecretStr, what: str) -> str:
-    """A secret as it may stand in a header; ActionNeeded, which does not repeat it, when it cannot."""
+    """The secret, stripped, for a header; ActionNeeded, which does not repeat it, when it is not fit for one."""
     value = secret.get_secret_value().strip()
     if not value:
         raise ActionNeeded(f"The {what} is empty. Enter it in the configuration.")
@@ -61,7 +61,7 @@ class Token:
 
 
 class FetchedToken(AuthBase):
-    """`Authorization: Bearer <token>`, fetched by `fetch` when there is none, shortly before expiry, or after `renew`."""
+    """`Authorization: Bearer <token>`; the token is fetched at the first call, shortly before expiry, and after `renew`."""
 
     def __init__(self, fetch: Callable[[], Token]) -> None:
         self._fetch = fetch

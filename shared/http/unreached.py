@@ -1,4 +1,4 @@
-"""A call that brought no complete reply (name lookup, proxy, TLS, connection, timeout), in the words of `shared.errors`."""
+"""Calls without a complete reply (name lookup, proxy, TLS, connection, timeout) as errors of `shared.errors`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedRepl
 from shared.http import environment, wire
 
 UNREACHABLE, UNTRUSTED = 0, -1
-"""Keys of advice besides the statuses: nobody answers at that address; the certificate's authority is not known."""
+"""Keys of advice besides the statuses: no server answers at that address; the certificate's authority is not known."""
 _CUT = "the connection was cut"
+_NO_NAME = "the host name is unknown"
 _HANDSHAKE_CUT = re.compile(r"(?i)_EOF_|\bEOF\b|ZERO_RETURN|connection ?reset")
 _REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: (\d{3})")
 _CHECK = "Check the configured URL and its port, the network and the proxy."
 _CHECK_NAME = "Check the host name in the configuration, and that this machine can look up names (DNS)."
 _CONNECTION = (
-    (r"Name or service not known|getaddrinfo|Failed to resolve|name resolution", "the host name is unknown"),
+    (r"Name or service not known|getaddrinfo|Failed to resolve|name resolution", _NO_NAME),
     (r"Connection refused", "the connection was refused"),
     (r"BadStatusLine|LineTooLong", "it does not speak HTTP on this port"),
     (r"Connection reset|ConnectionResetError|Remote end closed|aborted", _CUT),
     (r"No route to host|Network is unreachable", "there is no route to it"),
     (r"timed out", "it does not accept a connection in time"),
+    (r"", "no connection was made"),
 )
 _TRUST = (
     "If a proxy or firewall of your network inspects TLS, or the authority is your own, put its certificate into the file "
@@ -59,11 +61,12 @@ _TLS = (
         "it refused the TLS handshake",
         "It may ask for a client certificate or offer only old versions of TLS, which are not supported.",
     ),
+    (r"", "the TLS handshake failed", "Check the host name and the port of the configured URL."),
 )
 
 
 def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str] | None = None) -> ConnectorError:
-    """The error for a call to `who` at `host` (and port) that brought no complete reply."""
+    """The error for a call to `who` at `host` (and port) that got no complete reply."""
     advice = advice or {}
     check = advice.get(UNREACHABLE, _CHECK)
     match error:
@@ -89,23 +92,20 @@ def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str]
             return TryAgain(said, may_be_size=True)
         case requests.exceptions.ConnectionError():
             cause = _cause(str(error))
-            check = _CHECK_NAME if cause == _CONNECTION[0][1] else check
+            check = _CHECK_NAME if cause == _NO_NAME else check
             said = f"{who} could not be reached at {host}: {cause}. {check}"
             return TryAgain(said, may_be_size=cause == _CUT)
     return ActionNeeded(f"{who} cannot be called at {host}. Check the configured address.")
 
 
 def _of_tls(who: str, host: str, text: str, advice: Mapping[int, str]) -> ConnectorError:
-    cause, what = "the TLS handshake failed", "Check the host name and the port of the configured URL."
-    for pattern, found, remedy in _TLS:
-        if re.search(pattern, text, re.IGNORECASE):
-            cause, what = found.format(now=times.iso(time.time())), remedy or advice.get(UNTRUSTED, _TRUST)
-            break
+    cause, what = next(words for pattern, *words in _TLS if re.search(pattern, text, re.IGNORECASE))
+    cause, what = cause.format(now=times.iso(time.time())), what or advice.get(UNTRUSTED, _TRUST)
     return ActionNeeded(f"No trusted TLS connection to {who} at {host}: {cause}. {what}")
 
 
 def _of_proxy(who: str, host: str, text: str) -> ConnectorError:
-    """What a proxy answered in place of a connection, or why it was not reached."""
+    """The error for a connection that a proxy refused, or for a proxy that was not reached."""
     proxy = environment.proxy(f"https://{host}")
     name, variable = (proxy.name, proxy.variable) if proxy else ("of the environment", "HTTPS_PROXY")
     there = f"{who} at {host}"
@@ -135,6 +135,5 @@ def _of_proxy(who: str, host: str, text: str) -> ConnectorError:
 
 
 def _cause(text: str) -> str:
-    """The reason of a wrapped network error, in a few words and without the URL's query."""
-    found = (words for pattern, words in _CONNECTION if re.search(pattern, text, re.IGNORECASE))
-    return next(found, "no connection was made")
+    """The reason of a network error, in a few words and without the URL's query."""
+    return next(words for pattern, words in _CONNECTION if re.search(pattern, text, re.IGNORECASE))

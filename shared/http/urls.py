@@ -1,4 +1,4 @@
-"""URLs: the ones a setting may hold, and the ones a token may go to besides the configured host."""
+"""URLs: those that a setting may have, and those that a token may be sent to besides the configured host."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _WIDE = {code + 0xFEE0: code for code in range(0x21, 0x7F)} | dict.fromkeys((0x3
 
 
 def typed_url(text: str) -> str:
-    """A URL as a person types it → as it was meant: full-width characters, missing slashes and a doubled scheme corrected.
+    """A typed URL → as it was meant: full-width characters, missing slashes and a doubled scheme are corrected.
 
-    For settings only: a link that a server sent is taken as it is.
+    For settings only: a link that a server sent is not changed.
     """
     text = text.strip().translate(_WIDE)
     if found := _SCHEMES.match(text):
@@ -92,7 +92,7 @@ def is_loopback(host: str) -> bool:
 
 @lru_cache(maxsize=64)
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port: what two URLs must share for a token to go to both; ValueError when it is no URL.
+    """Scheme, host and port, which two URLs must share for a token to go to both; ValueError when it is not a URL.
 
     Read as `requests` reads it: `urlsplit` sees the host `here` in `https://there\\@here/`, the call goes to `there`.
     """
@@ -102,10 +102,10 @@ def origin(url: str) -> tuple[str, str, int | None]:
 
 
 def sibling(who: str, link: str, home: str) -> str:
-    """An address beside `home`, ready for calls; UnexpectedReply unless the token for `home` may go there too.
+    """The link as a URL for calls; UnexpectedReply unless the token for `home` may be sent there, too.
 
-    It may where `home` itself is, and over https to any host under the same parent domain: api-eu.example.com beside
-    api.example.com. http:// is made https://. Where `home` is this very machine, any of its ports will do.
+    It may be sent to the origin of `home`, and over https to any host under the same parent domain: to api-eu.example.com
+    for api.example.com. http:// is made https://. Where `home` is this very machine, any of its ports is allowed.
     """
     _, home_host, _ = here = origin(home)
     local = is_loopback(home_host.strip("[]"))
@@ -117,7 +117,7 @@ def sibling(who: str, link: str, home: str) -> str:
             f"{who} named a host with something that is not an https URL; nothing was sent there."
         ) from None
     domain = home_host.partition(".")[2]
-    named = all(map(_DOMAIN.fullmatch, (domain, host)))  # a `%2f` in a host name may be a path to whoever resolves it
+    named = all(map(_DOMAIN.fullmatch, (domain, host)))  # a resolver may take `%2f` in a host name for a path
     beside = host.endswith(f".{domain}") and named and (scheme, port) == ("https", 443)
     if not (there == here or beside or (local and host == home_host)):
         raise UnexpectedReply(

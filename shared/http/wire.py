@@ -1,4 +1,4 @@
-"""The connection below a session: a reply bounded in bytes and time, whatever the server sends; trust by a TLS context."""
+"""The connection of a session: each reply is bounded in bytes and time; a TLS context may decide whom to trust."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_RAW = 64 * 1024 * 1024  # bytes: twice a body's bound, as it may be compress
 
 
 class OverBound(Exception):
-    """A reply went on beyond a bound, and was not read further. No ValueError: `http.client` takes that for a bad chunk."""
+    """A reply exceeded a bound and was not read further. Not a ValueError: `http.client` takes that for a bad chunk."""
 
 
 class TooLarge(OverBound):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from concurrent.futures import Future
 from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from sekoia_automation.account_validator import AccountValidator
@@ -22,11 +23,12 @@ PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0
 class ConnectionTest(AccountValidator):
     """Base of the validators. It proves the URL, the credential, its rights and that the reply is read."""
 
+    connector: ClassVar[Any]  # a class, whose `connect` makes a client
     deadline: ClassVar[float] = 15.0  # seconds: a person waits for the answer, 20 at most, and the process starts first
 
     @abstractmethod
-    def read_one(self, stop: Event) -> Page:
-        """A first page, of one row if need be."""
+    def read_one(self, client: Any) -> Page:
+        """The first page, of one row: for pages of that size the client was made."""
 
     @override
     def validate(self) -> bool:
@@ -56,28 +58,19 @@ class ConnectionTest(AccountValidator):
 
     def _answer(self, answer: Future[None], stop: Event) -> None:
         try:
-            self.read_one(stop)
+            settings = self.module.configuration
+            self.read_one(self.connector.connect(settings, stop=stop, patience=PATIENCE, page_size=1))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for it
             answer.set_exception(error)
         else:
             answer.set_result(None)
 
     @override
-    def set_task_as_running(self) -> None:
-        """Say that the test begins; the platform's reply has the module's secrets."""
-        reply = self._call({"status": "running"})
-        if names := self.module.manifest_secrets():
-            held = reply["module_configuration"]["value"]
-            self.module.set_secrets({name: held[name] for name in names if name in held})
-
-    @override
-    def send_results(self, success: bool) -> None:
-        error = {"error": self._error} if self._error else {}
-        self._call({"status": "finished", "results": {"success": success}, **error})
-
-    def _call(self, data: dict[str, Any]) -> Any:
+    def _send_request(self, data: dict[str, Any], verb: str = "POST", attempt: int = 1) -> Any:
+        """As the SDK does, but it is not retried for minutes; → an object with the reply's `json()`."""
         session = platform_session(self, self.callback_url, PATIENCE)
-        return session.call("PATCH", session.base_url, json=data).json
+        body = session.call(verb, session.base_url, json=data).json
+        return SimpleNamespace(json=lambda: body)
 
     @override
     def execute(self) -> None:

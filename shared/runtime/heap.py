@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 from contextlib import suppress
 
 _M_ARENA_MAX = -8  # glibc's malloc.h
@@ -17,7 +16,6 @@ def keep_one() -> None:
 
 
 def return_freed() -> None:
-    """To the system: by itself, the C library keeps most of what a round has freed."""
-    gc.collect()
+    """To the system, in a millisecond: by itself, the C library keeps most of what a round has freed."""
     with suppress(*_OTHER_LIBRARY):
         ctypes.CDLL(None).malloc_trim(0)

@@ -32,7 +32,7 @@ def safe_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
 
 
 def safe_report(value: Any, _hint: Any = None) -> Any:
-    """What is sent to Sentry, with each string in it masked."""
+    """A report to Sentry with each string in it masked."""
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, dict):
@@ -92,27 +92,23 @@ class LogPoster(Thread):
 
     def _post_some(self) -> bool:
         """Post the oldest lines. False when they were not accepted: they are kept."""
-        left = {number: self.lines.popleft() for number in range(min(_BATCH, len(self.lines)))}
-
-        def post(numbers: Sequence[int]) -> None:
-            self._post([left[number] for number in numbers])
-
+        left = [self.lines.popleft() for _ in range(min(_BATCH, len(self.lines)))]
         try:
-            self._isolate(post, left)
+            self._post_but_refused(left)
         except Exception as error:  # noqa: BLE001 - not even a bug may end this thread: later lines are needed all the more
             if isinstance(error, ConnectorError) and may_be_content(error):
-                self.lines.extend(left.values())  # behind the others: one of those may show that the platform works
+                self.lines.extend(left)  # behind the others: one of those may show that the platform works
             else:
                 room = MAX_LINES - len(self.lines)
-                self.lines.extendleft(reversed(list(left.values())[-room:] if room else []))
+                self.lines.extendleft(reversed(left[-room:] if room else []))
             return False
         return True
 
-    def _isolate(self, post: Callable[[Sequence[int]], None], left: dict[int, Line]) -> None:
-        """Post all, in parts if they are refused, and remove from `left` what is accepted or refused alone."""
+    def _post_but_refused(self, left: list[Line]) -> None:
+        """Post all, in parts if they are refused; what is accepted, or refused alone, is then removed from `left`."""
         try:
-            post(list(left))
+            self._post(left)
         except ConnectorError as refusal:
-            for part, _ in isolate_refused(list(left), post, refusal):
-                for number in part:
-                    del left[number]
+            for part, _ in isolate_refused([*left], self._post, refusal):
+                for line in part:
+                    left.remove(line)

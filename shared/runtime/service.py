@@ -13,7 +13,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -76,6 +76,9 @@ class Service(Trigger):
     patience = Patience()
     rate = 10  # events a second that start playbooks: a change of policy can touch a whole fleet
 
+    if TYPE_CHECKING:
+        configuration: Any  # a subclass annotates it, and the SDK validates into that type
+
     def __init__(self, module: Module | None = None, data_path: Path | None = None, **kwargs: Any) -> None:
         # First, for the SDK takes over the signals and may log. `put` is safe in a signal handler, an Event's `set` is not.
         self._ending: SimpleQueue[None] = SimpleQueue()
@@ -99,9 +102,9 @@ class Service(Trigger):
             self.rate = round(self.rate / scale)
 
     @property
-    @abstractmethod
     def frequency(self) -> int:
         """Seconds from the start of a round to the start of the next."""
+        return int(self.configuration.frequency)
 
     @abstractmethod
     def cycle(self) -> None:
@@ -122,6 +125,7 @@ class Service(Trigger):
             self.moving()
             failure = self._failure_of_cycle()
             self._moved_at = None
+            heap.return_freed()
             self.metrics.ended(well=failure is None, seconds=time.monotonic() - began)
             self.cycles += 1
             if not self.running:
@@ -166,19 +170,14 @@ class Service(Trigger):
         heap.keep_one()
         worker = Thread(target=self._work, name="rounds", daemon=True)
         worker.start()
-        while not self._ended():
-            pass
+        while True:  # handlers run in this thread only, and a signal that another one receives does not wake it
+            with suppress(Empty):
+                self._ending.get(timeout=_HEARS)
+                break
         worker.join(_ROUND_ENDS)
         self._poster.close(_FLUSH)
         if self._signalled:
             os._exit(0)
-
-    def _ended(self) -> bool:
-        """Wait a moment for the end. Handlers run in this thread only, and a signal that another one receives wakes nobody."""
-        with suppress(Empty):
-            self._ending.get(timeout=_HEARS)
-            return True
-        return False
 
     @override
     def stop(self, *args: Any, **kwargs: Any) -> None:
@@ -193,7 +192,7 @@ class Service(Trigger):
         try:
             while self.running:
                 try:
-                    self._check_configuration()
+                    _ = self.module.configuration, self.configuration  # a wrong one is found before anything is done
                     super().execute()
                 except Exception as error:  # noqa: BLE001 - nothing above could report it
                     if readable_error(error) is None:
@@ -203,10 +202,6 @@ class Service(Trigger):
                     self._stop_event.wait(self._pause_after(error, failures))
         finally:
             self._ending.put(None)
-
-    def _check_configuration(self) -> None:
-        """Raise a configuration error before anything else is done with it."""
-        _ = self.module.configuration, self.configuration
 
     @override
     def _ensure_data_path_set(self) -> None:
@@ -264,7 +259,8 @@ class Service(Trigger):
     @override
     def liveness_context(self) -> dict[str, Any]:
         """What `/health` answers, with what the connector is doing: the lab's progress bars read it."""
-        return {**super().liveness_context(), "cycles": self.cycles, "last_error": self.last_error}
+        doing = {"cycles": self.cycles, "last_error": self.last_error, "round": asdict(self.counts)}
+        return {**super().liveness_context(), **doing}
 
     @override
     def start_monitoring(self) -> None:

@@ -13,14 +13,12 @@ from typing import Any
 import orjson
 
 from shared.state.fingerprints import FORGOTTEN_AFTER, Fingerprints
-from shared.state.storage import JsonFile, Overtaken, remove
+from shared.state.storage import JsonFile, Overtaken, next_write, remove
 
 _SCOPES = "scopes"  # the state of scopes, by key
 _GENERATION = "generation"
 _LISTED = "listed_at"
 _DAY = 86_400
-_PAUSE = 5.0  # seconds between two writes at least, so that a crash repeats the deliveries of so long a time
-_SHARE = 10  # times as long as the last write took, at least
 
 
 class Snapshot:
@@ -32,8 +30,7 @@ class Snapshot:
         self._open = memory
         self._memories: dict[str, Fingerprints] = {}
         self._stored = b""
-        self._written_at = -_PAUSE
-        self._pause = 0.0
+        self._next_write = 0.0
         self._present: set[str] | None = None  # the scopes that were listed last
 
     @property
@@ -77,9 +74,9 @@ class Snapshot:
 
     def store(self, *, now: bool = True) -> None:
         """Write what changed; without `now` only when enough time has passed. TryAgain when another process wrote."""
-        if not now and time.monotonic() - self._written_at < self._pause:
-            return
         began = time.monotonic()
+        if not now and began < self._next_write:
+            return
         try:
             for scope, memory in self._memories.items():
                 memory.save()
@@ -91,8 +88,7 @@ class Snapshot:
         except Overtaken:
             self._memories.clear()
             raise
-        self._written_at = time.monotonic()
-        self._pause = max(_PAUSE, _SHARE * (self._written_at - began))
+        self._next_write = next_write(began, time.monotonic())
 
     def release(self) -> None:
         """Free the memories whose content is stored: the next round reads them again."""

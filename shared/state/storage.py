@@ -17,6 +17,8 @@ import orjson
 from shared.errors import TryAgain
 
 _UNREAD = b"(never read)"
+_PAUSE = 5.0  # seconds from one write to the next at least, so that a crash repeats the deliveries of so long a time,
+_SHARE = 10  # or as many times as long as the write took
 
 
 class Overtaken(TryAgain):
@@ -86,6 +88,11 @@ def write_bytes(path: Path, *parts: bytes | bytearray) -> None:
             raise
     except _storage_errors() as error:
         raise _failed("write", path, error) from None
+
+
+def next_write(began: float, ended: float) -> float:
+    """When the state is written again, after a write that took from `began` to `ended`; all in monotonic seconds."""
+    return ended + max(_PAUSE, _SHARE * (ended - began))
 
 
 def spare_of(path: Path) -> Path:

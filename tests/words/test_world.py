@@ -55,8 +55,7 @@ class Console:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in ("devices", "alerts"):
-        monkeypatch.setattr(f"shared.{kind}.validator.PATIENCE", ONCE)
+    monkeypatch.setattr("shared.runtime.connection_test.PATIENCE", ONCE)
     for name in (*BUNDLES, "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
 

@@ -64,7 +64,7 @@ def test_batches_are_measured_with_their_escapes(letter: str, platform: LocalPla
     for batch in batches:
         encoded = [text for _, text in batch]
         assert len(body_of(encoded)) <= INTAKE_LIMIT
-        assert len(target.send(encoded)) == len(encoded)
+        target.send(encoded)
     assert platform.alerts == [text] * 300
     assert not platform.refused
     smallest = -(-300 * len(orjson.dumps(text)) // INTAKE_LIMIT)
