@@ -8,8 +8,10 @@ from __future__ import annotations
 import html
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
+from threading import Lock
 from urllib.parse import unquote
 
 MAX_MESSAGE = 4_000  # characters of a message
@@ -35,22 +37,18 @@ class _Live:
 
 
 _live = _Live()
+_hiding = Lock()
 
 
 def hide(secret: str, *, fetched: bool = False) -> str:
     """Mask the secret from now on, and return it. Of `fetched` ones, only the latest eight: tokens are renewed forever."""
-    if secret and secret not in (*_live.entered, *_live.fetched):
-        if fetched:
-            _live.fetched = (*_live.fetched, secret)[-_MAX_FETCHED:]
-        else:
-            _live.entered += (secret,)
-        runs: dict[int, set[str]] = {}
-        for form in (*_live.fetched, *(form for entered in _live.entered for form in _forms(entered))):
-            plain = _unescaped(form)[0]
-            if len(plain) >= _SHORTEST:
-                length = min(len(plain), _RUN)
-                runs.setdefault(length, set()).update(plain[at : at + length] for at in range(len(plain) - length + 1))
-        _live.runs = runs
+    with _hiding:
+        if secret and secret not in (*_live.entered, *_live.fetched):
+            if fetched:
+                _live.fetched = (*_live.fetched, secret)[-_MAX_FETCHED:]
+            else:
+                _live.entered += (secret,)
+            _live.runs = _runs(chain(_live.fetched, *map(_forms, _live.entered)))
     return secret
 
 
@@ -95,6 +93,15 @@ def one_line(text: str, limit: int) -> str:
 def shown(text: str, limit: int = MAX_MESSAGE) -> str:
     """Text for a message, which may quote others: masked, then cut."""
     return one_line(masked(text[:_MAX_READ]), limit)
+
+
+def _runs(forms: Iterable[str]) -> dict[int, set[str]]:
+    runs: dict[int, set[str]] = {}
+    for plain in (_unescaped(form)[0] for form in forms):
+        if len(plain) >= _SHORTEST:
+            length = min(len(plain), _RUN)
+            runs.setdefault(length, set()).update(plain[at : at + length] for at in range(len(plain) - length + 1))
+    return runs
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -6,6 +6,6 @@ from .connector import HarmonyMobileConnector
 
 
 class HarmonyMobileAccountValidator(ConnectionTest):
-    """Reads one alert: proves the API key, its service and its role."""
+    """Reads one alert: tests the API key, its service and its role."""
 
     connector = HarmonyMobileConnector

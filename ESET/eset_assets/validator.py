@@ -6,6 +6,6 @@ from .connector import EsetDeviceConnector
 
 
 class EsetAccountValidator(ConnectionTest):
-    """Reads one device: proves the region, the user and that it may use the API."""
+    """Reads one device: tests the region, the user and its right to use the API."""
 
     connector = EsetDeviceConnector

@@ -6,6 +6,6 @@ from .connector import HarfangLabDeviceConnector
 
 
 class HarfangLabAccountValidator(ConnectionTest):
-    """Reads one agent: proves the URL and its port, the certificate, the token and the right to see endpoints."""
+    """Reads one agent: tests the URL and its port, the certificate, the token and the right to see endpoints."""
 
     connector = HarfangLabDeviceConnector

@@ -6,6 +6,6 @@ from .connector import SentinelOneDeviceConnector
 
 
 class SentinelOneAccountValidator(ConnectionTest):
-    """Reads one agent: proves the token and the permission Endpoints.view."""
+    """Reads one agent: tests the token and the permission Endpoints.view."""
 
     connector = SentinelOneDeviceConnector

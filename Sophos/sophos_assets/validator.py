@@ -6,6 +6,6 @@ from .connector import SophosDeviceConnector
 
 
 class SophosAccountValidator(ConnectionTest):
-    """Reads one endpoint: proves the credential, its role, and the way to the data region."""
+    """Reads one endpoint: tests the credential, its role, and the connection to the data region."""
 
     connector = SophosDeviceConnector

@@ -16,12 +16,13 @@ from shared.http import environment, wire
 UNREACHABLE, UNTRUSTED = 0, -1
 """Keys of advice besides the statuses: no server answers at that address; the certificate's authority is not known."""
 _CUT = "the connection was cut"
+_NO_NAME = "the host name is unknown"
 _HANDSHAKE_CUT = re.compile(r"(?i)_EOF_|\bEOF\b|ZERO_RETURN|connection ?reset")
 _REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: (\d{3})")
 _CHECK = "Check the configured URL and its port, the network and the proxy."
 _CHECK_NAME = "Check the host name in the configuration, and that this machine can look up names (DNS)."
 _CONNECTION = (
-    (r"Name or service not known|getaddrinfo|Failed to resolve|name resolution", "the host name is unknown"),
+    (r"Name or service not known|getaddrinfo|Failed to resolve|name resolution", _NO_NAME),
     (r"Connection refused", "the connection was refused"),
     (r"BadStatusLine|LineTooLong", "it does not speak HTTP on this port"),
     (r"Connection reset|ConnectionResetError|Remote end closed|aborted", _CUT),
@@ -91,7 +92,7 @@ def unreachable(who: str, host: str, error: Exception, advice: Mapping[int, str]
             return TryAgain(said, may_be_size=True)
         case requests.exceptions.ConnectionError():
             cause = _cause(str(error))
-            check = _CHECK_NAME if cause == _CONNECTION[0][1] else check
+            check = _CHECK_NAME if cause == _NO_NAME else check
             said = f"{who} could not be reached at {host}: {cause}. {check}"
             return TryAgain(said, may_be_size=cause == _CUT)
     return ActionNeeded(f"{who} cannot be called at {host}. Check the configured address.")
