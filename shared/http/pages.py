@@ -16,7 +16,6 @@ from shared.http.session import ApiSession, Reply
 
 Entry = TypeVar("Entry")
 _SMALLEST = 10  # records of a page that shows whether the server works
-_IDLE_PAGES = 5
 MAX_COLLECTED = 256 * 1024 * 1024  # bytes of memory that the records of a collected list may take
 
 
@@ -38,20 +37,18 @@ class Page:
 Pages = Generator[Page, None, None]
 
 
+@dataclass
 class EndlessCheck:
     """UnexpectedReply when five pages in a row bring nothing new: the list has no end."""
 
-    def __init__(self, who: str) -> None:
-        self._who = who
-        self._idle = 0
+    who: str
+    idle: int = 0  # pages in a row
 
     def page(self, *, new: bool) -> None:
         """Count a page, with or without anything new."""
-        self._idle = 0 if new else self._idle + 1
-        if self._idle == _IDLE_PAGES:
-            raise UnexpectedReply(
-                f"{self._who} sent {_IDLE_PAGES} pages in a row without anything new; the list has no end."
-            )
+        self.idle = 0 if new else self.idle + 1
+        if self.idle == 5:
+            raise UnexpectedReply(f"{self.who} sent 5 pages in a row without anything new; the list has no end.")
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ class Listing:
         if complete:
             for record in records:
                 complete(record)
-        return Page(records, reply.date, total, reply.memory if self.held else 0, anew)
+        return Page(records, reply.date, total, bodies.memory_of(reply.body) if self.held else 0, anew)
 
     def _records_of(self, reply: Reply) -> list[Any]:
         body = reply.json

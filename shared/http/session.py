@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import random
 import ssl
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
@@ -17,10 +18,10 @@ from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import tenacity
 from prometheus_client import Counter
 from pyrate_limiter import RequestRate
 from requests.auth import AuthBase
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event
 from urllib3.exceptions import HTTPError
 
 from shared import times
@@ -81,11 +82,6 @@ class Reply:
         return replies.parsed(self.who, self.response, self.body, self.may_be_empty, self.parse)
 
     @property
-    def memory(self) -> int:
-        """The bytes that `json` takes at most."""
-        return bodies.memory_of(self.body)
-
-    @property
     def reason(self) -> str:
         """The error that the body reports, `: "…"`; "" without one."""
         return replies.detail(self.body)
@@ -144,11 +140,17 @@ class ApiSession:
         """
         if isinstance(self.auth, FetchedToken):
             self.auth.token()  # here, so that an error in fetching it is not taken for one of this call
-        retrying = Retrying(
-            retry=retry_if_exception_type(TryAgain),
+        limits = (
+            tenacity.stop_after_attempt(self.patience.attempts),
+            tenacity.stop_before_delay(self.patience.budget),
+            tenacity.stop_when_event_set(self.stop),
+        )
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TryAgain),
+            after=_begin_budget,
             wait=self._wait,
-            stop=_GivingUp(self.patience, self.stop),
-            sleep=sleep_using_event(self.stop),
+            stop=tenacity.stop_any(*limits),
+            sleep=tenacity.sleep_using_event(self.stop),
             reraise=True,
         )
         response, body = retrying(self._call_authenticated, method, self.url(path), options)
@@ -218,7 +220,7 @@ class ApiSession:
                 return
         raise TryAgain(f"Stopped before {self.who} was called.")
 
-    def _wait(self, state: RetryCallState) -> float:
+    def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, TryAgain) and error.retry_after is not None:
             return error.retry_after
@@ -252,17 +254,7 @@ class _Session(requests.Session):
         return None
 
 
-class _GivingUp:
-    """tenacity's stop condition: enough tries, no time left for another wait, or the process stops."""
-
-    def __init__(self, patience: Patience, stop: Event) -> None:
-        self._patience = patience
-        self._stop = stop
-        self._first_ended = 0.0
-
-    def __call__(self, state: RetryCallState) -> bool:
-        ended = state.outcome_timestamp or 0.0
-        if state.attempt_number == 1:
-            self._first_ended = ended
-        late = ended - self._first_ended + state.upcoming_sleep > self._patience.budget
-        return late or state.attempt_number >= self._patience.attempts or self._stop.is_set()
+def _begin_budget(state: tenacity.RetryCallState) -> None:
+    """Count the time for more tries from the end of the first one, not from its begin."""
+    if state.attempt_number == 1:
+        state.start_time = time.monotonic()
