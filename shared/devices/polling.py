@@ -21,6 +21,7 @@ from typing_extensions import override
 from shared import times
 from shared.devices.batch import Doubts
 from shared.devices.delivery import AssetDelivery
+from shared.devices.refused import REFUSED, Refused
 from shared.devices.round import Round
 from shared.devices.starts import ChangeDelivery
 from shared.devices.stateful import FULL_WALK, LABEL, StatefulService
@@ -179,7 +180,11 @@ class DevicePolling(StatefulService):
         self.recall(part, memory)
         began, counted = memory.begin(time.time()), asdict(self.counts)
         cursor = times.epoch(part.get(self.cursor_key))
-        due = not 0 <= began - part.get(FULL_WALK, 0) < self.full_sync_interval
+        walked = part.get(FULL_WALK, 0)
+        due = not 0 <= began - walked < self.full_sync_interval
+        # A device whose event is to be retried may not be among the changes any more.
+        refused = Refused(part.get(REFUSED, {}), self.full_sync_interval, self.refusals)
+        due = due or refused.has_retries(since=walked)
         since = None if due or cursor is None else max(0.0, cursor - OVERLAP)
         full = since is None
         of = f" of {scope.name}" if scope.name else ""

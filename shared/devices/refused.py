@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.state.fingerprints import FORGOTTEN_AFTER
 
+REFUSED = "refused"  # the key of this part in a scope's state
 _MAX_REMEMBERED = 10_000
 
 
@@ -36,6 +37,10 @@ class Refused:
             return False
         _, at, times = self.stored[str(key)]
         return bool(times >= self.tries and 0 <= now - at < self.interval)
+
+    def has_retries(self, since: int) -> bool:
+        """Whether a device that was refused at or after `since` is to be sent again by the next round."""
+        return any(times < self.tries and at >= since for _, at, times in self.stored.values())
 
     def add(self, key: int, content: int, now: int) -> None:
         known, hashed = self.stored.pop(str(key), None), _hash_of(content)

@@ -17,7 +17,7 @@ from shared.devices.account import READINGS, Account, Known
 from shared.devices.batch import MAX_WEIGHT, Batch, Entry, Met
 from shared.devices.cursor import Cursor
 from shared.devices.delivery import AssetDelivery
-from shared.devices.refused import Refused
+from shared.devices.refused import REFUSED, Refused
 from shared.devices.starts import ChangeDelivery
 from shared.devices.stateful import StatefulService
 from shared.devices.walks import Walk
@@ -53,7 +53,7 @@ class Round:
         self._counts = self.service.counts
         self._batch_size = self.service.batch_size  # read once: it looks into the environment
         self._refused = Refused(
-            self.part.setdefault("refused", {}), self.service.full_sync_interval, self.service.refusals
+            self.part.setdefault(REFUSED, {}), self.service.full_sync_interval, self.service.refusals
         )
         self._batch = Batch()
         self._in_flight: dict[int, tuple[int, str]] = {}  # content and presence sent and not yet confirmed
