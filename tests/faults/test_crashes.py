@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from tests.waiting import HANGS
 SEEDS = 50 if os.environ.get("FAULTS") == "all" else 1
 LATENCY = 0.02  # seconds before each answer, so that a kill can strike what is under way
 CRASHED = {**SUITES, **CHANGES}
+KILLED_AT = 14  # of so many pushes
 CALLS = range(2, 14)  # of a round, about: a token, four pages, four batches, their tasks, behind that for the secrets
 
 
@@ -53,6 +56,57 @@ def test_killed_anywhere_and_restarted_nothing_is_missing(
         arrived = suite.deliveries(rig) - before
         assert max(arrived.values()) <= 1 + kills
         assert arrived.total() - len(arrived) <= kills * suite.under_way
+
+
+class MonotonicClock:
+    """The clock by which the state is written, which a test moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        for module in ("shared.state.snapshot", "shared.alerts.position"):
+            monkeypatch.setattr(f"{module}.time", self)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(time, name)
+
+
+@pytest.mark.parametrize("name", slow_but_for(CRASHED, OF_DEVICES, f"{OF_DEVICES} changes", OF_ALERTS))
+def test_a_kill_late_in_a_long_round_repeats_only_what_was_delivered_in_the_last_five_seconds(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state on the disk at each push is what a kill there would leave. A push takes a second."""
+    monkeypatch.setattr("shared.alerts.intake.Intake.limit", 2_000)
+    suite = CRASHED[name]()
+    with suite.lab_module.simulated(35) as console, LocalPlatform() as platform, signal_handlers_kept():
+        rig = suite.rigged(console, platform, tmp_path / "data", monkeypatch)
+        clock, left = MonotonicClock(monkeypatch), tmp_path / "left"
+        before: list[Counter[Any]] = []  # what was delivered before each push
+
+        def push(request: Any) -> None:
+            if request.endpoint != suite.delivered_by:
+                return
+            before.append(suite.deliveries(rig))
+            time.sleep(0.15)  # so that the round has heard of the push before
+            if len(before) == KILLED_AT:
+                shutil.copytree(rig.data, left)
+            clock.now += 1
+
+        platform.before_call, platform.tasks = push, False
+        rig.cycle(batch_size=2)
+        assert len(before) > KILLED_AT
+        platform.before_call = None
+        at_the_kill = before[KILLED_AT - 1]
+        rig.data = left
+        delivered = suite.deliveries(rig)
+        rig.cycle()
+        suite.assert_all_delivered(rig)
+        again = suite.deliveries(rig) - delivered
+        # Six pushes: five seconds, and the batch after which the state is written; two more that are not yet confirmed.
+        unwritten = at_the_kill - before[KILLED_AT - 1 - 8]
+        assert not at_the_kill - unwritten & again, "what was delivered long before the kill is delivered again"
 
 
 def test_every_module_is_crashed() -> None:
