@@ -26,25 +26,25 @@ demo: venv ## Run the modules against simulated consoles and a local platform
 PYTEST := $(BIN)/python -m pytest -q
 WORKERS := -n 4 --dist worksteal# more than cores: many tests wait
 
-test: venv ## Run the tests that guard the promises (some minutes)
+test: venv ## Run the tests of the promises (seven minutes)
 	@$(PYTEST) $(WORKERS)
 
-test-all: venv ## Run the tests that make test leaves out: more forms and full length (some minutes more)
+test-all: venv ## Run the slow tests that make test leaves out (six minutes)
 	@$(PYTEST) $(WORKERS) -m "slow and not timing"
 
-timing: venv ## Run the tests whose subject is seconds, one at a time, on a quiet machine (four minutes)
+timing: venv ## Run the tests that measure seconds, one at a time, on a quiet machine (four minutes)
 	@$(PYTEST) -m timing
 
-faults: venv ## Run the whole fault matrix, all crashes and all hostile consoles (half an hour)
+faults: venv ## Run the complete fault matrix, all crashes and all hostile consoles (half an hour)
 	@FAULTS=all $(PYTEST) -n auto -m "not timing and not images" tests/faults tests/test_hostile_console.py tests/test_changes_over_time.py tests/lab/packaging/test_new_vendor.py
 
-exports: venv ## Export each module both ways and run there what the library's CI runs (needs the network)
+exports: venv ## Export each module both ways and run the checks of the library's CI there (needs the network)
 	@EXPORTS=all $(PYTEST) -n auto -m slow tests/lab/packaging/test_export.py tests/test_installing.py
 
-bench: venv ## Fail when a device costs too many times the CPU it must (a minute)
+bench: venv ## Fail if a device costs too many times the CPU of the floor (a minute)
 	@$(BIN)/sekoia-lab bench --devices 2000 --repeats 3 --check
 
-benchmarks: venv ## Measure all of docs/performance.md anew (forty minutes, on a quiet machine)
+benchmarks: venv ## Measure all of docs/performance.md again (forty minutes, on a quiet machine)
 	@$(BIN)/python -m benchmarks
 
 check: venv ## Lint and type-check
@@ -52,7 +52,7 @@ check: venv ## Lint and type-check
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(TYPED)
 
-docs: venv ## Write docs/fields from the mapping tables
+docs: venv ## Write docs/fields and the trigger files from the mapping tables
 	@$(BIN)/python -m lab.packaging.fields
 
 lock: venv ## Pin the dependencies again (needs uv on the PATH)
@@ -92,6 +92,6 @@ fuzz: venv ## Fuzz parsing, pages and mappers for FUZZ_SECONDS (Linux on x86-64)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --upgrade --target .lab/fuzz -r requirements-fuzz.lock
 	@PYTHONPATH=.:.lab/fuzz $(BIN)/python tests/fuzz/fuzz_records.py -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=20 -rss_limit_mb=4096 -verbosity=0 -print_final_stats=1 -artifact_prefix=.lab/fuzz- .lab/fuzz-corpus
 
-clean: ## Remove .venv, caches and what the lab wrote
+clean: ## Remove .venv, caches and the files of the lab
 	@rm -rf .venv .lab .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

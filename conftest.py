@@ -1,4 +1,4 @@
-"""The option `--vendor`. Here and not in tests/: `pytest --vendor Sophos` looks for options beside the folder Sophos."""
+"""The option `--vendor`. It is here because `pytest --vendor Sophos` looks for options next to the folder Sophos."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """`python -m benchmarks`: measures everything, writes results.json and the charts, and the tables of docs/performance.md.
 
 Forty minutes on a quiet machine of two cores. `--million` adds a round over 1,000,000 devices (some ten
-minutes and 5 GB of disk each). `--modules` and `--sizes` (of none, too) take a part of it, and then `--out` keeps the documents as they are.
+minutes and 5 GB of disk each). `--modules` and `--sizes` (also without values) measure a part of it; with `--out` the
+documents stay unchanged.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", nargs="*", type=int, default=[SMALL, MIDDLE, LARGE])
     parser.add_argument("--million", action="store_true", help="1,000,000 devices too")
     parser.add_argument("--out", type=Path, help="a folder for results.json and chart.svg, in place of the documents")
-    told = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     results = Results(machine())
-    for _ in measure(told.modules, told.sizes, results, million=told.million):
-        save(results, told.out or HERE)  # each time: an hour's figures must not hang on the last one
-    draw(results, (told.out or PAGE.parent) / "performance.svg")
-    if told.out is None:
+    for _ in measure(options.modules, options.sizes, results, million=options.million):
+        save(results, options.out or HERE)  # each time: an hour's figures must not hang on the last one
+    draw(results, (options.out or PAGE.parent) / "performance.svg")
+    if options.out is None:
         PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
     for verdict in results.verdicts:
         word = "holds" if verdict.holds else "[red]missed[/red]"
@@ -81,11 +82,11 @@ def measure(modules: Sequence[str], sizes: list[int], results: Results, *, milli
 def save(results: Results, folder: Path) -> None:
     """Write results.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_bytes(orjson.dumps(results.told(), option=orjson.OPT_INDENT_2) + b"\n")
+    (folder / "results.json").write_bytes(orjson.dumps(results.to_json(), option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on, and how busy it was before."""
+    """The machine on which the figures were measured, and its load before."""
     model = next(
         (
             line.partition(":")[2].strip()

@@ -1,4 +1,4 @@
-"""Contenders one after the other, over and over, so that what disturbs the machine disturbs them alike; the best counts."""
+"""Runs contenders in turns, so that other work on the machine disturbs them alike; the best run counts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import replace
 from benchmarks.measure import FLOOR, MODULE, STOCK, Bench, Measurement, Setting
 from lab.kinds import DEVICES
 
-Told = Callable[[str], object]
+Say = Callable[[str], object]
 
 
 def contest(
-    bench: Bench, contenders: Sequence[str], repeats: int, setting: Setting | None = None, say: Told = str
+    bench: Bench, contenders: Sequence[str], repeats: int, setting: Setting | None = None, say: Say = str
 ) -> dict[str, Measurement]:
     """Each contender's best of `repeats` interleaved runs."""
     runs: dict[str, list[Measurement]] = {contender: [] for contender in contenders}

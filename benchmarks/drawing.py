@@ -45,8 +45,8 @@ def draw(results: Results, path: Path) -> None:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    told = {"charts": [left, right], "width": LEFT + 2 * WIDTH + GAP + 20, "w": WIDTH, "h": HEIGHT, "top": TOP}
-    path.write_text(environment.get_template("chart.svg.j2").render(told), encoding="utf-8")
+    values = {"charts": [left, right], "width": LEFT + 2 * WIDTH + GAP + 20, "w": WIDTH, "h": HEIGHT, "top": TOP}
+    path.write_text(environment.get_template("chart.svg.j2").render(values), encoding="utf-8")
 
 
 def _chart(title: str, runs: Sequence[Measurement], value: Callable[[Measurement], float], left: float) -> Chart:

@@ -1,9 +1,9 @@
-"""The floor: the least a program can do that reads these pages and tells the platform of each device.
+"""The floor: the least that a program can do that reads these pages and posts each device to the platform.
 
 `python -m benchmarks.floor '{"module": …, "settings": …, "platform": …, "key": …, "batch": …}'`. One thread, one call
 after the other, `requests` and `orjson`: it fetches the pages the module fetches, makes of each device the smallest event
-the platform takes (id and name; no model, no check), posts batches of the same size, and keeps nothing. It follows no
-ingestion, compares with no last time, retries nothing.
+the platform accepts (id and name; no model, no check) and posts batches of the same size. It stores nothing, follows no
+ingestion, compares with nothing, retries nothing.
 """
 
 from __future__ import annotations
@@ -82,11 +82,11 @@ def _post(intake: requests.Session, platform: str, events: list[dict[str, Any]])
 
 
 if __name__ == "__main__":
-    told = orjson.loads(sys.argv[1])
+    options = orjson.loads(sys.argv[1])
     run(
-        import_module(f"lab.vendors.{told['module'].lower()}").MODULE,
-        told["settings"],
-        told["platform"],
-        told["key"],
-        told["batch"],
+        import_module(f"lab.vendors.{options['module'].lower()}").MODULE,
+        options["settings"],
+        options["platform"],
+        options["key"],
+        options["batch"],
     )

@@ -1,4 +1,4 @@
-"""Lifting the limits of calls that a client keeps: they are counted as ever and never waited for.
+"""Lifts the rate limits that a client keeps: calls are counted as usual and never delayed.
 
 A walk of 100,000 devices may take an hour by the vendor's limits alone, which says nothing of the connector.
 """

@@ -1,4 +1,4 @@
-"""Runs one contender once, in a process of its own between a prepared console and a receiver, and says what it took.
+"""Runs one contender once, in a process of its own between a prepared console and a receiver, and reports what it used.
 
 A contender is a module as the platform runs it, the SDK's own loop over the same client and mapper, or the floor.
 """
@@ -35,8 +35,8 @@ _QUIET_S = 0.25
 
 @dataclass(frozen=True)
 class Setting:
-    """How a run is set up. Latencies and the time an ingestion takes in seconds; `limits` are those the console enforces, and then the module keeps
-    them; else they are lifted."""
+    """How a run is set up. Latencies and the time of an ingestion are seconds. `limits` are enforced by the console and
+    kept by the module; without them all rate limits are lifted."""
 
     batch: int = 1_000
     vendor_latency: float = 0.0
@@ -122,7 +122,7 @@ class Bench:
         return self._measured(contender, setting, end)
 
     def tallies(self) -> tuple[Tally, Tally]:
-        """What the console and the receiver saw of the last run."""
+        """The counts of the console and of the receiver in the last run."""
         return self.vendor.tally(), self.receiver.tally()
 
     def _watch(self, pid: int, setting: Setting) -> None:
@@ -132,8 +132,8 @@ class Bench:
 
     def _run_floor(self, setting: Setting) -> Mark | None:
         platform = f"{self.receiver.url()}/api/v2/asset-management/asset-connector/floor"
-        told = {"module": self.module.name, "settings": self.settings, "platform": platform, "key": "any"}
-        command = [sys.executable, "-m", "benchmarks.floor", orjson.dumps({**told, "batch": setting.batch}).decode()]
+        options = {"module": self.module.name, "settings": self.settings, "platform": platform, "key": "any"}
+        command = [sys.executable, "-m", "benchmarks.floor", orjson.dumps({**options, "batch": setting.batch}).decode()]
         with subprocess.Popen(command) as process:
             self._watch(process.pid, setting)
             if process.wait(_LONGEST_S):
@@ -163,8 +163,8 @@ class Bench:
     def _arguments(self, platform: LocalPlatform, setting: Setting) -> dict[str, str]:
         """Batches go to the receiver; secrets, logs and the rest to the strict stand-in."""
         reach = self.module.kind.reach(platform, PLACEHOLDER)
-        told = json.dumps({**reach, **self._batching(setting)}).replace(platform.url, self.receiver.url())
-        return {"CONNECTOR_CONFIGURATION": told}
+        arguments = json.dumps({**reach, **self._batching(setting)}).replace(platform.url, self.receiver.url())
+        return {"CONNECTOR_CONFIGURATION": arguments}
 
     def _batching(self, setting: Setting) -> dict[str, int]:
         return (
@@ -174,9 +174,9 @@ class Bench:
         )
 
     def _end_of(self, process: ModuleProcess, setting: Setting) -> Mark | None:
-        """When the round has ended: looked for only when nobody calls any more, for asking costs the process time.
+        """The process's mark after its round. Its health is read only when it makes no calls, because that costs CPU.
 
-        None where the process ended by itself: then the servers' last mark is the end.
+        None if the process ended by itself: then the servers' last mark is the end.
         """
         until = time.monotonic() + _LONGEST_S
         quiet = _QUIET_S + setting.vendor_latency + setting.platform_latency + 2 * setting.ingestion

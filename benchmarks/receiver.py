@@ -1,4 +1,4 @@
-"""The platform's asset API, its tasks and its intake: takes everything at once, counts events and bytes, keeps nothing."""
+"""The platform's asset API, its tasks and its intake: accepts everything, counts events and bytes, stores nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EVENT = b'"type_uid"'  # once in each event; inside a text the second quote wou
 
 
 class Receiver(LeanServer):
-    """Each batch is accepted, and its ingestion over when it is first asked for, unless it is to take a time."""
+    """Each batch is accepted; its ingestion is finished after `ingest_in` seconds, by default at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,11 +30,11 @@ class Receiver(LeanServer):
             return orjson.dumps({"uuid": task, "status": "FINISHED" if over else "RUNNING"})
         if request.target.endswith("/batch"):
             events = len(orjson.loads(request.body)["jsons"])
-            told = {"received": True, "event_ids": [str(uuid.uuid4()) for _ in range(events)]}
+            answer = {"received": True, "event_ids": [str(uuid.uuid4()) for _ in range(events)]}
         else:
             events = request.body.count(_EVENT)
-            told = {"task_id": str(uuid.UUID(int=int((time.time() + self._ingestion) * 1e6)))}  # says when it is over
+            answer = {"task_id": str(uuid.UUID(int=int((time.time() + self._ingestion) * 1e6)))}  # its end
         with self._lock:
             self._tally.events += events
             self._tally.pushes += 1
-        return orjson.dumps(told)
+        return orjson.dumps(answer)

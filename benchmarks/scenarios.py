@@ -1,4 +1,4 @@
-"""What is measured for docs/performance.md: each scenario gives figures, and verdicts where there is a target."""
+"""The measurements for docs/performance.md: each scenario yields figures, and verdicts if there is a target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-from benchmarks.contests import Told, contest, ratio
+from benchmarks.contests import Say, contest, ratio
 from benchmarks.measure import FLOOR, MODULE, STOCK, Bench, Measurement, Setting, bench
 from benchmarks.stages import stages
 from benchmarks.watching import memory
@@ -50,24 +50,25 @@ class Results:
     fingerprints: dict[str, float] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
 
-    def told(self) -> dict[str, Any]:
-        """As JSON, each verdict with whether it holds."""
+    def to_json(self) -> dict[str, Any]:
+        """The results as JSON, each verdict with whether it holds."""
         return {**asdict(self), "verdicts": [{**asdict(one), "holds": one.holds} for one in self.verdicts]}
 
     @classmethod
-    def read(cls, told: dict[str, Any]) -> Self:
-        """What `told` wrote."""
+    def read(cls, written: dict[str, Any]) -> Self:
+        """The inverse of `to_json`."""
         rounds = {
-            module: {name: Measurement(**run) for name, run in runs.items()} for module, runs in told["again"].items()
+            module: {name: Measurement(**run) for name, run in runs.items()}
+            for module, runs in written["again"].items()
         }
         verdicts = [
-            Verdict(**{name: value for name, value in one.items() if name != "holds"}) for one in told["verdicts"]
+            Verdict(**{name: value for name, value in one.items() if name != "holds"}) for one in written["verdicts"]
         ]
-        runs = {name: [Measurement(**run) for run in told[name]] for name in ("growth", "far")}
-        return cls(**{**told, **runs, "again": rounds, "verdicts": verdicts})
+        runs = {name: [Measurement(**run) for run in written[name]] for name in ("growth", "far")}
+        return cls(**{**written, **runs, "again": rounds, "verdicts": verdicts})
 
 
-def measure_module(module: str, sizes: list[int], results: Results, scratch: Path, say: Told) -> None:
+def measure_module(module: str, sizes: list[int], results: Results, scratch: Path, say: Say) -> None:
     """Growth over the sizes; latencies, the SDK's loop and the stages of a round at the last but one; latency and later
     rounds at the last."""
     found: dict[int, dict[str, Measurement]] = {}
@@ -85,7 +86,7 @@ def measure_module(module: str, sizes: list[int], results: Results, scratch: Pat
                 _measure_again(one, results, say)
                 if longer := MODULES[module].longer_pages:
                     one.vendor.lengthen(longer)
-                    _beside_the_sdks_loop(one, results, say, f"{module}, pages of {longer}")
+                    _compare_with_sdk_loop(one, results, say, f"{module}, pages of {longer}")
     _judge(module, found, results)
 
 
@@ -112,7 +113,7 @@ def bare_sdk() -> float:
     return resident
 
 
-def measure_huge(module: str, results: Results, scratch: Path, say: Told) -> None:
+def measure_huge(module: str, results: Results, scratch: Path, say: Say) -> None:
     """One round over a million devices next to the floor's: memory and state."""
     with bench(module, HUGE, scratch) as one:
         found = contest(one, (FLOOR, MODULE), 1, say=say)
@@ -122,16 +123,16 @@ def measure_huge(module: str, results: Results, scratch: Path, say: Told) -> Non
     add(Verdict("c", module, f"MB of state with its copy, {run.devices:,} devices", run.state_mb, 40.0))
 
 
-def _measure_loops(one: Bench, results: Results, say: Told) -> None:
-    """With 100 ms before each answer of one side, of the other, and of both, there beside the SDK's own loop."""
+def _measure_loops(one: Bench, results: Results, say: Say) -> None:
+    """With 100 ms before each answer of the console, of the platform, and of both, there next to the SDK's own loop."""
     results.far += contest(one, (MODULE,), 1, Setting(vendor_latency=0.1), say).values()
     results.far += contest(one, (MODULE,), 1, Setting(platform_latency=0.1), say).values()
-    _beside_the_sdks_loop(one, results, say)
+    _compare_with_sdk_loop(one, results, say)
 
 
-def _beside_the_sdks_loop(one: Bench, results: Results, say: Told, name: str = "") -> Measurement:
-    """→ the module's run with ingestions that are finished when first asked for; and with such that take a second, as
-    the SDK's source says most do."""
+def _compare_with_sdk_loop(one: Bench, results: Results, say: Say, name: str = "") -> Measurement:
+    """Compare with the SDK's loop: with ingestions that take no time, and with ingestions of a second, which most take
+    by the SDK's source. → the module's run with the former."""
     runs = [contest(one, (MODULE, STOCK), 1, replace(FAR, ingestion=seconds), say) for seconds in (0.0, 1.0)]
     name = name or one.module.name
     for both in runs:
@@ -144,16 +145,16 @@ def _beside_the_sdks_loop(one: Bench, results: Results, say: Told, name: str = "
     return runs[0][MODULE]
 
 
-def _measure_far(one: Bench, results: Results, say: Told) -> None:
-    """With 100 ms before each answer, the vendor's limits lifted: how far from waiting for the vendor alone, and how
-    much faster than the SDK's loop."""
-    far = _beside_the_sdks_loop(one, results, say)
+def _measure_far(one: Bench, results: Results, say: Say) -> None:
+    """With 100 ms before each answer and the rate limits lifted: compared with the time of the vendor calls alone, and
+    with the SDK's loop."""
+    far = _compare_with_sdk_loop(one, results, say)
     waited = far.seconds / (far.vendor_calls * FAR.vendor_latency)
     results.verdicts.append(Verdict("b", one.module.name, "seconds ÷ (vendor calls × 100 ms)", waited, 1.25))
 
 
-def _measure_again(one: Bench, results: Results, say: Told) -> None:
-    """Rounds after the first, each in a new process that finds the state of the last: nothing changed, then 1 %."""
+def _measure_again(one: Bench, results: Results, say: Say) -> None:
+    """Later rounds, each in a new process with the state of the round before: nothing changed, then 1 %."""
     module = one.module.name
     say(f"{module} · {one.devices:,} devices · first round, unchanged fleet, 1 % changed")
     first = one.run(MODULE)
@@ -171,18 +172,19 @@ def _measure_again(one: Bench, results: Results, say: Told) -> None:
     )
 
 
-def measure_pace(module: str, results: Results, scratch: Path, say: Told) -> None:
-    """A full walk against a console that enforces the vendor's limits: no call too many, and how evenly they come."""
+def measure_pace(module: str, results: Results, scratch: Path, say: Say) -> None:
+    """A full walk against a console that enforces the vendor's limits: calls above them, and how evenly calls are
+    spread."""
     with bench(module, MODULES[module].paced, scratch) as one:
         say(f"{module} · {one.devices:,} devices · at the vendor's limits")
         run = one.run(MODULE, Setting(limits=MODULES[module].limits))
         arrivals = one.tallies()[0].arrivals
     gaps = [later - earlier for earlier, later in pairwise(arrivals)]
-    told = {"calls": run.vendor_calls, "throttled": run.throttled, "seconds": run.seconds, "longest_gap": max(gaps)}
+    figures = {"calls": run.vendor_calls, "throttled": run.throttled, "seconds": run.seconds, "longest_gap": max(gaps)}
     least, even_gap = max(
         ((run.vendor_calls - 1) // calls * seconds, seconds / calls) for calls, seconds in MODULES[module].limits
     )
-    results.paced[module] = {**told, "least_seconds": least, "even_gap": even_gap}
+    results.paced[module] = {**figures, "least_seconds": least, "even_gap": even_gap}
     results.verdicts.append(Verdict("h", module, "calls answered 429 at the limit", run.throttled, 0))
 
 

@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 server with keep-alive: what it costs is not charged to who is measured, but it shares the machine."""
+"""A lean HTTP/1.1 server with keep-alive, whose CPU time is not counted for the measured process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Request(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A body that lies in a file, to be sent without passing through this process, and the answer's `Link` header."""
+    """A body in a file, sent without passing through this process, and the answer's `Link` header."""
 
     file: int
     offset: int
@@ -35,7 +35,7 @@ class Stored(NamedTuple):
 
 @dataclass
 class Tally:
-    """What a server saw since `watch`. `first` and `last` are of the watched process: at its first call, after its last.
+    """A server's counts since `watch`. `first` and `last` are marks of the watched process at its first and last call.
 
     `cpu` are the server's own seconds. `throttled` counts the calls above a limit, `arrivals` are their times.
     """
@@ -71,8 +71,8 @@ class LeanServer(ABC):
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def watch(self, pid: int, latency: float = 0.0, limits: list[tuple[int, float]] | None = None) -> None:
-        """Count anew, for the process `pid`. `latency` is seconds before each answer; `limits` are (calls, seconds):
-        a call that is one too many in any such time is answered 429."""
+        """Count from zero, for the process `pid`. `latency` is seconds before each answer; `limits` are
+        (calls, seconds): a call above one of these is answered 429."""
         with self._lock:
             self._pid, self._latency, self._limits = pid, latency, limits or []
             self._recent.clear()
@@ -85,7 +85,7 @@ class LeanServer(ABC):
             return self._tally
 
     def idle(self) -> float:
-        """Seconds since the last call was answered; 0 before the first, and while one is under way."""
+        """Seconds since the last call was answered; 0 before the first, and while one is in flight."""
         last = self._tally.last
         return time.monotonic() - last.at if last else 0.0
 

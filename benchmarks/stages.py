@@ -1,4 +1,4 @@
-"""Where a device's microseconds go: each stage of a round alone, over the same pages, on one thread.
+"""The CPU time of a device by stage: each stage of a round alone, over the same pages, on one thread.
 
 What the stages do not sum up to is the rest of the round: two threads and their queue, the push, the ingestion tasks, the
 fingerprints' table and file.

@@ -26,7 +26,7 @@ VENDOR: Any = MODULES[sys.argv[1]] if __name__ == "__main__" else None
 
 
 class StockConnector(AssetConnector):
-    """What `VENDOR` reads, in the SDK's loop."""
+    """The devices of `VENDOR`, in the SDK's loop."""
 
     configuration: DefaultAssetConnectorConfiguration
 

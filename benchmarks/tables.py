@@ -19,17 +19,18 @@ def filled(text: str, results: Results) -> str:
 
 
 def _machine(results: Results) -> str:
-    told = results.machine
+    machine = results.machine
     busy = (
         ": **busy with other work, so that only figures of CPU and memory mean something**"
-        if told["load_before"] > 1
+        if machine["load_before"] > 1
         else ""
     )
-    versions = ", ".join(f"{name} {number}" for name, number in told["versions"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     return (
-        f"{told['processor']}, {told['cores']} cores · Python {told['python']} · {versions} · {told['taken']} · "
-        f"load {told['load_before']:.1f} before, {told.get('load_after', 0):.1f} after{busy}\n"
-        + (f"\n**{told['note']}**\n" if "note" in told else "")
+        f"{machine['processor']}, {machine['cores']} cores · Python {machine['python']} · {versions} · "
+        f"{machine['taken']} · "
+        f"load {machine['load_before']:.1f} before, {machine.get('load_after', 0):.1f} after{busy}\n"
+        + (f"\n**{machine['note']}**\n" if "note" in machine else "")
     )
 
 
@@ -121,14 +122,14 @@ def _paced(results: Results) -> str:
     rows = (
         (
             module,
-            f"{told['calls']:g}",
-            f"{told['throttled']:g}",
-            f"{told['seconds']:.1f}",
-            f"{told['least_seconds']:.1f}",
-            f"{told['longest_gap']:.2f}",
-            f"{told['even_gap']:.2f}",
+            f"{figures['calls']:g}",
+            f"{figures['throttled']:g}",
+            f"{figures['seconds']:.1f}",
+            f"{figures['least_seconds']:.1f}",
+            f"{figures['longest_gap']:.2f}",
+            f"{figures['even_gap']:.2f}",
         )
-        for module, told in results.paced.items()
+        for module, figures in results.paced.items()
     )
     return _table(
         ("module", "calls", "answered 429", "seconds", "least by the limits", "longest gap, s", "gap if even, s"), rows
@@ -141,11 +142,11 @@ def _stages(results: Results) -> str:
     rows = (
         (
             module,
-            *(f"{told[name]:.1f}" for name in names),
-            f"{last[module].us_per_device - sum(told.values()):.1f}",
+            *(f"{spent[name]:.1f}" for name in names),
+            f"{last[module].us_per_device - sum(spent.values()):.1f}",
             f"{last[module].us_per_device:.1f}",
         )
-        for module, told in results.stages.items()
+        for module, spent in results.stages.items()
     )
     return _table(("module", *names, "rest", "whole"), rows)
 
@@ -188,7 +189,7 @@ def _seconds(run: Measurement) -> str:
 
 
 def disturbed(run: Measurement) -> bool:
-    """Whether the machine had other work: with no latency somebody is always computing, so CPU and seconds go together."""
+    """Whether the machine had other work: without latency some process always computes, so the seconds are CPU time."""
     busy = run.walk_cpu + run.vendor_cpu + run.platform_cpu
     return not run.vendor_latency_ms and not run.platform_latency_ms and run.seconds > _DISTURBED * busy
 

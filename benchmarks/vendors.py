@@ -1,4 +1,4 @@
-"""A simulated console whose pages are prepared: asked once, it answers from then on with the bytes it gave."""
+"""A simulated console whose pages are prepared: each call is answered with the stored bytes of its first answer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _OF_THIS_CONNECTION = ("host", "connection", "content-length", "accept-encoding"
 
 
 class PreparedVendor(LeanServer):
-    """The console of a module with so many devices. Pages lie in a file, so that a million devices need no memory.
+    """The console of a module with this many devices. Pages are in a file, so that a million devices need no memory.
 
-    What was not asked before is passed on to the simulated console and kept; `unprepared` counts those calls.
+    A call that was not made before is passed on to the simulated console and stored; `unprepared` counts these calls.
     """
 
     def __init__(self, module: str, devices: int) -> None:
@@ -38,8 +38,8 @@ class PreparedVendor(LeanServer):
 
     def settings(self) -> dict[str, Any]:
         """The configuration that leads a module here."""
-        told = json.dumps(self._module.settings_for(self._console)).replace(self._console.url, self.url())
-        settings: dict[str, Any] = json.loads(told)
+        text = json.dumps(self._module.settings_for(self._console)).replace(self._console.url, self.url())
+        settings: dict[str, Any] = json.loads(text)
         return settings
 
     def change(self, share: float) -> int:
@@ -51,7 +51,7 @@ class PreparedVendor(LeanServer):
         return len(every)
 
     def lengthen(self, most: int) -> None:
-        """Allow so many records a page, where the vendor's documents tell two limits and the console keeps the lower."""
+        """Allow pages of this length, if the vendor's documents have two limits and the console uses the lower one."""
         self._console.longest_pages["full"] = most
         self._prepare()
 
@@ -63,7 +63,7 @@ class PreparedVendor(LeanServer):
         return stored or self._fetched(key, request)
 
     def _fetched(self, key: _Key, request: Request) -> Stored:
-        """The console's own answer; links in it lead here."""
+        """The console's own answer, its links changed to this server."""
         headers = {name: value for name, value in request.headers.items() if name not in _OF_THIS_CONNECTION}
         reply = self._upstream.request(
             request.method, self._console.url + request.target, data=request.body, headers=headers, timeout=300

@@ -1,4 +1,4 @@
-"""What another process on this machine has used so far."""
+"""The CPU time and memory of another process on this machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of the process with all its threads, those that ended too: what `wait4` tells in the end,
-    in nanoseconds and at any moment. OSError when it is gone. Linux only."""
+    """User and system time of the process with all its threads, those that ended too: what `wait4` reports at
+    the end, but at any time and in nanoseconds. OSError when it is gone. Linux only."""
     return time.clock_gettime((~pid << 3) | 2)  # CPUCLOCK_SCHED of a process, see clock_getcpuclockid(3)
 
 

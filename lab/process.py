@@ -104,7 +104,7 @@ class ModuleProcess:
 
     @property
     def metrics_url(self) -> str:
-        """Where its metrics are read."""
+        """The URL of its metrics."""
         return f"http://127.0.0.1:{self.metrics_port}/metrics"
 
     def health(self) -> dict[str, Any] | None:
@@ -117,7 +117,7 @@ class ModuleProcess:
         return found
 
     def wait_for_rounds(self, rounds: int = 1, timeout: float = 60.0) -> dict[str, Any]:
-        """The health after this many rounds have succeeded or failed; TimeoutError, or RuntimeError if the process ended."""
+        """The health after this many rounds, failed ones too; TimeoutError, or RuntimeError if the process ended."""
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             health = self.health()
@@ -168,9 +168,9 @@ def _direct() -> dict[str, str]:
 def claimed_port(claims: ExitStack) -> int:
     """A free port that no other process of the lab takes while `claims` is open.
 
-    It is outside of the range from which systems choose ports for outgoing connections. The claim is a bound socket that
-    does not listen. On Linux a server that reuses addresses, as Python's do, can listen there all the same; elsewhere the
-    claim is released at once.
+    It is outside of the range from which systems choose ports for outgoing connections. The claim is a bound socket
+    that does not listen. On Linux a server that reuses addresses, as Python's do, can listen there all the same;
+    elsewhere the claim is released at once.
     """
     for port in random.SystemRandom().sample(range(20_000, 32_768), 1_000):
         claim = socket.socket()

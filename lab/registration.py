@@ -94,7 +94,7 @@ class LabModule:
     the device another one. `largest_list` is a list in the record, as a path with `[]`, and an entry of it.
 
     The speed. `floor`, and how many times its CPU a device may cost (`times_the_floor`: a third more than measured);
-    `limits` are calls in so many seconds that the vendor allows, `paced` the devices that take some 100 calls, and
+    `limits` are (calls, seconds) that the vendor allows, `paced` the number of devices that takes about 100 calls, and
     `longer_pages` the records of a page where the vendor documents a second, larger limit.
 
     The publication. `published` is the connector's uuid on the documentation page of the published one, `library_folder`
@@ -242,7 +242,7 @@ class LabModule:
 
 
 def _imported(name: str) -> Any:
-    """The module, imported as by a statement: the tests use `python -X importtime`, which does not see `import_module`."""
+    """The module, imported as by a statement: `python -X importtime`, which tests use, does not see `import_module`."""
     return __import__(name, fromlist=["anything"])
 
 

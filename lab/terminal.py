@@ -1,4 +1,4 @@
-"""Text for people, on stderr: complete at any width, without colour if NO_COLOR is set, free of a vendor's control codes."""
+"""Text for people, on stderr: complete at any width, no colour with NO_COLOR, no control codes of a vendor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FOLDED = 16  # characters a column of text may be folded to
 
 
 def for_people() -> Console:
-    """A console on stderr. A pipe gets no codes and no broken lines; with NO_COLOR there are no codes for colour or style."""
+    """A console on stderr. A pipe gets no codes and no broken lines, NO_COLOR no codes for colour or style."""
     bare = bool(os.environ.get("NO_COLOR"))
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, color_system=None if bare else "auto")
     if not console.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():

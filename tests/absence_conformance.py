@@ -1,4 +1,4 @@
-"""What every vendor's trigger holds of devices that are absent: gone, silent, and back.
+"""The suite on absent devices (gone, silent, back) that every vendor's trigger inherits.
 
 A full walk is made in each round; ages are those of the vendor's clock, which stands still while ours is moved.
 """
@@ -22,7 +22,7 @@ from tests.rig import Clock, Rig
 
 
 class DeviceAbsenceConformance(DeviceChangesConformance):
-    """Inherit beside the vendor's facts, in place of the suite on changes."""
+    """Inherit together with the vendor's facts, in place of the suite on changes."""
 
     def only_run(self, rig: Rig) -> Any:
         assert len(rig.platform.playbook_runs) == 1, self.runs(rig)
@@ -39,7 +39,7 @@ class DeviceAbsenceConformance(DeviceChangesConformance):
         return list(rig.console.ids[:5])
 
     def silence(self, rig: Rig, identity: str, hours: float) -> float:
-        """The device was last active so many hours ago; → when, epoch seconds."""
+        """Let the device be last active this many hours ago; → when, epoch seconds."""
         at = float(int(time.time() - hours * 3600))
         rig.console.change(identity, **{self.lab_module.last_seen: iso(at)})
         return at

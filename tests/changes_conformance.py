@@ -1,7 +1,7 @@
-"""What every vendor's trigger on changes holds, beside what it shares with the asset connector.
+"""The suite that every vendor's trigger on changes inherits, with the tests that it shares with the asset connector.
 
-The first rounds of the shared tests tell the existing devices: then each of them starts a playbook, as each of them
-goes to the inventory.
+In the shared tests the first round reports the existing devices: each of them starts a playbook, as each is sent to the
+inventory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.rig import Clock, Rig
 
 
 class DeviceChangesConformance(DeviceConformance):
-    """Inherit beside the vendor's facts."""
+    """Inherit together with the vendor's facts."""
 
     of_changes = True
     delivered_by = "callback"
@@ -44,7 +44,7 @@ class DeviceChangesConformance(DeviceConformance):
             for run in rig.platform.playbook_runs
         ]
 
-    # --- what is told
+    # --- which changes are reported
 
     def test_the_first_round_learns_the_fleet_and_starts_nothing(self, rig: Rig) -> None:
         self.learned(rig)
@@ -65,7 +65,7 @@ class DeviceChangesConformance(DeviceConformance):
             self.records(rig.console)
         )
 
-    def test_a_change_is_told_once_with_its_fields(self, rig: Rig) -> None:
+    def test_a_change_is_reported_once_with_its_fields(self, rig: Rig) -> None:
         self.learned(rig)
         identity = rig.console.ids[17]
         rig.console.change(identity, **self.lab_module.change)
@@ -90,7 +90,7 @@ class DeviceChangesConformance(DeviceConformance):
         assert what.startswith("changed ")
         assert "device.hostname" in what
 
-    def test_a_new_device_is_told_once(self, rig: Rig) -> None:
+    def test_a_new_device_is_reported_once(self, rig: Rig) -> None:
         self.learned(rig)
         known = set(self.records(rig.console))
         self.join(rig)
@@ -154,7 +154,7 @@ class DeviceChangesConformance(DeviceConformance):
         for run in rig.platform.playbook_runs:
             validator.validate(run.event)
 
-    # --- told once, in order
+    # --- reported once, in order
 
     def test_after_a_failed_start_the_rest_follows_in_order_and_nothing_twice(self, rig: Rig) -> None:
         rig.platform.fault(Reset(), match="callback", skip=4, times=3)
@@ -162,9 +162,9 @@ class DeviceChangesConformance(DeviceConformance):
             rig.cycle()
         assert len(rig.platform.playbook_runs) == 4
         rig.cycle()
-        told = [uid for uid, _, _ in self.runs(rig)]
+        reported = [uid for uid, _, _ in self.runs(rig)]
         listed = read_devices(self.lab_module, self.lab_module.configured(rig.settings), 35).events
-        assert told == [event["device"]["uid"] for event in listed]
+        assert reported == [event["device"]["uid"] for event in listed]
         assert len(rig.platform.calls_to("callback")) == 35 + 3
 
     @pytest.mark.parametrize("fault", [Status(401), RateLimited(120)], ids=repr)
@@ -214,7 +214,7 @@ class DeviceChangesConformance(DeviceConformance):
         rig.cycle()
         assert len(self.runs(rig)) == 1
 
-    def test_a_start_whose_answer_was_lost_is_told_again(self, rig: Rig) -> None:
+    def test_a_start_whose_answer_was_lost_is_retried(self, rig: Rig) -> None:
         self.learned(rig)
         rig.console.change(rig.console.ids[0], **self.lab_module.change)
         rig.platform.fault(Reset(), match="callback", times=3, after=True)
@@ -224,7 +224,7 @@ class DeviceChangesConformance(DeviceConformance):
         assert len(rig.platform.playbook_runs) == 4
         assert len({run.request_id for run in rig.platform.playbook_runs[:3]}) == 1
 
-    def test_many_that_wait_are_said_and_told_at_a_bounded_rate(
+    def test_many_waiting_changes_are_logged_and_started_at_a_bounded_rate(
         self, rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("shared.devices.starts.WORTH_SAYING", 20)
@@ -275,7 +275,7 @@ class DeviceChangesConformance(DeviceConformance):
         assert len(rig.platform.playbook_runs) == 1
 
     @pytest.mark.parametrize("damage", ["gone", "damaged"])
-    def test_what_was_told_cannot_be_read_and_is_learned_again(
+    def test_devices_are_learned_again_without_playbooks_after_state_loss(
         self, rig: Rig, damage: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A lost memory made every device of the fleet a new one."""

@@ -31,7 +31,7 @@ from tests.differences import differences
 from tests.endless import endless, without_list
 from tests.rig import Clock, Elsewhere, Rig, assert_next_try_is_far, assert_stops_in_time, until_signals_are_caught
 from tests.waiting import HANGS, until
-from tests.watched import on_one_way, watched
+from tests.watched import one_contains_other, watched
 
 REFUSALS = [Status(500), RateLimited(0), Reset(), Status(400), Status(503), Html(200)]
 
@@ -100,7 +100,7 @@ class DeviceConformance(ConnectorConformance):
         for record in self.records(rig.console).values():
             rig.connector.mapper()(watched(record, read))
         named = {path.replace("[0]", "[]") for path in paths_of(rig.connector.fields)}
-        assert {path for path in read if not any(on_one_way(path, one) for one in named)} == set()
+        assert {path for path in read if not any(one_contains_other(path, one) for one in named)} == set()
 
     def test_a_repeated_page_token_stops_the_walk_with_an_error(self, rig: Rig) -> None:
         """A console that names the same page again and again was read for hours; its devices counted as complete."""
@@ -321,7 +321,7 @@ class DeviceConformance(ConnectorConformance):
 
     # --- what people see
 
-    def test_health_tells_of_a_round_that_hangs(self, rig: Rig) -> None:
+    def test_health_reports_a_round_that_hangs(self, rig: Rig) -> None:
         """It answered 200 for ever."""
         go_on = Event()
         rig.console.before_call = lambda _: (
@@ -364,13 +364,13 @@ class DeviceConformance(ConnectorConformance):
     def test_the_log_of_a_round_says_what_it_did(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.INFO):
             rig.cycle()
-        said = [record.message for record in caplog.records if record.levelno >= logging.INFO]
-        assert said[0] == "Reading all devices"
+        log = [record.message for record in caplog.records if record.levelno >= logging.INFO]
+        assert log[0] == "Reading all devices"
         assert re.fullmatch(
             r"listed 35 by the console · delivered 35 · unchanged 0 · refused 0 · unmappable 0 · "
             r"\d+\.\d s · next \d\d:\d\d UTC",
-            said[-1],
-        ), said
+            log[-1],
+        ), log
 
     def test_no_configured_secret_is_written_anywhere(self, rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
         """By a process, with all that one writes: output, metrics, health and files."""
@@ -400,7 +400,7 @@ class DeviceConformance(ConnectorConformance):
         for secret in secrets:
             assert [place for place, content in places.items() if secret in content] == []
 
-    def test_a_damaged_position_is_said_and_followed_by_a_full_walk(
+    def test_a_damaged_position_is_logged_and_followed_by_a_full_walk(
         self, rig: Rig, caplog: pytest.LogCaptureFixture
     ) -> None:
         rig.cycle()
@@ -644,8 +644,8 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
             clock.ahead += 50_000
             with caplog.at_level(logging.INFO):
                 rig.cycle(full_sync_interval=50_000)
-        [said] = [line.message for line in caplog.records if line.message.startswith("Gone from")]
-        assert said == f"Gone from the list, as two complete readings found: {names[0]}, last seen 2026-11-02 08:14 UTC"
+        [gone] = [line.message for line in caplog.records if line.message.startswith("Gone from")]
+        assert gone == f"Gone from the list, as two complete readings found: {names[0]}, last seen 2026-11-02 08:14 UTC"
 
     def test_a_mapping_change_leads_to_a_full_walk(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         rig.cycle()
@@ -670,7 +670,7 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
 
 
 class TokenConformance(DeviceConnectorConformance):
-    """The suite, and what vendors whose token is fetched with a password or secret hold beside it."""
+    """The suite for vendors whose token is fetched with a password or secret."""
 
     def expire(self, console: Any) -> None:
         """From now on the console refuses every token it has handed out."""
@@ -723,7 +723,7 @@ class TokenConformance(DeviceConnectorConformance):
         assert_next_try_is_far(caplog)
 
     @pytest.mark.parametrize("fault", [Status(503), Reset(), Truncated(), RateLimited(0)], ids=repr)
-    def test_a_token_server_that_time_heals_is_tried_again(self, rig: Rig, fault: Fault) -> None:
+    def test_transient_errors_of_the_token_server_are_retried(self, rig: Rig, fault: Fault) -> None:
         rig.console.fault(fault, match=self.lab_module.token_route, times=2)
         rig.cycle()
         self.assert_all_delivered(rig)
@@ -744,7 +744,7 @@ class TokenConformance(DeviceConnectorConformance):
         ],
         ids=repr,
     )
-    def test_an_answer_without_a_usable_token_is_said(self, rig: Rig, fault: Fault) -> None:
+    def test_an_answer_without_a_usable_token_is_reported(self, rig: Rig, fault: Fault) -> None:
         rig.console.fault(fault, match=self.lab_module.token_route, times=None)
         with pytest.raises(UnexpectedReply):
             rig.cycle()

@@ -51,12 +51,12 @@ class ConnectorConformance:
     lab_module: ClassVar[LabModule]
     of_changes: ClassVar[bool] = False  # whether it is the module's trigger on changes, and not its connector
     delivered_by: ClassVar[str]  # the platform's route that takes what is sent
-    follows_tasks: ClassVar[bool] = False  # whether the platform tells later how what it took was ingested
+    follows_tasks: ClassVar[bool] = False  # whether the platform reports later how an accepted batch was ingested
     state_files: ClassVar[set[str]]
     pushes: ClassVar[int] = 4  # of a round
     taken: ClassVar[tuple[str, ...]] = ()  # odd answers to a push that by the platform's contract mean it was taken
     under_way: ClassVar[int] = 35  # records that may have been accepted without it being written down, at most
-    arguments: ClassVar[dict[str, Any]] = {}  # of the connector, beside the rig's own
+    arguments: ClassVar[dict[str, Any]] = {}  # of the connector, in addition to the rig's own
 
     # --- each kind says what that is
 
@@ -202,7 +202,7 @@ class ConnectorConformance:
 
     @pytest.mark.parametrize("fault", HEALED, ids=repr)
     @pytest.mark.parametrize("page", [0, 1, 3])
-    def test_what_time_heals_is_tried_again_and_all_arrive(self, rig: Rig, fault: Fault, page: int) -> None:
+    def test_transient_errors_are_retried_and_every_record_arrives(self, rig: Rig, fault: Fault, page: int) -> None:
         rig.console.fault(fault, match=self.lab_module.list_route, skip=page, times=2)
         rig.cycle()
         self.assert_all_delivered(rig)

@@ -36,22 +36,22 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"Fault matrix: {len(cells)} cases, {_outcome(cells)}")
     if crashed := _reports_of(terminalreporter, "test_crashes.py::test_killed"):
         kills = [found for report in crashed for name, found in report.user_properties if name == "kill"]
-        told = f"{len(kills)} kills ({kills.count('working')} with something still to deliver)"
-        terminalreporter.write_line(f"Crashes: {len(crashed)} seeds, {told}, {_outcome(crashed)}")
+        kinds = f"{len(kills)} kills ({kills.count('working')} with something still to deliver)"
+        terminalreporter.write_line(f"Crashes: {len(crashed)} seeds, {kinds}, {_outcome(crashed)}")
     peaks: dict[str, tuple[int, str]] = {}
-    for module, attack, peak in _told(terminalreporter, "test_hostile_console.py::", "peak"):
+    for module, attack, peak in _measured(terminalreporter, "test_hostile_console.py::", "peak"):
         peaks[module] = max(peaks.get(module, (0, "")), (peak, attack))
     for module, (peak, attack) in sorted(peaks.items()):
         terminalreporter.write_line(f"Hostile console: {module} took {peak} MiB at most ({attack})")
-    if searches := _told(terminalreporter, "test_secrets", "searched"):
+    if searches := _measured(terminalreporter, "test_secrets", "searched"):
         sums = [sum(counts) for counts in zip(*searches, strict=True)]
         looks = sum(forms * places for _, forms, places in searches)
         terminalreporter.write_line("Secrets: {} in {} forms, {} places, {:,} searches".format(*sums, looks))
 
 
-def _told(terminalreporter: Any, file: str, name: str) -> list[Any]:
+def _measured(terminalreporter: Any, file: str, name: str) -> list[Any]:
     reports = _reports_of(terminalreporter, file)
-    return [value for report in reports for told, value in report.user_properties if told == name]
+    return [value for report in reports for property_, value in report.user_properties if property_ == name]
 
 
 def _reports_of(terminalreporter: Any, file: str) -> list[Any]:

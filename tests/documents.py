@@ -1,4 +1,4 @@
-"""The commands that the documents tell a reader to enter, and entering them."""
+"""Finds the commands in the documents, and runs them."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def commands_in(document: Path) -> list[str]:
 
 
 def blocks_in(document: Path, language: str) -> list[str]:
-    """What stands in the blocks of this language."""
+    """The contents of the blocks of this language."""
     code = _CODE.finditer(document.read_text(encoding="utf-8"))
     return [found["block"] for found in code if found["language"] == language]
 
 
 def entered(command: str, folder: Path, environment: Mapping[str, str], code: int = 0, timeout: float = 120) -> str:
-    """What a command wrote, on both streams, in this folder; it must end with this code, and leaves no process behind.
+    """The output of a command in this folder, both streams; it must end with this code, and leaves no process behind.
 
     `environment` is added to this one, of which the variables of the test run itself are left out.
     """
@@ -62,9 +62,9 @@ def entered(command: str, folder: Path, environment: Mapping[str, str], code: in
         start_new_session=True,
     ) as process:
         try:
-            said, _ = process.communicate(timeout=timeout)
+            output, _ = process.communicate(timeout=timeout)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == code, f"{command}\n{said}"
-    return said
+    assert process.returncode == code, f"{command}\n{output}"
+    return output

@@ -1,7 +1,7 @@
-"""What every connector of events holds, driven from outside: simulated console, real connector, local platform.
+"""The suite that every connector of alerts inherits, driven from outside by a console and the local platform.
 
 A vendor's class inherits `EventConnectorConformance` and says what is particular to its console. What is the same for
-connectors of devices stands in `tests/conformance.py` under the same names. Every bug a user finds is added here.
+connectors of devices is in `tests/conformance.py` under the same names. Every bug a user finds is added here.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class EventConnectorConformance(ConnectionTestConformance):
         return Counter(self.arrived(rig.platform))
 
     def behind_cursor(self, rig: Rig) -> dict[Version, float]:
-        """Those that are put aside in the state, with their content, come from there."""
+        """Alerts that are queued for retry in the state are sent from there."""
         if (cursor := epoch(rig.cursor)) is None:
             return {}
         come = self.missing | {self.version(event) for event in self.aside(rig)}
@@ -404,7 +404,7 @@ class EventConnectorConformance(ConnectionTestConformance):
         counts = rig.cycle().counts
         assert counts.skipped == 0
         assert counts.sent == counts.read
-        assert len(rig.platform.alerts) == counts.sent >= len(records) - 10  # some share what tells them apart
+        assert len(rig.platform.alerts) == counts.sent >= len(records) - 10  # some share an id and update
 
     def test_an_event_without_a_stamp_is_sent_all_the_same_and_once(self, rig: Rig) -> None:
         records = [rig.console.record(identity) for identity in rig.console.ids]
@@ -439,7 +439,7 @@ class EventConnectorConformance(ConnectionTestConformance):
         assert (counts.skipped, counts.sent) == (1, 34)
         assert any(self.text in record.message for record in caplog.records)
 
-    def test_an_event_longer_than_the_intake_takes_is_shortened_and_said(
+    def test_an_event_longer_than_the_intake_accepts_is_shortened_and_logged(
         self, rig: Rig, caplog: pytest.LogCaptureFixture
     ) -> None:
         """It was dropped with a line of information."""
@@ -488,11 +488,11 @@ class EventConnectorConformance(ConnectionTestConformance):
         with caplog.at_level(logging.INFO):
             connector = rig.cycle()
             rig.cycle(connector)
-        said = [record.message for record in caplog.records if record.levelno >= logging.INFO]
-        assert len([line for line in said if "are not collected (hours_ago is 6)" in line]) == 1
-        assert re.fullmatch(r"Reading \w+ updated since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z", said[1]), said
-        assert re.fullmatch(r"read 35 · sent 35 · unchanged 0 · skipped 0 · \d+\.\d s · next \d\d:\d\d UTC", said[2]), (
-            said
+        log = [record.message for record in caplog.records if record.levelno >= logging.INFO]
+        assert len([line for line in log if "are not collected (hours_ago is 6)" in line]) == 1
+        assert re.fullmatch(r"Reading \w+ updated since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z", log[1]), log
+        assert re.fullmatch(r"read 35 · sent 35 · unchanged 0 · skipped 0 · \d+\.\d s · next \d\d:\d\d UTC", log[2]), (
+            log
         )
 
     @pytest.mark.parametrize("event_format", ["raw", "ecs"])
@@ -504,8 +504,8 @@ class EventConnectorConformance(ConnectionTestConformance):
         secrets = [rig.settings[name] for name in self.lab_module.secrets] + [rig.platform.intake_key]
         rig.console.fault(Status(400, json.dumps({"message": secrets[:-1]})), match=self.lab_module.list_route)
         for status in (400, 401, 413):
-            told = {"message": [f"intake_key={secrets[-1]}"], "error": f"key {secrets[-1]} is wrong"}
-            rig.platform.fault(Status(status, json.dumps(told)), match="intake")
+            body = {"message": [f"intake_key={secrets[-1]}"], "error": f"key {secrets[-1]} is wrong"}
+            rig.platform.fault(Status(status, json.dumps(body)), match="intake")
         process = rig.process(frequency=1, event_format=event_format)
         with process:
             process.wait_for_rounds(6)
@@ -528,15 +528,15 @@ class EventConnectorConformance(ConnectionTestConformance):
         for secret in secrets:
             assert [place for place, content in places.items() if secret in content] == []
 
-    def test_sentry_is_told_no_secret(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_secret_is_sent_to_sentry(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         """The SDK hands the whole configuration to it."""
-        told: list[Any] = []
-        monkeypatch.setattr("sentry_sdk.set_context", lambda name, content: told.append((name, content)))
+        contexts: list[Any] = []
+        monkeypatch.setattr("sentry_sdk.set_context", lambda name, content: contexts.append((name, content)))
         connector = rig.start()
         assert connector.configuration
-        assert "connector_configuration" in [name for name, _ in told]
-        assert rig.platform.intake_key not in repr(told)
-        assert not any(rig.settings[name] in repr(told) for name in self.lab_module.secrets)
+        assert "connector_configuration" in [name for name, _ in contexts]
+        assert rig.platform.intake_key not in repr(contexts)
+        assert not any(rig.settings[name] in repr(contexts) for name in self.lab_module.secrets)
 
     def test_the_connection_test_reads_an_event(self, rig: Rig) -> None:
         validator = self.lab_module.validator(self.lab_module.configured(rig.settings))
@@ -551,7 +551,7 @@ class EventConnectorConformance(ConnectionTestConformance):
         assert {path.name for path in files} == {"context.json", "context.json.bak"}
         assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
 
-    def test_a_damaged_position_is_said_and_its_copy_used(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_damaged_position_is_logged_and_its_copy_used(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
         rig.cycle()
         (rig.data / "context.json").write_bytes(b'{"last_event_date":"2026-')
         rig.cycle()

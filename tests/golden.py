@@ -2,7 +2,7 @@
 
 `payloads/<name>.json` holds `{"origin": where it comes from, "record": {…}}`, `golden/<name>.json` the event, or
 `{"skipped": "field: reason"}`. A golden file changes only with a line in the module's CHANGELOG:
-`UPDATE_GOLDEN=1 pytest tests/<vendor>` writes them anew.
+`UPDATE_GOLDEN=1 pytest tests/<vendor>` writes them again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.errors import SkipRecord
 from tests.differences import differences
 from tests.ocsf import assert_is_ocsf
 
-NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z, for events whose record tells no time
+NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z, for events whose record has no time
 
 
 class GoldenFiles:
@@ -55,7 +55,7 @@ class GoldenFiles:
             self.assert_valid(event)
 
     def assert_valid(self, event: dict[str, Any]) -> None:
-        """What the platform takes, and what the standard says."""
+        """The event is valid for the platform's model and for OCSF's schema."""
         assert_is_ocsf(event)
         kept = DeviceOCSFModel.model_validate(event).model_dump(exclude_none=True, mode="json")
         assert kept == event, f"the SDK's model changes the event: {differences(event, kept)}"

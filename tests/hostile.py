@@ -92,7 +92,7 @@ class Streams(Fault):
 
 @dataclass(frozen=True)
 class Attack:
-    """What so many calls for the list are answered with (None: all), one body each. Then the console is itself again.
+    """The answers to this many calls for the list (None: all), one body each. Then the console answers normally again.
 
     `says` is looked for in the module's log, `most` are MiB of its memory, `arrive` the uids that come through in spite of all.
     """

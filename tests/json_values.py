@@ -1,4 +1,4 @@
-"""What JSON may hold where a vendor's field stands: strategies that the property tests share."""
+"""Any JSON value for a vendor's field: strategies that the property tests share."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The OCSF check: an event as sent, against OCSF's own schema.
 
-Two things are converted here and nowhere else: the platform takes epoch seconds where OCSF's type is milliseconds, and
-`os.name`, which OCSF requires, is tolerated to be absent where the vendor does not tell it.
+Two things are converted here and nowhere else: the platform expects epoch seconds where OCSF's type is milliseconds,
+and `os.name`, which OCSF requires, may be absent if the vendor does not report it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def assert_is_ocsf(event: dict[str, Any]) -> None:
     for name in _TIMES:
         if name in device:
             device[name] = int(device[name] * 1000)
-    device.get("os", {}).setdefault("name", "not told")
+    device.get("os", {}).setdefault("name", "missing")
     errors = [
         f"{'/'.join(map(str, error.absolute_path))}: {error.message}"
         for error in _validator(event["metadata"]["version"]).iter_errors(converted)

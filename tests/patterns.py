@@ -22,8 +22,8 @@ _RUNS = (
 def patterns() -> Iterator[tuple[str, str, int, bool]]:
     """Place, pattern, flags, and whether only a beginning or a whole text is matched, of each call of `re` with a pattern, in shared/, the vendors' packages, lab/ and benchmarks/.
 
-    A pattern is evaluated with its module's names; where it is made of a function's own, each such name is read as "x", and
-    a name alone as each string of the function's loops.
+    A pattern is evaluated with its module's names; a local name in it is read as "x". A pattern that is only a local
+    name is each string of the function's loops.
     """
     for path in sources():
         module = importlib.import_module(module_of(path))

@@ -73,7 +73,7 @@ class Rig:
         self.rate = 10_000
         self.environment: dict[
             str, str
-        ] = {}  # beside what the platform sets; with FILE_BACKEND, the SDK finds the data
+        ] = {}  # in addition to the platform's; with FILE_BACKEND, the SDK finds the data
         self._monkeypatch = monkeypatch
 
     def start(self, **arguments: Any) -> Any:
@@ -146,7 +146,7 @@ class Rig:
 
 
 def until_signals_are_caught(process: ModuleProcess) -> None:
-    """Wait until a process that was just started has its handler for SIGTERM: before, the signal is none of its business."""
+    """Wait until a process that was just started has its handler for SIGTERM: an earlier signal would kill it."""
     path = Path(f"/proc/{process.pid}/status")
     until(
         lambda: int(re.search(r"^SigCgt:\s*(\w+)$", path.read_text(), re.MULTILINE)[1], 16) >> (signal.SIGTERM - 1) & 1

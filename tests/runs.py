@@ -1,4 +1,4 @@
-"""Runs that were never run, for the report to tell of: as large and as hostile as a test wants them."""
+"""Invented runs for tests of the report, as large and as hostile as a test needs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def alert(severity: str, age: float = 60, **more: Any) -> dict[str, Any]:
 
 
 def plain_run(count: int) -> list[Outcome]:
-    """So many devices of each module, of which each name is known to all, and so many alerts."""
+    """This many devices of each module, with the same names in all modules, and this many alerts."""
     devices = [
         outcome(
             name, [device(f"PAR-LT-{number:06}", ip=f"10.0.{place}.1", age=number * 100) for number in range(count)]
@@ -52,7 +52,7 @@ def plain_run(count: int) -> list[Outcome]:
 
 
 def hostile_run(texts: list[str]) -> list[Outcome]:
-    """Each of these texts wherever a vendor's text can stand."""
+    """A run with each of these texts in every place of a vendor's text."""
     devices = [device(text, type=text, system=text, ip=text) for text in texts]
     alerts = [alert(text, attack_vector=text, name=text, details=text) for text in texts]
     skips = [Skip(text, text) for text in texts]

@@ -1,4 +1,4 @@
-"""Looking for secrets in what a process shows, in each form, and pieces of them; a server that repeats them in each form."""
+"""Searches the output of a process for secrets, in each form and in pieces; a server that repeats them in each form."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def forms(secret: str) -> set[str]:
 
 
 def assert_nowhere(secrets: set[str], places: dict[str, str], report: Report | None = None) -> None:
-    """No secret in any form in any place; `report` is told how many of each were searched."""
+    """No secret in any form in any place; `report` gets how many of each were searched."""
     looked_for = [(secret, form) for secret in secrets for form in forms(secret)]
     found = [(place, secret) for place, text in places.items() for secret, form in looked_for if form in text]
     assert not found, f"shown in {found}"
@@ -59,13 +59,13 @@ def assert_nowhere(secrets: set[str], places: dict[str, str], report: Report | N
 
 
 def secrets_of(module: LabModule, settings: dict[str, Any], platform: LocalPlatform) -> set[str]:
-    """What the customer entered as a secret, and the platform's keys and token."""
+    """The secrets that the customer entered, and the platform's keys and token."""
     own = {str(settings[name]) for name in module.secrets}
     return {secret for secret in own | {platform.api_key, platform.token, platform.intake_key} if secret}
 
 
 def fetched(console: Any, calls: Iterable[Call]) -> set[str]:
-    """What was sent as a credential in headers, and the refresh tokens that a console handed out."""
+    """The credentials that were sent in headers, and the refresh tokens that a console handed out."""
     sent = {call.headers.get("Authorization", "").partition(" ")[2] for call in calls}
     return (sent | set(getattr(console, "refresh_tokens", ()))) - {""}
 
@@ -83,8 +83,8 @@ def files_in(*paths: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Echoes(Fault):
-    """An error that repeats each credential that the call came with, in every form and within signs; `cut` characters
-    before them. With a `location`, a redirect there."""
+    """An error that repeats each credential that the call came with, in every form and between other characters;
+    `cut` characters before them. With a `location`, a redirect there."""
 
     code: int
     cut: int = 0

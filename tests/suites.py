@@ -13,7 +13,7 @@ from tests.conformance_base import ConnectorConformance
 
 OF_DEVICES = "SentinelOne"
 OF_ALERTS = "CheckpointHarmony"
-"""The modules that stand for their kind where one is enough."""
+"""The modules that represent their kind in tests for which one module is enough."""
 
 
 def _written() -> Iterator[type[ConnectorConformance]]:

@@ -45,8 +45,8 @@ FAULTS = [Status(503), Status(401), RateLimited(0), Reset(), Status(404), Status
 
 
 @dataclass
-class Told:
-    """One playbook run; `heard`: nobody killed the module before its 200 was sent, and nothing cut it."""
+class Report:
+    """One playbook run; `heard`: its 200 was sent before the module was killed, and was not cut."""
 
     uid: str
     content: bytes
@@ -56,11 +56,11 @@ class Told:
 
 
 class Witness(LocalPlatform):
-    """Notes of each run that it accepted whether its answer could be heard."""
+    """A platform that notes each accepted run, and whether the module may have received its answer."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[Told] = []
+        self.reports: list[Report] = []
 
     def _callback(self, connector: str) -> Response:
         answer = super()._callback(connector)
@@ -73,14 +73,14 @@ class Witness(LocalPlatform):
         if event := g.get("event"):
             cut = g.armed is not None and g.armed.after
             heard = answer.status_code == 200 and not cut and not g.get("killed")
-            self.told.append(
-                Told(event["device"]["uid"], content_of(event), event["change"]["kind"], heard, time.monotonic())
+            self.reports.append(
+                Report(event["device"]["uid"], content_of(event), event["change"]["kind"], heard, time.monotonic())
             )
         return answer
 
 
 def content_of(event: dict[str, Any]) -> bytes:
-    """What counts of an event."""
+    """The event without its volatile fields and its change."""
     device = {key: value for key, value in event["device"].items() if key not in VOLATILE}
     whole = {key: value for key, value in event.items() if key not in (*VOLATILE, "change")}
     return orjson.dumps({**whole, "device": device}, option=orjson.OPT_SORT_KEYS)
@@ -101,8 +101,8 @@ class Fleet:
     def seen_field(self) -> str:
         return str(self.rig.module.last_seen)
 
-    def live_on(self) -> None:
-        """What happens between two rounds: some change, some check in; now and then one joins, leaves, falls silent."""
+    def change_at_random(self) -> None:
+        """Between two rounds some devices change, some check in; now and then one joins, leaves or falls silent."""
         console, chance = self.rig.console, self.chance
         for identity in chance.sample(console.ids, 4):
             console.heartbeat(identity)
@@ -133,7 +133,7 @@ class Fleet:
         self.hidden = set(self.chance.sample(ids, len(ids) * 6 // 10 + 1))
 
     def listed(self) -> dict[str, tuple[str, bytes]]:
-        """What is true of each listed device now: its presence and its content."""
+        """The presence and content of each listed device now."""
         events = read_devices(self.rig.module, self.rig.module.configured(self.rig.settings), 1_000).events
         return {event["device"]["uid"]: (presence_of(event), content_of(event)) for event in events}
 
@@ -144,9 +144,9 @@ def presence_of(event: dict[str, Any]) -> str:
 
 
 class Oracle:
-    """What may and must be reported. `possible`: what the module may know of a device (presence, content), by what it was
-    answered; `read` and `missed` count the full walks since a device left: those that may have been complete, those that
-    were."""
+    """Decides which reports are allowed and which are required. `possible`: the states (presence, content) that the
+    module may know of a device, by the answers that it received; `read` and `missed` count the full walks since a
+    device left: those that may have been complete, and those that were."""
 
     def __init__(self, learned: dict[str, tuple[str, bytes]]) -> None:
         self.possible: dict[str, list[tuple[str, bytes] | None]] = {uid: [known] for uid, known in learned.items()}
@@ -159,24 +159,24 @@ class Oracle:
             self.read[uid] = 0 if uid in listed else self.read.get(uid, 0) + 1
             self.missed[uid] = 0 if uid in listed else self.missed.get(uid, 0) + complete
 
-    def hear(self, told: Told, listed: dict[str, tuple[str, bytes]]) -> None:
+    def hear(self, report: Report, listed: dict[str, tuple[str, bytes]]) -> None:
         """Take note of a report; it must be true now, and not have been made before."""
-        uid, kind, before = told.uid, told.kind, self.possible.setdefault(told.uid, [None])
+        uid, kind, before = report.uid, report.kind, self.possible.setdefault(report.uid, [None])
         now = listed.get(uid)
         if kind == GONE:
             assert now is None, f"{uid} was reported as gone and is listed"
             assert self.read.get(uid, 0) >= 2, f"{uid} was reported as gone after {self.read.get(uid)} walks"
         else:
             assert now, f"{uid} was reported as {kind} and is not listed"
-            assert now[1] == told.content, f"{uid} was reported as {kind} with other contents than it has"
+            assert now[1] == report.content, f"{uid} was reported as {kind} with other contents than it has"
             assert kind not in (SILENT, "back") or now[0] == (SILENT if kind == SILENT else PRESENT), f"{uid}: {kind}"
-        after = [known for state in before if (known := self._after(state, kind, told.content))]
+        after = [known for state in before if (known := self._after(state, kind, report.content))]
         assert after, f"{uid} was reported as {kind} although the module knew {before}"
         self.count[kind] += 1
-        self.possible[uid] = after if told.heard else [*before, *after]
+        self.possible[uid] = after if report.heard else [*before, *after]
 
     def _after(self, state: tuple[str, bytes] | None, kind: str, content: bytes) -> tuple[str, bytes] | None:
-        """What is known of a device behind a report; None where the report has no reason."""
+        """The known state of a device after a report; None if the report has no reason."""
         if state is None:
             return (PRESENT, content) if kind == "new" else None
         presence, known = state
@@ -188,10 +188,10 @@ class Oracle:
             return (SILENT, content) if presence != SILENT else None
         return (PRESENT, content) if kind == "back" and presence != PRESENT else None
 
-    def must_have_heard(self, listed: dict[str, tuple[str, bytes]], told: list[Told], *, full: bool) -> None:
+    def must_have_heard(self, listed: dict[str, tuple[str, bytes]], reports: list[Report], *, full: bool) -> None:
         """After a round in which nothing failed. A vendor may list changes by the last activity: those of silent devices are
         met by a full walk only."""
-        new = {one.uid for one in told if one.kind == "new"}  # if they are silent too, the next full walk reports it
+        new = {one.uid for one in reports if one.kind == "new"}  # if they are silent too, the next full walk reports it
         for uid, (presence, content) in listed.items():
             states = self.possible.get(uid, [None])
             if full or presence == PRESENT:
@@ -223,7 +223,7 @@ def test_every_change_and_absence_is_reported_once_and_again_only_when_no_answer
         fleet = Fleet(rig, chance, records[25:])
         _cut_lists(fleet, monkeypatch)
         rig.cycle()
-        assert not witness.told, "the first round learns"
+        assert not witness.reports, "the first round learns"
         oracle = Oracle(fleet.listed())
         cut: set[str] = set()
         killed, began = set(chance.sample(range(ROUNDS), KILLS)), time.monotonic()
@@ -231,8 +231,8 @@ def test_every_change_and_absence_is_reported_once_and_again_only_when_no_answer
             time.sleep(
                 max(0.0, number - 40 - (time.monotonic() - began))
             )  # a round is a second later than the one before
-            fleet.live_on()
-            listed, before = fleet.listed(), len(witness.told)
+            fleet.change_at_random()
+            listed, before = fleet.listed(), len(witness.reports)
             happens = "kill" if number in killed else chance.choices(*zip(*MISHAPS, strict=True))[0]
             if happens == "cut" and cut:
                 happens = ""  # where no total is reported, a device that is cut twice is one that is gone
@@ -247,17 +247,17 @@ def test_every_change_and_absence_is_reported_once_and_again_only_when_no_answer
                 cut = set() if module.reports_total else fleet.hidden
                 oracle.walked({uid: now for uid, now in listed.items() if uid not in cut}, complete=clean)
             fleet.hidden = set()
-            for told in witness.told[before:]:
-                oracle.hear(told, listed)
+            for report in witness.reports[before:]:
+                oracle.hear(report, listed)
             if clean:
-                oracle.must_have_heard(listed, witness.told[before:], full=full)
+                oracle.must_have_heard(listed, witness.reports[before:], full=full)
         rig.arguments["full_sync_interval"] = 1
         for _ in range(3):
-            listed, before = fleet.listed(), len(witness.told)
+            listed, before = fleet.listed(), len(witness.reports)
             rig.cycle()
             oracle.walked(listed, complete=True)
-            for told in witness.told[before:]:
-                oracle.hear(told, listed)
+            for report in witness.reports[before:]:
+                oracle.hear(report, listed)
         oracle.must_have_heard(listed, [], full=True)
     assert min(oracle.count[kind] for kind in ("new", "changed", GONE, SILENT, "back")) >= 5, oracle.count
 
@@ -300,7 +300,7 @@ def _cut_lists(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def kill_while_telling(rig: Rig, number: int) -> None:
     """Run the module and kill it when it is about to hear of its n-th playbook start, or at the end of its round."""
-    started, before = 0, len(rig.platform.told)
+    started, before = 0, len(rig.platform.reports)
     dead = threading.Event()
     process = rig.process()
 
@@ -311,8 +311,8 @@ def kill_while_telling(rig: Rig, number: int) -> None:
             g.killed = True  # whoever made this call does not hear its answer
             process.kill()
             dead.set()
-            for told in rig.platform.told[before:]:
-                told.heard &= time.monotonic() - told.at > STORED_AFTER
+            for report in rig.platform.reports[before:]:
+                report.heard &= time.monotonic() - report.at > STORED_AFTER
 
     rig.platform.before_call = kill_at
     try:

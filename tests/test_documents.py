@@ -37,11 +37,11 @@ NOT_IN_CI = {
     "lock": "it needs uv and the network; tests/test_repository.py looks at the locks",
     "sbom": "tests/test_supply_chain.py runs its command",
     "audit": "it needs the network; tests/test_supply_chain.py runs its verdict",
-    "fuzz": "it goes on for as long as one lets it",
+    "fuzz": "it runs until it is stopped",
 }
 EXEMPT = {
     "cat /etc/ssl/certs/ca-certificates.crt proxy-ca.pem > bundle.pem": "it needs the certificate of somebody's proxy",
-    "UPDATE_GOLDEN=1 .venv/bin/python -m pytest tests/<vendor>": "it would write the golden files anew",
+    "UPDATE_GOLDEN=1 .venv/bin/python -m pytest tests/<vendor>": "it would write the golden files again",
     "UPDATE_GOLDEN=1 .venv/bin/python -m pytest tests/words": "it would write the tables of words again",
     "sekoia-lab release <module> minor": "it would raise a version here; tests/lab/packaging/test_release.py runs it in a copy",
     "git pull": "it needs this repository's remote",
@@ -136,20 +136,20 @@ def test_no_reason_is_given_for_what_is_not_documented() -> None:
 
 
 def test_make_help_lists_the_targets() -> None:
-    told = subprocess.run(
+    output = subprocess.run(
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    assert {line.split()[1] for line in told.splitlines()} == TARGETS
+    assert {line.split()[1] for line in output.splitlines()} == TARGETS
 
 
 @of("sekoia-lab (?!bench)")
 def test_a_command_of_the_lab_does_what_it_says(command: str, desk: Desk) -> None:
     words = command.split()
-    told = desk.enter(f"{command} --devices 5" if words[1] == "demo" else command)
+    output = desk.enter(f"{command} --devices 5" if words[1] == "demo" else command)
     if "--out" in words:
         assert (desk.folder / words[words.index("--out") + 1]).stat().st_size
     says = {"check": "Yes. SentinelOne can be read", "preview": "20 devices read", "map": '"class_uid":5001'}
-    assert says.get(words[1], "") in told
+    assert says.get(words[1], "") in output
     if words[1] == "export":
         assert (desk.folder / words[-1] / "manifest.json").is_file()
     if words[1] == "run":
@@ -175,8 +175,8 @@ def test_what_measures_knows_the_options_that_are_shown(command: str, desk: Desk
     """Measuring takes a minute to an hour; tests/benchmarks do some, and CI runs `make bench`."""
     program = re.match(r"sekoia-lab bench|python -m benchmarks", command)
     assert program
-    told = desk.enter(f"cd {ROOT} && {program[0]} --help")
-    assert set(re.findall(r"--[a-z-]+", command)) <= set(re.findall(r"--[a-z-]+", told))
+    output = desk.enter(f"cd {ROOT} && {program[0]} --help")
+    assert set(re.findall(r"--[a-z-]+", command)) <= set(re.findall(r"--[a-z-]+", output))
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ FLEET = 3
 WITH_TRIGGERS = [module for module in MODULES.values() if module.changes]
 ATTACKS = {attack.name: attack for attack in attacks(WHOLE)}
 
-# A trigger tells of every device; the first window of alerts is empty, the attack's own.
+# A trigger reports every device; the first window of alerts is empty, the attack's own.
 ARGUMENTS = {"frequency": 1, "include_existing": True, "hours_ago": 8}
 
 Report = Callable[[str, object], None]
@@ -77,7 +77,7 @@ class Scene:
         )
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.process.log.read_text(encoding="utf-8")
 
     @property
@@ -93,10 +93,10 @@ class Scene:
         return int(found[1]) / 1024
 
     def until_the_fleet_arrived(self, seconds: float = 300) -> None:
-        """Whatever was done to it, the process goes on and brings everything."""
+        """After any attack the process continues and delivers everything."""
         fleet = {str(self.console.record(one)[self.dialect.uid]) for one in self.console.ids}
         until(lambda: self.process.exit_code is not None or fleet <= self.arrived, seconds)
-        assert self.process.exit_code is None, self.said[-2000:]
+        assert self.process.exit_code is None, self.output[-2000:]
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ def survives(attack: Attack, scene: Scene, record_property: Report) -> None:
         assert peak < attack.most
         assert process.stop() == 0
     assert attack.arrive <= scene.arrived
-    assert re.search(attack.says, scene.said)
-    assert "Traceback" not in scene.said
+    assert re.search(attack.says, scene.output)
+    assert "Traceback" not in scene.output
     assert not scene.console.waiting_faults
     assert not [call for call in scene.console.calls if "Cookie" in call.headers], "cookies were kept"
 
@@ -153,7 +153,7 @@ def test_a_trigger_that_holds_events_back_stays_small_too(
 def test_ever_new_records_on_pages_without_end_are_delivered_in_little_memory(
     module: LabModule, _turn: str, scene: Scene, record_property: Report
 ) -> None:
-    """Nothing tells them from a large fleet; but in a window of time they are given up once they fill the memory."""
+    """They look like a large fleet; but those of a window of time are abandoned once they fill the memory."""
     dialect, numbers = scene.dialect, count()
 
     def records() -> list[bytes]:
@@ -173,7 +173,7 @@ def test_ever_new_records_on_pages_without_end_are_delivered_in_little_memory(
         record_property("peak", (module.name, "ever new records", round(scene.peak_mib)))
         assert scene.peak_mib < WORST_MIB
         assert process.stop() == 0
-    assert "Traceback" not in scene.said
+    assert "Traceback" not in scene.output
 
 
 @pytest.mark.parametrize(("module", "way"), turns(["a next page", "a redirect"]))
@@ -187,7 +187,7 @@ def test_the_token_goes_nowhere_else(module: LabModule, way: str, scene: Scene, 
         scene.until_the_fleet_arrived()
     assert not elsewhere.calls
     assert not scene.console.waiting_faults
-    assert "Traceback" not in scene.said
+    assert "Traceback" not in scene.output
 
 
 @pytest.mark.parametrize("module", [MODULES["Sophos"]], ids=["Sophos"])

@@ -61,7 +61,7 @@ def enter(tmp_path: Path, remote: Path) -> Callable[[str], str]:
 
 
 def clone(remote: Path, place: Path) -> Path:
-    """What the platform would read."""
+    """The files that the platform would read."""
     subprocess.run(["git", "clone", "--quiet", remote, place], check=True)
     return place
 

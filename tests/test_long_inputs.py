@@ -1,4 +1,4 @@
-"""What others choose may be of any length: no regular expression and no field costs more than in proportion to it."""
+"""Values from outside may have any length: the cost of each regular expression and field is linear in it."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ socket.getaddrinfo = getaddrinfo
 
 @pytest.fixture(params=[OF_DEVICES, OF_ALERTS])
 def suite(request: pytest.FixtureRequest) -> ConnectorConformance:
-    """One that sends devices, one that sends alerts: both have the same process."""
+    """A module of devices and a module of alerts: both run in the same kind of process."""
     return SUITES[request.param]()
 
 
@@ -87,7 +87,7 @@ DONE = " · next "  # in the line that ends a round
 
 
 def lines(rig: Rig, text: str) -> list[str]:
-    """What the platform was told with this text in it."""
+    """The log lines at the platform that contain this text."""
     return [line.message for line in rig.platform.logs if text in line.message]
 
 
@@ -175,7 +175,7 @@ def test_the_ports_of_a_process_answer_although_idle_clients_are_connected(rig: 
 def test_a_process_whose_object_storage_is_away_at_the_start_says_so_and_starts_once_it_is_back(
     rig: Rig, suite: ConnectorConformance, storage: Storage
 ) -> None:
-    """It ended with an AttributeError, before the platform was told a word."""
+    """It ended with an AttributeError, before anything was logged to the platform."""
     with ExitStack() as claims:
         away = claimed_port(claims)
         rig.environment |= {**storage.environment, "AWS_S3_ENDPOINT_URL": f"http://127.0.0.1:{away}"}

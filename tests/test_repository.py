@@ -1,4 +1,4 @@
-"""What must agree across files, and who may import whom."""
+"""Values that must agree across files, and which file may import which."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_the_manifest_is_what_the_platform_takes(module: LabModule) -> None:
 
 @each_module
 def test_a_connector_has_the_uuid_of_the_published_one(module: LabModule) -> None:
-    """By another uuid the platform would take it for another connector, beside the published one."""
+    """With another uuid it would be another connector for the platform, next to the published one."""
     if module.published is None:
         pytest.skip("this vendor has no published connector")
     assert module.connector_manifest["uuid"] == module.published

@@ -70,7 +70,7 @@ class Entry:
         }
 
     def holds(self, **entered: Any) -> Any:
-        """What the settings hold when this is entered, or nothing."""
+        """The value of the setting after this is entered, or nothing."""
         others = {name: value for name, value in self._others.items() if name != self.name}
         return getattr(self._model.model_validate({**others, **entered}), self.name)
 
@@ -106,7 +106,7 @@ def of(kind: str) -> pytest.MarkDecorator:
 
 @of("string")
 def test_a_form_refuses_no_address_and_no_word_that_the_module_takes(entry: Entry) -> None:
-    """What a form lets through and the module refuses is refused in words; the other way round nobody could enter it."""
+    """A value that only the module refuses gets a message; one that only the form refuses could never be entered."""
     texts = [text for text in ADDRESSES + WORDS if "enum" not in entry.schema]  # which are chosen, not typed
     assert [text for text in texts if entry.module_takes(text) and not entry.form_takes(text)] == []
 

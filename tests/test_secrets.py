@@ -212,7 +212,7 @@ def secret_fields() -> list[Any]:
 
 
 def entered(module: LabModule, model: type[BaseModel]) -> dict[str, Any]:
-    """What a customer enters, right in every field."""
+    """The settings as a customer enters them, correct in every field."""
     with module.simulated(0) as console:
         return {"intake_key": "an-intake-key"} if model is not settings_model(module) else module.settings_for(console)
 

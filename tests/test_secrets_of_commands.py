@@ -91,7 +91,7 @@ def test_no_command_shows_a_secret(name: str, good: bool, tmp_path: Path, record
 
 
 def output_of(words: list[str], **environment: str) -> str:
-    """What a command writes, and the traceback of one that crashes."""
+    """The output of a command, and its traceback if it crashes."""
     done = CliRunner().invoke(app, words, env=environment)
     return done.output + "".join(traceback.format_exception(done.exception) if done.exception else ())
 

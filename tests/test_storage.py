@@ -182,7 +182,7 @@ def test_a_stale_second_writer_is_found_out(suite: ConnectorConformance, rig: Ri
     suite.assert_all_delivered(rig)
 
 
-def test_a_damaged_object_is_said_and_costs_at_most_a_second_delivery(
+def test_a_damaged_object_is_logged_and_costs_at_most_duplicates(
     suite: ConnectorConformance, rig: Rig, bucket: Storage, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.cycle()
@@ -211,7 +211,7 @@ def test_a_damaged_position_of_devices_is_followed_by_a_full_walk(rig: Rig, buck
     ids=["the newest", "both copies"],
 )
 @pytest.mark.parametrize("suite", [name for name, module in MODULES.items() if module.kind is ALERTS], indirect=True)
-def test_a_damaged_position_of_events_is_said_and_the_last_good_one_used(
+def test_a_damaged_position_of_events_is_logged_and_the_last_good_one_used(
     suite: ConnectorConformance,
     rig: Rig,
     bucket: Storage,

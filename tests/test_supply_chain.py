@@ -1,4 +1,4 @@
-"""What goes into an image: named whole, looked up, and run by a user without rights."""
+"""The contents of an image: listed completely, looked up, and run by an unprivileged user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOCK = ROOT / "requirements-image.lock"
 
 @pytest.fixture(scope="module")
 def sbom(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """What `make sbom` writes, by its own recipe, in another place."""
+    """The output of `make sbom`, by its own recipe, in another folder."""
     make = shutil.which("make")
     if make is None:
         pytest.skip("needs make")
@@ -45,16 +45,16 @@ def test_the_sbom_names_each_package_of_an_image_with_its_hashes_and_no_other(sb
 
 
 def hashes_of(part: dict[str, Any]) -> list[str]:
-    return sorted(one["content"] for told in part["externalReferences"] for one in told.get("hashes", ()))
+    return sorted(one["content"] for reference in part["externalReferences"] for one in reference.get("hashes", ()))
 
 
 @pytest.mark.slow
 def test_the_sbom_is_the_same_each_time(sbom: bytes) -> None:
-    told = json.loads(sbom)
-    assert told["bomFormat"] == "CycloneDX"
-    assert told["metadata"]["component"]["name"] == "sekoia-endpoint-connectors"
-    assert "serialNumber" not in told
-    assert "timestamp" not in told["metadata"]
+    document = json.loads(sbom)
+    assert document["bomFormat"] == "CycloneDX"
+    assert document["metadata"]["component"]["name"] == "sekoia-endpoint-connectors"
+    assert "serialNumber" not in document
+    assert "timestamp" not in document["metadata"]
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*/Dockerfile")), ids=lambda path: path.parent.name)
@@ -76,7 +76,7 @@ def test_an_image_installs_what_the_lock_pins_and_builds_nothing(path: Path) -> 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*/Dockerfile")), ids=lambda path: path.parent.name)
 def test_an_images_files_are_roots_and_its_state_is_its_users_alone(path: Path) -> None:
-    """Whatever rights the files have on the machine that builds."""
+    """With any access rights of the files on the machine that builds."""
     build, last = re.split(r"^FROM ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     assert build.rindex("\nCOPY ") < build.index("chmod -R u=rwX,go=rX /app")
     copied = re.findall(r"^(?:COPY|ADD) (.*)$", last, re.MULTILINE | re.IGNORECASE)

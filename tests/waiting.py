@@ -1,6 +1,6 @@
 """Waiting in tests: for something to happen, and in place of a wait that the code under test makes.
 
-No test is decided by a stop-watch unless it is marked `timing`: a time-out is only what ends a test that hangs.
+No test depends on a stop-watch unless it is marked `timing`: a timeout only ends a test that hangs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-HANGS = 60.0  # seconds; what takes longer does not come any more, on a busy machine neither
+HANGS = 60.0  # seconds after which a test hangs, also on a busy machine
 
 
 def until(condition: Callable[[], Any], seconds: float = HANGS) -> None:
@@ -25,7 +25,7 @@ def until(condition: Callable[[], Any], seconds: float = HANGS) -> None:
 class StopEvent(Event):
     """A stop event with its own time: a wait ends at once, is noted in `waits` and added to `now`.
 
-    `after`: the stop comes during the wait of that number, counted from 1.
+    `after`: the event is set during the wait of that number, counted from 1.
     """
 
     def __init__(self, after: int | None = None) -> None:

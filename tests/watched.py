@@ -1,4 +1,4 @@
-"""A record that notes what is read of it."""
+"""A record that notes which of its fields are read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 class Watched(dict[str, Any]):
-    """Behaves as the object it is made of; each key that is asked for comes into `read`, as the path of a table.
+    """Behaves as the object it is made of; the path of each key that is read is added to `read`.
 
-    `a.*`: all of `a` was looked at, so that `a` itself has to be on a path.
+    `a.*`: all of `a` was read, so that `a` itself has to be on a path of the table.
     """
 
-    def __init__(self, told: dict[str, Any], read: set[str], at: str = "") -> None:
-        super().__init__(told)
+    def __init__(self, record: dict[str, Any], read: set[str], at: str = "") -> None:
+        super().__init__(record)
         self._read, self._at = read, at
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -57,7 +57,7 @@ def watched(value: Any, read: set[str], at: str = "") -> Any:
     return value
 
 
-def on_one_way(one: str, other: str) -> bool:
+def one_contains_other(one: str, other: str) -> bool:
     """Whether one path leads on from the other, or to the same."""
     shorter, longer = sorted((one, other), key=len)
     return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))

@@ -17,7 +17,7 @@ from shared.http.session import ApiSession, Reply
 from shared.http.tokens import FetchedToken, Token
 from shared.mapping.conversions import nested_object, non_negative_int
 
-LIFETIME = 1800.0  # seconds of a token whose answer does not tell: half an hour is what was seen
+LIFETIME = 1800.0  # seconds of a token whose answer does not say: half an hour was seen
 _RENEWALS = 2  # of one call
 _KEY = (
     "Check the Client ID and the Client Secret (the Secret Key of the API key): API keys expire, by default three months "
@@ -61,7 +61,7 @@ def fetch_token(login: ApiSession, client_id: str, secret: str) -> Token:
 
 
 class Bearer(AuthBase):
-    """The token, without the session's own way to renew it: the client's covers two more ways to say "expired"."""
+    """The token, not renewed by the session: the client renews it, as it knows two more replies that mean "expired"."""
 
     def __init__(self, token: FetchedToken) -> None:
         self._token = token
@@ -81,10 +81,10 @@ class HarmonyMobileClient:
         self._size = PageSize(page_size or self.PAGE_SIZE)
 
     def alerts(self, since: float, until: float) -> Pages:
-        """Pages of the alerts whose `backend_last_updated` lies between two moments (epoch seconds), both included.
+        """Pages of the alerts whose `backend_last_updated` is between two times (epoch seconds), both included.
 
-        In no order that is documented. Each page tells the total; its end is where `meta.next` says, for a server may
-        give fewer rows than it was asked for.
+        No order is documented. Each page reports the total. The next page is the one that `meta.next` names, because a
+        server may return fewer rows than requested.
         """
         query = {
             "offset": 0,
@@ -94,9 +94,9 @@ class HarmonyMobileClient:
         return follow(self._session, ALERTS, query, self._size, call=self._call)
 
     def _call(self, method: str, path: str, **options: Any) -> Reply:
-        """One call; a session that has ended, however the gateway says so, is renewed twice at most."""
+        """One call; a session that has ended (401, 403 or `forceLogout`) is renewed twice at most."""
         for _ in range(_RENEWALS + 1):
-            self._token.token()  # here, so that a failing login is not taken for a failure of this call
+            self._token.token()  # outside of `try`, so that a failing login is not taken for a failure of this call
             try:
                 reply = self._session.call(method, path, **options)
                 if not (isinstance(reply.json, dict) and reply.json.get("forceLogout")):

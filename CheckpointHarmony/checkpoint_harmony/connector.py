@@ -23,7 +23,7 @@ from .settings import HarmonyMobileArguments, HarmonyMobileSettings
 
 
 class HarmonyMobileConnector(EventConnector):
-    """Windows of `backend_last_updated`: an alert that the backend touches comes again, with the same id."""
+    """Reads windows of `backend_last_updated`: an alert that the backend updates is listed again, with the same id."""
 
     configuration: HarmonyMobileArguments
 
@@ -59,9 +59,9 @@ class HarmonyMobileConnector(EventConnector):
 
     @classmethod
     def version(cls, record: Record) -> Any:
-        """Its id and the moment of its last update, in either of the two forms of dates."""
-        identity, stamp = record.get("id"), record.get("backend_last_updated")
-        return [identity, epoch(stamp) or stamp] if isinstance(identity, str | int) else None
+        """Its id and the time of its last update, which is the same in both forms of dates."""
+        identity, updated = record.get("id"), record.get("backend_last_updated")
+        return [identity, epoch(updated) or updated] if isinstance(identity, str | int) else None
 
     def event_of(self, record: dict[str, Any]) -> dict[str, Any]:
         return self.table(record) if self.configuration.event_format == "ecs" else as_given(record)

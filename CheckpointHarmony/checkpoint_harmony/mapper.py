@@ -1,4 +1,4 @@
-"""Harmony Mobile alert → ECS: a table and the conversions it names; and the alert as the platform's own intake takes it.
+"""Harmony Mobile alert → ECS: a table and its conversions; and the raw alert as the platform's intake accepts it.
 
 Sources: the integration's specification (rows, samples) and alerts seen (types and odd values).
 """
@@ -24,18 +24,18 @@ def verbatim(value: Any) -> str | None:
 
 
 def address(value: Any) -> str | None:
-    """An e-mail address; None for what stands in its place ("Blocked")."""
+    """An e-mail address; None for another string ("Blocked")."""
     email = to_string(value)
     return email if email and "@" in email else None
 
 
 def moment(seconds: float) -> str:
-    """ISO with a Z, six digits of a second where there is a fraction."""
+    """ISO with a Z; a fraction of a second has six digits."""
     return _iso(seconds).replace("+00:00", "Z")
 
 
 def as_given(alert: Record) -> dict[str, Any]:
-    """The alert as Check Point gave it, but for its two dates: ISO (UTC) or null, which is what the intake reads."""
+    """The alert unchanged, except for its two dates: ISO (UTC) or null, as the intake expects."""
     seconds = {name: epoch(alert.get(name)) for name in DATES}
     return {**alert, **{name: None if at is None else _iso(at) for name, at in seconds.items()}}
 
@@ -57,8 +57,8 @@ ALERT_TO_ECS = (
     Field("checkpoint.harmony.device_name", "name", verbatim, doc="Name of the device"),
     Field("checkpoint.harmony.mdm_uuid", "mdm_uuid", verbatim, doc="Identifier in the device management"),
     Field("checkpoint.harmony.number", "number", verbatim, doc="Phone number, in any form"),
-    Field("checkpoint.harmony.threat_factors", "threat_factors", verbatim, doc="Threat factors, one text"),
-    Field("device.id", "device_id", verbatim, doc="Identifier of the device, as a text"),
+    Field("checkpoint.harmony.threat_factors", "threat_factors", verbatim, doc="Threat factors, in one string"),
+    Field("device.id", "device_id", verbatim, doc="Identifier of the device, as a string"),
     Field("device.model.name", "device_model", verbatim, doc="Model of the device"),
     Field("host.os.type", "device_model", verbatim, doc="Model of the device, as the published page has it"),
     Field("log.level", "severity", verbatim, doc="Severity, in the vendor's words"),

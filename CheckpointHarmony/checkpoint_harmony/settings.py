@@ -1,4 +1,4 @@
-"""What a customer enters for Check Point Harmony Mobile, and the module that holds it.
+"""The settings that a customer enters for Check Point Harmony Mobile, and the module class.
 
 No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
 """
@@ -24,12 +24,12 @@ LOGIN = "/auth/external"
 
 
 def login_url(url: str) -> str:
-    """The Authentication URL as the portal shows it; where only the gateway was entered, its path is put behind."""
+    """The Authentication URL as the portal shows it; if only the gateway was entered, with the path added."""
     return url if urlsplit(url).path else url + LOGIN
 
 
 class HarmonyMobileSettings(ModuleSettings):
-    """`secret_key` is the "Secret Key" shown with the client id. Without `base_url` data are where the login is."""
+    """`secret_key` is the portal's "Secret Key". Without `base_url` alerts are read from the login's host."""
 
     client_id: Name = Field(title="Client ID")
     secret_key: Secret = Field(title="Client Secret")

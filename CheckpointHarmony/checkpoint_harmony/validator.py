@@ -1,11 +1,11 @@
 """Check Point Harmony Mobile's "Test connector"."""
 
-from shared.alerts.validator import EventAccountValidator
+from shared.runtime.connection_test import ConnectionTest
 
 from .connector import HarmonyMobileConnector
 
 
-class HarmonyMobileAccountValidator(EventAccountValidator):
-    """Reads one alert: proves the API key, its service and its role."""
+class HarmonyMobileAccountValidator(ConnectionTest):
+    """Reads one alert: tests the API key, its service and its role."""
 
     connector = HarmonyMobileConnector

@@ -76,8 +76,8 @@ class EsetClient:
     def devices(self) -> Pages:
         """Pages of all devices, in no order, each device with the group it is in (see `with_group`).
 
-        ESET can neither filter by time nor sort. Groups are read anew first; where they cannot be, the last known ones
-        stand in: a device must not look changed for want of its group's name.
+        ESET can neither filter by time nor sort. The groups are read first. If they cannot be read, the last known ones
+        are used, so that a device does not look changed because its group's name is missing.
         """
         try:
             self._read_groups()

@@ -17,7 +17,7 @@ from .settings import EsetSettings
 
 
 class EsetDevices(DevicePolling):
-    """ESET cannot be asked for changes: each round reads all devices, and fingerprints tell which changed."""
+    """ESET cannot be asked for changes: each round reads all devices, and fingerprints show which changed."""
 
     fields = ESET_TO_DEVICE
 
@@ -43,7 +43,7 @@ class EsetDevices(DevicePolling):
         return Walk(client.devices())
 
     def equip(self, client: EsetClient) -> None:
-        """Groups outlive a restart, so that one they cannot be read after does not make the devices look changed."""
+        """Store the groups, so that devices do not look changed if the groups cannot be read after a restart."""
         client.remember_groups(JsonFile(self.state_file("groups.json")), partial(self.log, level="warning"))
 
 

@@ -1,7 +1,7 @@
 """ESET device → OCSF Device Inventory Info: a table and the conversions it names.
 
 Sources: the connector's specification (rows, sample) and ESET Connect's device-management API v1 (types, odd values).
-Its JSON is proto3's: "", 0, null and a missing key say the same, that the value is missing.
+Its JSON is proto3's: "", 0, null and a missing key all mean that the value is missing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def machine(device: Record) -> ocsf.Coded:
 
 
 def system(device: Record) -> ocsf.Coded:
-    """By the system's name, else by familyId: ESET's own table behind a name that says nothing, else the specification's."""
+    """By the system's name; else by familyId: ESET's table for an unknown name, the specification's without a name."""
     if by_name := ocsf.os_named(_OS_NAME.read(device)):
         return by_name
     system_fields = nested_object(device, "operatingSystem")
@@ -61,9 +61,9 @@ def system(device: Record) -> ocsf.Coded:
 
 
 def interfaces(device: Record) -> list[dict[str, Any]] | None:
-    """The local address with the first adapter, typed by caption, else Wired; further adapters; further and public addresses.
+    """The local address with the first adapter, typed by its caption or Wired; the other adapters; the other addresses.
 
-    Adapters come from all hardware profiles, each once; a further one is typed by its caption, else Unknown.
+    Adapters are those of all hardware profiles, each once; another than the first is typed by its caption or Unknown.
     """
     local, public = clean_ips(device.get(_ADDRESSES[0])), clean_ips(device.get(_ADDRESSES[1]))
     profiles = [
@@ -89,7 +89,7 @@ def _adapter(adapter: Record) -> dict[str, Any]:
 
 
 def managed(device: Record) -> bool:
-    """True, as ESET lists what it manages; false where the enrolment is pending or failed."""
+    """True, because ESET lists managed devices; false if the enrolment is pending or failed."""
     return not (to_string(device.get("enrollmentStatus")) or "").upper().endswith(("PENDING", "FAILED"))
 
 
@@ -98,7 +98,7 @@ ESET_TO_DEVICE = (
     ocsf.event_time("lastSyncTime"),
     *ocsf.product("ESET EDR", const("9.1.2500.0"), schema="1.5.0", doc="A constant: the API does not report it"),
     Field("device.uid", "uuid", required=True, doc="ESET's identifier of the device"),
-    Field("device.hostname", _HOSTNAME, required=True, doc="Display name, else the system's name, else the identifier"),
+    Field("device.hostname", _HOSTNAME, required=True, doc="Display name, else the original one, else the identifier"),
     Field("device.name", "displayName", doc="Display name"),
     Field("device.desc", "description", unless_placeholder, doc="Description"),
     *ocsf.coded("device.type", from_fields("deviceType", "isMobile", *_OS_NAME.paths), machine),

@@ -1,4 +1,4 @@
-"""What a customer enters for ESET, and the module that holds it.
+"""The settings that a customer enters for ESET, and the module class.
 
 No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
 """
@@ -15,7 +15,7 @@ REGIONS = ("eu", "de", "us", "ca", "jpn")
 
 
 def known_region(value: str) -> str:
-    """One of the regions ESET Connect is offered in, in any case."""
+    """One of ESET Connect's regions, entered in upper or lower case."""
     known = value.lower()
     if known not in REGIONS:
         raise ValueError(f"must be one of {', '.join(REGIONS)} (Europe, Germany, United States, Canada, Japan)")
@@ -23,7 +23,7 @@ def known_region(value: str) -> str:
 
 
 def without_login_path(url: str) -> str:
-    """The login service's host may be entered with the path of its tokens."""
+    """The URL without the path of the tokens, with which it may be entered."""
     return url.removesuffix(LOGIN_PATH)
 
 

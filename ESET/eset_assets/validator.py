@@ -1,11 +1,11 @@
 """ESET's "Test connector"."""
 
-from shared.devices.validator import DeviceAccountValidator
+from shared.runtime.connection_test import ConnectionTest
 
 from .connector import EsetDeviceConnector
 
 
-class EsetAccountValidator(DeviceAccountValidator):
-    """Reads one device: proves the region, the user and that it may use the API."""
+class EsetAccountValidator(ConnectionTest):
+    """Reads one device: tests the region, the user and its right to use the API."""
 
     connector = EsetDeviceConnector

@@ -26,9 +26,9 @@ AGENTS = Listing(
 
 
 class HarfangLabClient:
-    """Reads agents page by page, of these what lies on the `paths`. Knows URLs and pages, nothing of OCSF."""
+    """Reads agents page by page, of each the fields at the `paths`. Knows URLs and pages, nothing of OCSF."""
 
-    PAGE_SIZE = 1_000  # managers take more; an agent comes with its whole policy, and memory is to stay flat
+    PAGE_SIZE = 1_000  # managers accept more, but each agent contains its complete policy, and memory is to stay low
 
     def __init__(self, session: ApiSession, page_size: int | None = None, *, paths: Iterable[str] = ()) -> None:
         self._session = session
@@ -36,9 +36,9 @@ class HarfangLabClient:
         self._size = PageSize(page_size or self.PAGE_SIZE)
 
     def agents(self) -> Pages:
-        """Pages of all agents, by `firstseen`, which never changes, so that new agents come last.
+        """Pages of all agents, sorted by `firstseen`, which never changes: new agents are at the end.
 
-        Offsets count rows of a live list: when one leaves it in mid-walk, a later one moves into a page already read.
+        Pages are named by offsets: if an agent is removed during a walk, a later one moves into a page already read.
         """
         query = {"offset": 0, "ordering": "firstseen"}
         return follow(self._session, AGENTS, query, self._size, parse=self._parse)

@@ -35,7 +35,7 @@ _OTHER_AUTHORITY = (
 
 
 class HarfangLabDevices(DevicePolling):
-    """HarfangLab cannot be asked for changes: each round reads all agents, and fingerprints tell which changed."""
+    """HarfangLab cannot be asked for changes: each round reads all agents, and fingerprints show which changed."""
 
     fields = AGENT_TO_DEVICE
 
@@ -67,6 +67,6 @@ class HarfangLabDeviceConnector(HarfangLabDevices, DeviceConnector):
 
 
 class HarfangLabDeviceChanges(HarfangLabDevices, DeviceChanges):
-    """Starts playbooks. The list goes by offsets: when an agent leaves, another one may be missed."""
+    """Starts playbooks. Pages are named by offsets: if an agent is removed, another one may be missed."""
 
     may_miss_rows = True

@@ -31,7 +31,7 @@ _POLICY = ("id", "name", _FIREWALL)  # of its 167 keys
 
 
 def machine(agent: Record) -> ocsf.Coded:
-    """server or a domain controller → Server; without a type Server where the system's name says Server; else Desktop."""
+    """server or a domain controller → Server; without a type, Server if the system's name contains it; else Desktop."""
     kind = unless_placeholder(agent.get("producttype"))
     if kind is None:
         return ocsf.server_or_desktop(to_string(agent.get("osproducttype")))
@@ -44,14 +44,14 @@ def system(agent: Record) -> ocsf.Coded:
 
 
 def managed(agent: Record) -> bool | None:
-    """Whether a policy is assigned: null is none; absent without the key, or where the object has nothing of a policy."""
+    """Whether a policy is assigned: null → false; absent if the key is missing or the object is not a policy."""
     policy = agent.get("policy", {})
     assigned = any(name in policy for name in _POLICY) if isinstance(policy, dict) else to_string(policy)
     return True if assigned else False if policy is None else None
 
 
 def interfaces(agent: Record) -> list[dict[str, Any]] | None:
-    """One, where there is an address or a subnet: with the subnet's id and name, and the type its name tells, else Wired."""
+    """One, if there is an address or a subnet: with the subnet's id and name, typed by that name or Wired."""
     subnet = nested_object(agent, "subnet")
     parts = {
         "ip": clean_ip(agent.get("ipaddress")),
@@ -65,7 +65,7 @@ def interfaces(agent: Record) -> list[dict[str, Any]] | None:
 
 
 def qualified_name(agent: Record) -> str | None:
-    """`hostname.dnsdomainname`; whichever of the two is qualified already is sent as it is; absent without both."""
+    """`hostname.dnsdomainname`; if one of the two is the qualified name, that one; absent unless both are present."""
     hostname, domain = (
         to_string(agent.get("hostname")),
         (unless_placeholder(agent.get("dnsdomainname")) or "").strip("."),
@@ -78,7 +78,7 @@ def qualified_name(agent: Record) -> str | None:
 
 
 def firewall(agent: Record) -> str | None:
-    """The switch of the policy, which is Windows's: absent for an agent of another system."""
+    """The switch of the policy, which is for Windows: absent for an agent of another system."""
     found = ocsf.status(nested_object(agent, "policy").get(_FIREWALL))
     is_windows = agent.get("ostype") == "windows" or system(agent).caption in ("windows", "unknown")
     return found if found and is_windows else None
@@ -96,7 +96,7 @@ def _partitions(disks: int, encrypted: int) -> dict[str, str]:
 
 
 def enrichments(agent: Record) -> list[dict[str, Any]] | None:
-    """Compliance: the firewall's status by the policy, which disks are encrypted, the qualified name; each where present."""
+    """Compliance: the firewall's status by the policy, the encrypted disks, the qualified name; each if present."""
     found = ocsf.hygiene(firewall(agent), partitions(agent), qualified_name=qualified_name(agent))
     return [found] if found["data"] else None
 
@@ -124,7 +124,7 @@ AGENT_TO_DEVICE = (
     Field("device.is_managed", from_fields(*(f"policy.{name}" for name in _POLICY)), managed),
     Field("device.is_trusted", "has_valid_password", boolean, doc="The agent's password is valid"),
     Field("device.groups", "groups", groups_of),
-    Field("device.org", "tenant", name_and_uid_of, doc="The tenant; without a name it is named by its id"),
+    Field("device.org", "tenant", name_and_uid_of, doc="The tenant; its id if it has no name"),
     Field(
         "enrichments",
         from_fields(f"policy.{_FIREWALL}", "ostype", "osproducttype", *_DISKS, "hostname", "dnsdomainname"),

@@ -1,4 +1,4 @@
-"""What a customer enters for HarfangLab, and the module that holds it.
+"""The settings that a customer enters for HarfangLab, and the module class.
 
 No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
 """
@@ -19,7 +19,7 @@ def certificate(value: str) -> str:
 
 
 class HarfangLabSettings(ModuleSettings):
-    """`url` ends as the manager's https origin, its port kept; `api_token` may come with the prefix the manager shows."""
+    """`url` becomes the manager's https origin with its port; `api_token` may have the manager's prefix."""
 
     url: OriginUrl = Field(title="URL")
     api_token: Secret = Field(title="API token")

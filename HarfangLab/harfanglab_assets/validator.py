@@ -1,11 +1,11 @@
 """HarfangLab's "Test connector"."""
 
-from shared.devices.validator import DeviceAccountValidator
+from shared.runtime.connection_test import ConnectionTest
 
 from .connector import HarfangLabDeviceConnector
 
 
-class HarfangLabAccountValidator(DeviceAccountValidator):
-    """Reads one agent: proves the URL and its port, the certificate, the token and the right to see endpoints."""
+class HarfangLabAccountValidator(ConnectionTest):
+    """Reads one agent: tests the URL and its port, the certificate, the token and the right to see endpoints."""
 
     connector = HarfangLabDeviceConnector

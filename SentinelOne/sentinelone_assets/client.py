@@ -22,7 +22,7 @@ ADVICE = {
 
 
 def cursor(encoded: str) -> str:
-    """A next page's cursor as it is sent. It arrives URL-encoded (`…%3D`) and would be encoded again; "null" is the end."""
+    """The next page's cursor, decoded, as it arrives URL-encoded (`…%3D`); "" for "null", which is the end."""
     return "" if encoded == "null" else unquote(encoded)
 
 
@@ -36,7 +36,7 @@ AGENTS = Listing(
 
 
 class SentinelOneClient:
-    """Reads agents page by page, of these what lies on the `paths`. Knows URLs and pages, nothing of OCSF."""
+    """Reads agents page by page, of each the fields at the `paths`. Knows URLs and pages, nothing of OCSF."""
 
     PAGE_SIZE = 1000  # the documented maximum
 

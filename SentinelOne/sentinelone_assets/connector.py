@@ -21,7 +21,7 @@ _UPDATED_AT = "updatedAt"
 
 
 class SentinelOneDevices(DevicePolling):
-    """Changes by `updatedAt`; a full walk by `id` brings the heartbeats, which do not move `updatedAt`."""
+    """Changes by `updatedAt`; heartbeats do not change it, and are read by full walks, sorted by `id`."""
 
     fields = AGENT_TO_DEVICE
 

@@ -33,7 +33,7 @@ _MACHINE_TYPES = {
 }
 _NOWHERE = {"fallback", "not applicable", "not_applicable", "not supported", "not_supported"}
 
-_Enrichments = dict[bool | None, dict[str, Any]]  # the same for every agent that reports the same
+_Enrichments = dict[bool | None, dict[str, Any]]  # the reported value → its enrichment, shared by all agents
 _FIREWALL: _Enrichments = {
     on: ocsf.enrichment("Firewall", ocsf.enabled(on), Firewall_status=ocsf.enabled(on)) for on in (True, False)
 }
@@ -65,14 +65,14 @@ def os_name(agent: Record) -> str | None:
 
 
 def address(agent: Record) -> str | None:
-    """`externalIp`, which the console sees, else `lastIpToMgmt`, by which the agent speaks to it."""
+    """`externalIp`, else `lastIpToMgmt`, the address from which the agent calls the console."""
     return clean_ip(agent.get("externalIp")) or clean_ip(agent.get("lastIpToMgmt"))
 
 
 def interfaces(agent: Record) -> list[dict[str, Any]] | None:
-    """Each adapter: name, MAC, id, the first address of `inet`, else of `inet6`, and the type its name tells.
+    """Each adapter: name, MAC, id, the first address of `inet`, else of `inet6`, and the type by its name.
 
-    Behind them each further address as one more interface of its adapter, and `lastIpToMgmt` where none has it.
+    Then each further address as another interface of its adapter, and `lastIpToMgmt` if no adapter has it.
     """
     adapters = [
         (_adapter(entry), clean_ips(entry.get("inet")) + routable_ips(entry.get("inet6")))
@@ -93,23 +93,23 @@ def _adapter(entry: Record) -> dict[str, Any]:
 
 
 def second_id(agent: Record) -> str | None:
-    """The agent's id, where `uuid` is the primary identifier."""
+    """The agent's id, if `uuid` is the primary identifier."""
     return to_string(agent.get("id")) if to_string(agent.get("uuid")) else None
 
 
 def groups(agent: Record) -> list[dict[str, str]] | None:
-    """The one group an agent is in; one without a name is named by its id."""
+    """The agent's group; its id if it has no name."""
     group = name_and_uid(agent.get("groupName"), agent.get("groupId"))
     return [group] if group else None
 
 
 def organization(agent: Record) -> dict[str, str] | None:
-    """The account; one without a name is named by its id."""
+    """The account; its id if it has no name."""
     return name_and_uid(agent.get("accountName"), agent.get("accountId"))
 
 
 def city(agent: Record) -> str | None:
-    """The first location: a network's name, given by the customer. Absent where it says that no location applies."""
+    """The first location: a network that the customer named. Absent if it says that no location applies."""
     places = agent.get("locations")
     name = (
         unless_placeholder(places[0].get("name"))
@@ -121,12 +121,12 @@ def city(agent: Record) -> str | None:
 
 
 def managed(agent: Record) -> bool:
-    """It has an agent, unless that is decommissioned or uninstalled."""
+    """True unless the agent is decommissioned or uninstalled."""
     return not (boolean(agent.get("isDecommissioned")) or boolean(agent.get("isUninstalled")))
 
 
 def risk(agent: Record) -> ocsf.Coded | None:
-    """infected → Critical; active threats → High; Info when both are present and neither holds."""
+    """infected → Critical; active threats → High; Info if both fields are present and report neither."""
     infected, threats = boolean(agent.get("infected")), non_negative_int(agent.get("activeThreats"))
     if infected:
         return ocsf.risk_level("Critical")
@@ -136,7 +136,7 @@ def risk(agent: Record) -> ocsf.Coded | None:
 
 
 def enrichments(agent: Record) -> list[dict[str, Any]] | None:
-    """Firewall, Users, Update Status, Active Threats, Infection Status; each only where it is present."""
+    """Firewall, Users, Update Status, Active Threats, Infection Status; each only if it is present."""
     names = (unless_placeholder(agent.get("lastLoggedInUserName")), unless_placeholder(agent.get("osUsername")))
     users = [name for name in dict.fromkeys(names) if name]
     threats = non_negative_int(agent.get("activeThreats"))
@@ -165,7 +165,7 @@ AGENT_TO_DEVICE = (
         "device.hostname", first_string("computerName", "uuid", "id"), required=True, doc="Else the primary identifier"
     ),
     Field("device.name", "computerName", doc="Computer name"),
-    Field("device.eid", "externalId", doc="Identifier the customer gave the agent"),
+    Field("device.eid", "externalId", doc="Identifier that the customer gave the agent"),
     *ocsf.coded("device.type", from_fields("machineType"), machine),
     Field("device.os.name", from_fields("osName", "osRevision"), os_name),
     *ocsf.coded("device.os.type", from_fields("osType", "osName", "osRevision"), system),

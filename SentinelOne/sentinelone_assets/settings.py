@@ -1,4 +1,4 @@
-"""What a customer enters for SentinelOne, and the module that holds it.
+"""The settings that a customer enters for SentinelOne, and the module class.
 
 No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
 """
@@ -10,7 +10,7 @@ from shared.runtime.settings import ModuleSettings, OriginUrl, Secret
 
 
 class SentinelOneSettings(ModuleSettings):
-    """`hostname` may be entered bare and ends as an https origin; `api_token` is the Service User's."""
+    """`hostname` may be entered without a scheme and becomes an https origin; `api_token` is the Service User's."""
 
     hostname: OriginUrl = Field(title="URL Domain")
     api_token: Secret = Field(title="API Token")

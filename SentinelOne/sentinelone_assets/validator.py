@@ -1,11 +1,11 @@
 """SentinelOne's "Test connector"."""
 
-from shared.devices.validator import DeviceAccountValidator
+from shared.runtime.connection_test import ConnectionTest
 
 from .connector import SentinelOneDeviceConnector
 
 
-class SentinelOneAccountValidator(DeviceAccountValidator):
-    """Reads one agent: proves the token and the permission Endpoints.view."""
+class SentinelOneAccountValidator(ConnectionTest):
+    """Reads one agent: tests the token and the permission Endpoints.view."""
 
     connector = SentinelOneDeviceConnector

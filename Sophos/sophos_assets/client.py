@@ -31,7 +31,7 @@ ENDPOINTS = Listing(
 TENANTS = Listing(
     "", records="items", next_page=by_number("page", "pages.total"), size="pageSize", total="pages.items", held=True
 )
-_CALLS = {1: 10, 60: 100, 3_600: 1_000, 86_400: 200_000}  # in so many seconds, of a credential: its tenants share them
+_CALLS = {1: 10, 60: 100, 3_600: 1_000, 86_400: 200_000}  # seconds → calls of a credential, all tenants together
 RATES = [RequestRate(calls, seconds) for seconds, calls in _CALLS.items()]
 ADVICE = {
     401: "Check the Client ID and the Client Secret; create a new API credential if this one expired or was deleted.",
@@ -41,7 +41,7 @@ ADVICE = {
 
 
 class Tenant(NamedTuple):
-    """`own`: the credential was created in it. `api_host` is None until the tenant is provisioned."""
+    """`own`: the credential was created in this tenant. `api_host` is None until the tenant is provisioned."""
 
     id: str
     api_host: str | None
@@ -50,10 +50,10 @@ class Tenant(NamedTuple):
 
 
 class SophosClient:
-    """Reads tenants and their endpoints, of these what lies on the `paths`. Knows URLs and pages, nothing of OCSF."""
+    """Reads tenants and their endpoints, of each the fields at the `paths`. Knows URLs and pages, nothing of OCSF."""
 
-    PAGE_SIZE = 100  # the most that is safe with view=full: the vendor's documents contradict each other
-    LONGEST = 500  # of other views, as documented; asked for once a page reports that it may be as long
+    PAGE_SIZE = 100  # safe with view=full: the vendor's documents contradict each other on the maximum
+    LONGEST = 500  # the maximum of other views; used once a page reports that it may be as long
 
     def __init__(self, central: ApiSession, page_size: int | None = None, *, paths: Iterable[str] = ()) -> None:
         self._central = central
@@ -91,8 +91,9 @@ class SophosClient:
     def endpoints(self, tenant_id: str = "", seen_since: float | None = None) -> Pages:
         """Pages of a tenant's endpoints: those seen at or after `seen_since` (epoch seconds), else all; in no order.
 
-        "" is the credential's own tenant. Only without the filter come endpoints never seen, and those changed in
-        Central without a check-in. Raises, unsent, when the tenant's data region is no place for the token.
+        "" is the credential's own tenant. With the filter, endpoints that were never seen are missing, and so are those
+        changed in Central without a check-in. Raises, before the token is sent, if the data region's host is not
+        allowed.
         """
         if not self._tenants:
             self.tenants()
@@ -117,7 +118,7 @@ def _name_tenant(name: str, endpoint: Any) -> None:
 
 
 def _identifier(value: Any, who: str) -> str:
-    """An id that can stand in a header and in a file's name."""
+    """An id that is safe in a header and in a file's name."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9-]{1,64}", value):
         raise UnexpectedReply(f"{who} named a tenant, partner or organization without a usable id; nothing was read.")
     return value

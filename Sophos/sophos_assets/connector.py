@@ -21,7 +21,7 @@ from .settings import SophosSettings
 
 
 class SophosDevices(DevicePolling):
-    """Changes by `lastSeenAt`; a full walk brings what changed without a check-in. One scope a tenant, if several."""
+    """Changes by `lastSeenAt`; full walks read changes without a check-in. Each of several tenants is a scope."""
 
     fields = ENDPOINT_TO_DEVICE
     cursor_key = "last_seen_cursor"

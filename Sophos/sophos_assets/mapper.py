@@ -41,12 +41,13 @@ def system(endpoint: Record) -> ocsf.Coded:
 
 
 def address(endpoint: Record) -> str | None:
-    """The first IPv4 address that is not link-local, else the first such IPv6 address, else the first address there is."""
+    """The first IPv4 address that is not link-local, else the first such IPv6 address, else the first of all."""
     return preferred_ip(endpoint.get("ipv4Addresses"), endpoint.get("ipv6Addresses"))
 
 
 def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
-    """eth0, eth1 …: the n-th IPv4 address with the n-th MAC (what is left out keeps its place), IPv6 addresses, further MACs."""
+    """eth0, eth1 …: the n-th IPv4 address with the n-th MAC, also if others are left out; IPv6 addresses; other
+    MACs."""
     ipv4 = [ip for one in as_list(endpoint.get("ipv4Addresses")) for ip in clean_ips(one) or (None,)]
     macs = [*map(clean_mac, as_list(endpoint.get("macAddresses")))]
     pairs = [*zip_longest(ipv4, macs[: len(ipv4)]), *((ip, None) for ip in clean_ips(endpoint.get("ipv6Addresses")))]
@@ -83,7 +84,7 @@ def trusted(endpoint: Record) -> bool | None:
 
 
 def partitions(endpoint: Record) -> dict[str, str]:
-    """Each volume that is encrypted (Enabled) or not (Disabled); one in between, or of unknown status, is left out."""
+    """Each volume that is encrypted (Enabled) or not (Disabled); any other status is left out."""
     found: dict[str, str] = {}
     for one in objects_in(nested_object(endpoint, "encryption").get("volumes")):
         if (volume := to_string(one.get("volumeId"))) and (status := _ENCRYPTION.get(lower_case(one.get("status")))):
@@ -111,7 +112,7 @@ ENDPOINT_TO_DEVICE = (
     Field("device.ip", from_fields(*_ADDRESSES), address),
     Field("device.network_interfaces", from_fields(*_ADDRESSES, "macAddresses", "hostname"), interfaces),
     Field("device.groups", "group", groups),
-    Field("device.org", "tenant", name_and_uid_of, doc="The tenant, by its id where its name is not known"),
+    Field("device.org", "tenant", name_and_uid_of, doc="The tenant; its id if the name is unknown"),
     Field("device.region", "cloud.provider", unless_placeholder, doc="Cloud provider: aws, azure, gcp …"),
     Field("device.first_seen_time", "registeredAt", epoch, doc="Registration"),
     Field("device.created_time", "registeredAt", epoch, doc="Registration"),

@@ -1,4 +1,4 @@
-"""What a customer enters for Sophos Central, and the module that holds it.
+"""The settings that a customer enters for Sophos Central, and the module class.
 
 No `from __future__ import annotations` here: the SDK reads the annotation of `configuration` at run time.
 """

@@ -1,11 +1,11 @@
 """Sophos's "Test connector"."""
 
-from shared.devices.validator import DeviceAccountValidator
+from shared.runtime.connection_test import ConnectionTest
 
 from .connector import SophosDeviceConnector
 
 
-class SophosAccountValidator(DeviceAccountValidator):
-    """Reads one endpoint: proves the credential, its role, and the way to the data region."""
+class SophosAccountValidator(ConnectionTest):
+    """Reads one endpoint: tests the credential, its role, and the connection to the data region."""
 
     connector = SophosDeviceConnector

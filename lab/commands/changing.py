@@ -34,8 +34,8 @@ class Trigger:
     silent: list[str] = field(default_factory=list)
 
     def change_fleet(self, chance: random.Random, step: int) -> None:
-        """Let some devices check in, meet incidents and join. In the first step some leave and some fall silent; in the last
-        step one of each is back."""
+        """Let some devices check in, meet incidents and join. In the first step some leave and some fall silent; in the
+        last step one of each is back."""
         console = self.console
         with_id = [identity for identity in console.ids if not identity.startswith("~")]
         known = [identity for identity in with_id if identity not in self.silent]

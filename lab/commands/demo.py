@@ -35,8 +35,8 @@ def run(devices: int, out: Path, people: Console, *, changes: bool = False) -> l
         processes, consoles = [], []
         for module in MODULES.values():
             console: Any = stack.enter_context(module.simulated(devices))
-            sound = console.record(console.ids[0])
-            for record in unusable(sound, module.ids, module.number, by_id=module.kind is DEVICES):
+            valid = console.record(console.ids[0])
+            for record in unusable(valid, module.ids, module.number, by_id=module.kind is DEVICES):
                 console.add(record)
             consoles.append((module, console))
             data, log = out / "state" / module.name, out / f"{module.name}.log"

@@ -35,7 +35,8 @@ class SimulatedHarmonyMobile(AlertConsole):
 
     `most` is the maximum length of a page; `links` is the form of `meta.next`; `ended` is the answer to a call whose
     session has ended; `refusal` is the status of a refused login (200: the refusal is in the body). With
-    `counts_rows=False` the `total_count` is always 0. Tokens are valid for `lifetime` seconds; `tokens` are the valid ones.
+    `counts_rows=False` the `total_count` is always 0. Tokens are valid for `lifetime` seconds; `tokens` are the valid
+    ones.
     """
 
     vendor = "Check Point"

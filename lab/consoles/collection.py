@@ -1,7 +1,7 @@
 """A vendor's live collection of records: kept as encoded JSON, sorted by any marked field, changed while it is read.
 
-A page is read by keyset: it starts after the position (value of the sort field, identity) where the last one ended.
-A record that changes between two pages therefore moves, as in the vendors' own consoles: a walk reads it twice, or misses
+A page is read by keyset: it starts after the position (value of the sort field, identity) where the last one ended. A
+record that changes between two pages therefore moves, as in the vendors' own consoles: a walk reads it twice, or misses
 it.
 """
 

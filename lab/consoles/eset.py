@@ -105,8 +105,8 @@ class SimulatedEset(DeviceConsole):
             self.refresh_tokens.clear()
 
     def defer(self, route: str, polls: int = 1, *, times: int = 1, lost: bool = False, named: bool = True) -> None:
-        """Defer the answers to the next `times` calls of the route: 202, and 202 again to the next `polls` - 1 calls with
-        their `response-id`. With `lost` the answer is then a 504. Without `named` only the first 202 has the id.
+        """Defer the answers to the next `times` calls of the route: 202, and 202 again to the next `polls` - 1 calls
+        with their `response-id`. With `lost` the answer is then a 504. Without `named` only the first 202 has the id.
         """
         with self._lock:
             self._deferring += [(route, _Deferred(b"", polls - 1, lost, named)) for _ in range(times)]
@@ -124,14 +124,14 @@ class SimulatedEset(DeviceConsole):
         form = request.form
         match form.get("grant_type"):
             case "password":
-                good = (form.get("username"), form.get("password")) == (self.username, self.password)
+                valid = (form.get("username"), form.get("password")) == (self.username, self.password)
             case "refresh_token":
                 with self._lock:
-                    good = form.get("refresh_token") in self.refresh_tokens
+                    valid = form.get("refresh_token") in self.refresh_tokens
                     self.refresh_tokens.discard(form.get("refresh_token", ""))
             case _:
                 return answer_json({"error": "unsupported_grant_type"}, 400)
-        if not good:
+        if not valid:
             return answer_json({"error": "invalid_grant", "error_description": "invalid credentials"}, 400)
         if not self.integrations:
             return Response("Forbidden", 403, content_type="text/plain")

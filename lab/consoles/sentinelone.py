@@ -21,8 +21,8 @@ API = "/web/api/v2.1"
 class SimulatedSentinelOne(DeviceConsole):
     """A console with one fleet. Routes by name: agents.
 
-    `token` is the valid API token; with `viewer=False` its role may not see endpoints. `rate=25` is the documented limit
-    of `/agents`; by default there is none. 1,000,000 agents take about 2 GB packed, and a page 8 ms more.
+    `token` is the valid API token; with `viewer=False` its role may not see endpoints. `rate=25` is the documented
+    limit of `/agents`; by default there is none. 1,000,000 agents take about 2 GB packed, and a page 8 ms more.
     """
 
     vendor = "SentinelOne"

@@ -36,8 +36,8 @@ class Query:
 
 
 def read(one: Mapping[str, str], most: Mapping[str, int] = MOST) -> Query:
-    """Raises `Refused` for a value that the API does not accept. An unknown name is ignored, as by the live API: a client
-    that sends `pageKey`, `nextKey` or `page` reads the first page again and again."""
+    """Raises `Refused` for a value that the API does not accept. An unknown name is ignored, as by the live API: a
+    client that sends `pageKey`, `nextKey` or `page` reads the first page again and again."""
     if "sort" in one:
         raise Refused("sort is not supported")  # as some tenants answer
     view = one.get("view", "summary")

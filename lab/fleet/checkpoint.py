@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.fleet.hosts import WITH_MOBILES, Host, host
+from lab.fleet.real_hosts import make_odd_rarely
 
 Alert = dict[str, Any]
 
@@ -88,13 +89,11 @@ def _model(device: Host) -> str:
 
 
 def _make_odd(alert: Alert, dice: random.Random) -> None:
-    """What live tenants were seen to hold; each rarely, and none of it a reason not to send an alert."""
+    """Add oddities that were seen in live tenants, each rarely; the alert can still be sent."""
     for name in ("event_timestamp", "email", "number", "threat_factors", "device_model"):
         if dice.random() < 0.01:
             alert.pop(name)
-    for oddity in _ODDITIES:
-        if dice.random() < 0.01:
-            alert.update(oddity)
+    make_odd_rarely(alert, _ODDITIES, 0.01, dice)
 
 
 _ODDITIES: tuple[Alert, ...] = (

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.fleet.hosts import WITH_MOBILES, Host, host, iso
 from lab.fleet.names import TEAMS
-from lab.fleet.real_hosts import EMPTY_MACS, ZERO, as_real_hosts_are
+from lab.fleet.real_hosts import EMPTY_MACS, ZERO, as_real_hosts_are, make_odd_rarely
 
 Device = dict[str, Any]
 
@@ -164,7 +164,7 @@ def _products(machine: Host, dice: random.Random) -> Device:
 
 
 def _make_odd(device: Device, dice: random.Random) -> None:
-    """What live tenants hold or the API's contract allows; each rarely, and none of it a reason not to see a device."""
+    """Add oddities of live tenants or of the API's contract, each rarely; the record is still a device."""
     if dice.random() < 0.02:  # docked and undocked: a second profile, which repeats the adapters
         dock = {"caption": "USB-C Dock Ethernet", "macAddress": f"02:00:5E:{dice.getrandbits(8):02X}:00:01"}
         first = device["hardwareProfiles"][0]
@@ -176,9 +176,7 @@ def _make_odd(device: Device, dice: random.Random) -> None:
     if dice.random() < 0.02:
         fraction = dice.choice((".5Z", ".123Z", ".123456Z", ".123456789Z", "+02:00"))
         device["lastSyncTime"] = device["lastSyncTime"].removesuffix("Z") + fraction
-    for oddity in _ODDITIES:
-        if dice.random() < 0.004:
-            device.update(oddity)
+    make_odd_rarely(device, _ODDITIES, 0.004, dice)
     if dice.random() < 0.01:
         for name in _UNKNOWN_WHILE_PENDING:
             device.pop(name, None)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.fleet.hosts import Host, host, iso
-from lab.fleet.real_hosts import ZERO, as_real_hosts_are
+from lab.fleet.real_hosts import ZERO, as_real_hosts_are, make_odd_rarely
 
 Agent = dict[str, Any]
 
@@ -193,7 +193,8 @@ def _policy(machine: Host, dice: random.Random) -> Agent:
 
 
 def _make_old(agent: Agent, machine: Host) -> None:
-    """What 2.15 lists: no subnet and no disks, another form of `installdate`, numbers as ids of rulesets."""
+    """Make it an agent of release 2.15: no subnet or disks, another form of `installdate`, numbers as ids of
+    rulesets."""
     for name in ("subnet", "disk_count", "encrypted_disk_count", "has_valid_password", "driver_version"):
         agent.pop(name)
     agent |= {
@@ -207,10 +208,8 @@ def _make_old(agent: Agent, machine: Host) -> None:
 
 
 def _make_odd(agent: Agent, dice: random.Random) -> None:
-    """What live managers were seen to hold; each rarely, and none of it a reason not to see a device."""
-    for oddity in _ODDITIES:
-        if dice.random() < 0.006:
-            agent.update(oddity)
+    """Add oddities that were seen in live managers, each rarely; the record is still a device."""
+    make_odd_rarely(agent, _ODDITIES, 0.006, dice)
     if dice.random() < 0.005:  # an agent that never completed its first contact
         for name in [name for name in agent if name not in ("id", "hostname", "ostype", "status", "version")]:
             del agent[name]

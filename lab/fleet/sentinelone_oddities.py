@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from lab.fleet.hosts import Host, iso
+from lab.fleet.real_hosts import make_odd_rarely
 
 Agent = dict[str, Any]
 
@@ -13,13 +14,11 @@ _NULL = "None"  # the text, not null: seen where a script wrote the record
 
 
 def make_odd(agent: Agent, machine: Host, dice: random.Random) -> None:
-    """What live tenants were seen to hold; each rarely, and none of it a reason not to see a device."""
+    """Add oddities that were seen in live tenants, each rarely; the record is still a device."""
     if machine.platform.family == "macos" and dice.random() < 0.3:
         for name in ("machineType", "domain", "tags", "serialNumber"):
             agent.pop(name, None)
-    for oddity in _ODDITIES:
-        if dice.random() < 0.005:
-            agent.update(oddity)
+    make_odd_rarely(agent, _ODDITIES, 0.005, dice)
     if dice.random() < 0.005:
         agent["networkInterfaces"] = [{"inet": list(machine.interfaces[0].ipv4)}]  # neither id, name nor MAC
     if dice.random() < 0.005:

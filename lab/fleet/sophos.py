@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.fleet.hosts import Host, host, iso
-from lab.fleet.real_hosts import EMPTY_MACS, ZERO, as_real_hosts_are
+from lab.fleet.real_hosts import EMPTY_MACS, ZERO, as_real_hosts_are, make_odd_rarely
 
 Endpoint = dict[str, Any]
 
@@ -27,7 +27,7 @@ def sophos_endpoints(
     *,
     odd: bool = True,
 ) -> Iterator[Endpoint]:
-    """Endpoints, one at a time, distributed over the tenants in turn. `odd` lets some differ as live ones do, all a device."""
+    """Endpoints, one at a time, of each tenant in turn. `odd` lets some differ as live ones do; all are devices."""
     now = now or datetime.now(UTC)
     return (sophos_endpoint(index, seed, now, tenants[index % len(tenants)], odd=odd) for index in range(count))
 
@@ -133,13 +133,11 @@ def _management(machine: Host, dice: random.Random) -> Endpoint:
 
 
 def _make_odd(endpoint: Endpoint, dice: random.Random) -> None:
-    """What live tenants were seen to hold; each rarely, and none of it a reason not to see a device."""
+    """Add oddities that were seen in live tenants, each rarely; the record is still a device."""
     for name in _ABSENT:
         if dice.random() < 0.01:
             endpoint.pop(name, None)
-    for oddity in _ODDITIES:
-        if dice.random() < 0.005:
-            endpoint.update(oddity)
+    make_odd_rarely(endpoint, _ODDITIES, 0.005, dice)
     if dice.random() < 0.02:
         endpoint["group"] = [endpoint.get("group") or {}]
     if dice.random() < 0.02:

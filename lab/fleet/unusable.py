@@ -1,4 +1,4 @@
-"""Records that no module can send: a large console holds a few, and the log then names each."""
+"""Records that no module can send, as a large console has a few; the log names each of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from lab.paths import Record, with_values
 
 
-def unusable(sound: Record, ids: Iterable[str], number: str | None, *, by_id: bool) -> list[Any]:
-    """A sound record with NaN at `number` and an id by which the log names it, a string instead of a record and, where
-    a record is known `by_id` only, the record without any of its `ids`."""
+def unusable(valid: Record, ids: Iterable[str], number: str | None, *, by_id: bool) -> list[Any]:
+    """The valid record with NaN at `number` and an id by which the log names it, a string instead of a record and, if
+    records are known `by_id` only, the record without any of its `ids`."""
     names = dict.fromkeys(ids, "lab-0000-not-a-number")
-    wrong = with_values(sound, {**names, number: math.nan}) if number else {**sound, "anything": math.nan, **names}
-    lost = with_values(sound, dict.fromkeys(names))
+    wrong = with_values(valid, {**names, number: math.nan}) if number else {**valid, "anything": math.nan, **names}
+    lost = with_values(valid, dict.fromkeys(names))
     return [wrong, "PAR-LT-000000", *([lost] if by_id else [])]

@@ -17,7 +17,7 @@ _NO_ANSWER = "ConnectionError"  # in the traceback that pip-audit ends with
 
 
 def verdict(output: str, errors: str) -> tuple[int, str]:
-    """What pip-audit printed → exit code and text: 0 when each package was looked up and none is affected, or when
+    """The output of pip-audit → exit code and text: 0 when each package was looked up and none is affected, or when
     the vulnerability data could not be reached at all."""
     try:
         packages: list[dict[str, Any]] = json.loads(output)["dependencies"]
@@ -41,12 +41,12 @@ def verdict(output: str, errors: str) -> tuple[int, str]:
 def _unreached() -> str:
     return (
         f"NOT AUDITED: the vulnerability data cannot be reached from here, so nothing is known of {LOCK.name}. "
-        "Run it again from a network that leads there."
+        "Run it again from a network that reaches it."
     )
 
 
 def main() -> int:
-    done = subprocess.run(  # noqa: S603 - no word of it comes from outside
+    done = subprocess.run(  # noqa: S603 - no part of it comes from outside
         [sys.executable, "-m", *_COMMAND.split(), str(LOCK)], capture_output=True, text=True, check=False
     )
     code, words = verdict(done.stdout, done.stderr)

@@ -1,9 +1,9 @@
 """`sekoia-lab export`: a module as a repository of its own, for a customer's Sekoia.io or for the public library.
 
-The folder holds what the module needs and nothing else does: its own copy of `shared/`, its locks, a Dockerfile whose
-context it is, and its tests. Those are the vendor's, complete, with every file of `tests/` and `lab/` that they import: the
-same tests of the same module, so there is nothing to write twice. `lab/` becomes `tests/lab/`. Only tests that need those
-of the lab itself, as of the `sekoia-lab` command, stay behind.
+The folder contains all that the module needs: a copy of `shared/`, its locks, a Dockerfile whose context is the folder,
+and its tests. These are all tests of the vendor, with every file of `tests/` and `lab/` that they import; `lab/`
+becomes `tests/lab/`. Only tests that import tests of the lab itself, such as those of the `sekoia-lab` command, are
+left out.
 
 The platform identifies modules, connectors and triggers by their uuids, and the published ones are on it already. So an
 export for a customer has uuids of its own, derived from the published ones: the same at each export, or an update would
@@ -44,8 +44,8 @@ _TEMPLATES = Path(__file__).parent / "templates" / "export"
 def export(module: LabModule, destination: Path, *, custom: bool) -> str | None:
     """Write the folder, complete and checked, or nothing: ExportError, or LibraryError with what the library would refuse.
 
-    Returns why there is no uv.lock in it, None when there is one. `custom`: for a customer's own Sekoia.io, with uuids and
-    names of its own; else for the public library. `destination` may be an empty clone: its `.git` is kept.
+    Returns the reason if uv.lock could not be written, else None. `custom`: for a customer's own Sekoia.io, with uuids
+    and names of its own; else for the public library. `destination` may be an empty clone: its `.git` is kept.
     """
     if destination.exists() and not (
         destination.is_dir() and {path.name for path in destination.iterdir()} <= {".git"}
@@ -149,7 +149,7 @@ def _become_custom(folder: Path) -> None:
 
 
 def _put_in_form(folder: Path) -> None:
-    """JSON as the library compares it, and what ruff finds in the folder alone: there the module is first party."""
+    """Write JSON as the library compares it, and let ruff fix the imports: in the folder the module is first party."""
     for path in folder.rglob("*.json"):
         path.write_text(written(json.loads(path.read_text(encoding="utf-8"))), encoding="utf-8")
     ruff = [sys.executable, "-m", "ruff", "check", "--quiet", "--no-cache", "--fix", "--fixable", "I,RUF100", "."]
@@ -159,7 +159,7 @@ def _put_in_form(folder: Path) -> None:
 
 
 def _packages(imported: set[str]) -> set[str]:
-    """The names they are installed under; what only a type checker imports has none."""
+    """The names under which they are installed; imports for a type checker only have none."""
     known = packages_distributions()
     return {canonicalize_name(one) for name in imported - sys.stdlib_module_names for one in known.get(name, [])}
 

@@ -1,4 +1,4 @@
-"""What an exported module declares: `pyproject.toml` with its dependencies and the settings of its tools, and its locks."""
+"""The project files of an exported module: `pyproject.toml` with dependencies and settings of tools, and the locks."""
 
 from __future__ import annotations
 

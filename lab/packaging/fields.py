@@ -50,7 +50,7 @@ def _rows(model: Schema, holder: Schema, path: str) -> Iterator[str]:
 
 
 def path_of(name: str) -> Path:
-    """Where the page of the module of this name is."""
+    """The path of the page of the module with this name."""
     return FOLDER / f"{name.lower()}.md"
 
 

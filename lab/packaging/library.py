@@ -187,10 +187,10 @@ _CHECKS: tuple[Callable[[Path], Iterator[str]], ...] = (
 
 def _uuid(name: str, item: dict[str, Any]) -> Iterator[str]:
     try:
-        sound = str(uuid.UUID(item["uuid"])) == item["uuid"]
+        valid = str(uuid.UUID(item["uuid"])) == item["uuid"]
     except (ValueError, AttributeError):
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         yield f"{name}: {item['uuid']!r} is no uuid"
 
 

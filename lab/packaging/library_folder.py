@@ -18,7 +18,7 @@ TOOLS = (
     "uv run mypy",
     "uv run pytest --cov . --cov-config pyproject.toml",
 )
-"""What the library's CI runs in a folder."""
+"""The commands that the library's CI runs in a folder."""
 LOCK = "uv.lock"
 USER, USER_ID = "sekoiaio-runtime", 1000
 _DEVELOPMENT = {"pytest", "pytest-cov", "mypy", "ruff"}

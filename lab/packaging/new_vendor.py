@@ -51,7 +51,7 @@ Files = dict[Path, str]
 
 
 class Paging(StrEnum):
-    """Where the vendor's list names the next page: in the body, in the `Link` header, or nowhere, for rows are counted."""
+    """How the list names the next page: in the body, in the `Link` header, or not at all: the query counts rows."""
 
     BODY = "body"
     LINK = "link"

@@ -22,8 +22,9 @@ _CHANGE: Schema = {
             "type": "string",
             "enum": [*get_args(Kind)],
             "description": "new: not known before. changed: known, with changed fields. gone: absent from two complete "
-            "collections in a row; the event has what was known of the device (uid, hostname, type, last activity). silent: "
-            "still listed, but not active for the configured hours. back: listed and active again after it was silent or gone",
+            "collections in a row; the event has what was known of the device (uid, hostname, type, last activity). "
+            "silent: still listed, but not active for the configured hours. back: listed and active again after it was "
+            "silent or gone",
         },
         "fields": {
             "type": "array",

@@ -64,7 +64,8 @@ class LocalPlatform(LocalServer):
     `module_secrets` and `node_secrets` are what `/secrets` hands out at a module's start. With `tasks` every accepted
     batch names an ingestion task, reported as PENDING and RUNNING for `task_polls` answers and `task_seconds`, then as
     FINISHED unless scripted otherwise. A batch whose task will not finish is not ingested. With `keep=False` only
-    identities and counts are kept; with `strict=False` only the uid of each item is checked, to measure a module's speed.
+    identities and counts are kept; with `strict=False` only the uid of each item is checked, to measure a module's
+    speed.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from shared.masking import shown
 _MAX_BARS = 12  # a vendor may name a thousand types: the smallest are one bar together
 _MAX_STEPS = 36  # columns that are still seen on a phone
 _STEPS = (300, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400, 604_800)  # seconds a column
-_MAX_DAYS = 90  # a clock that is wrong by years must not make all others one column
+_MAX_DAYS = 90  # a clock that is wrong by years must not put all others into one column
 _MAX_ROWS = 100_000  # of a list in the page; a browser searches them without a pause
 
 Cell = str | int | float
@@ -115,7 +115,7 @@ class Listing(Part):
     total: int
     numeric: frozenset[int] = field(default_factory=frozenset)  # columns, from 0
     PAGE: ClassVar[int] = 25
-    FEW: ClassVar[int] = 10  # rows up to which nobody needs a search
+    FEW: ClassVar[int] = 10  # rows up to which no search is needed
 
     @classmethod
     def of(cls, noun: str, columns: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> Listing:

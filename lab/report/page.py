@@ -29,7 +29,7 @@ _FILES = files("lab.report") / "templates"
 
 
 def write_report(outcomes: list[Outcome], path: Path) -> None:
-    """Write the sections of `lab.report.sections`. A vendor's values are escaped, and the page runs no script but its own."""
+    """Write all sections. A vendor's values are escaped, and the page runs no script but its own."""
     run = Run(outcomes, time.time())
     script = (_FILES / "report.js").read_text(encoding="utf-8")
     page = _TEMPLATES.get_template("report.html").render(

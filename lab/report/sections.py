@@ -85,7 +85,7 @@ class _Host:
 
 
 def _hosts(run: Run) -> dict[str, _Host]:
-    """The hosts by short name; those of several vendors are one if only the case or the domain of their names differs."""
+    """The hosts by short name: names that differ only in case or domain are one host."""
     hosts: dict[str, _Host] = {}
     for outcome, event in run.events(DEVICES):
         hostname = event["device"]["hostname"]
@@ -130,7 +130,7 @@ def coverage(run: Run) -> Section | None:
         Bars.of("Hosts that a vendor does not know", counted),
         Listing.of("host", ("hostname", "modules", "known to", "not known to"), rows),
     ]
-    note = "By hostname, without case and domain; hosts that most vendors know come first. A module that failed is left out."
+    note = "By hostname, without case and domain; hosts that most vendors know first. Failed modules are left out."
     return Section("coverage", "Coverage", note, parts)
 
 

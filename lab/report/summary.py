@@ -19,8 +19,8 @@ COUNTED = ("read", "sent", "unchanged", "skipped", "batches")
 
 @dataclass
 class Outcome:
-    """One module's run. `round` is the round in its `/health`, `error` the error that ended it; `skips` and `gone` are the
-    skipped records and gone devices in its log, `playbook_runs` the playbooks that its trigger started."""
+    """One module's run. `round` is the round in its `/health`, `error` the error that ended it; `skips` and `gone` are
+    the skipped records and gone devices in its log, `playbook_runs` the playbooks that its trigger started."""
 
     name: str
     round: dict[str, Any]

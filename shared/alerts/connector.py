@@ -75,6 +75,12 @@ class EventConnector(AlertDelivery):
         """The event in the configured format; SkipRecord when there is none."""
 
     @classmethod
+    def first_page(cls, client: Any) -> Page:
+        """A page of the last day, for "Test connector"."""
+        now = int(time.time())
+        return next(cls.pages(client, now - DAY, now))
+
+    @classmethod
     def mapper(cls) -> Mapper:
         """The vendor's table, ready to run."""
         return Mapper(cls.fields)

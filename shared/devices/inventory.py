@@ -8,6 +8,7 @@ No `from __future__ import annotations` here: the SDK reads the annotation of `c
 
 import os
 from collections.abc import Generator
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,12 +19,15 @@ from typing_extensions import override
 
 from shared.devices.delivery import AssetDelivery
 from shared.devices.polling import DevicePolling
-from shared.errors import ActionNeeded, SkipRecord
+from shared.errors import ActionNeeded, ConnectorError, SkipRecord
+from shared.http.pages import Page
 from shared.http.session import ApiSession
 from shared.http.tokens import FixedToken
 from shared.mapping.table import mapped_fields
 from shared.runtime.settings import DeviceConnectorConfiguration
 from shared.state.storage import JsonFile
+
+_MAX_TESTED = 3  # scopes that "Test connector" tries
 
 
 class DeviceConnector(DevicePolling, AssetConnector):
@@ -77,6 +81,15 @@ class DeviceConnector(DevicePolling, AssetConnector):
 
     def destination(self) -> str:
         return urlsplit(self._platform_url).hostname or ""
+
+    @classmethod
+    def first_page(cls, client: Any) -> Page:
+        """A page of devices, for "Test connector": of several scopes, of the first that can be read."""
+        *others, last = [scope for scope in cls.scopes(client) if not scope.closed][:_MAX_TESTED]
+        for scope in others:
+            with suppress(ConnectorError):
+                return next(cls.walk(client, None, scope).pages)
+        return next(cls.walk(client, None, last).pages)
 
     # --- what the SDK asks
 

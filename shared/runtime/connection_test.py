@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from concurrent.futures import Future
 from threading import Event, Thread
 from types import SimpleNamespace
@@ -11,7 +10,6 @@ from typing import Any, ClassVar
 from sekoia_automation.account_validator import AccountValidator
 from typing_extensions import override
 
-from shared.http.pages import Page
 from shared.http.session import Patience
 from shared.masking import shown
 from shared.runtime.platform import platform_session
@@ -23,12 +21,8 @@ PATIENCE = Patience(connect=5.0, read=10.0, attempts=2, budget=4.0, first_wait=0
 class ConnectionTest(AccountValidator):
     """Base of the validators. It proves the URL, the credential, its rights and that the reply is read."""
 
-    connector: ClassVar[Any]  # a class, whose `connect` makes a client
+    connector: ClassVar[Any]  # a class: `connect` makes a client, `first_page` reads with it
     deadline: ClassVar[float] = 15.0  # seconds: a person waits for the answer, 20 at most, and the process starts first
-
-    @abstractmethod
-    def read_one(self, client: Any) -> Page:
-        """The first page, of one row: for pages of that size the client was made."""
 
     @override
     def validate(self) -> bool:
@@ -58,8 +52,8 @@ class ConnectionTest(AccountValidator):
 
     def _answer(self, answer: Future[None], stop: Event) -> None:
         try:
-            settings = self.module.configuration
-            self.read_one(self.connector.connect(settings, stop=stop, patience=PATIENCE, page_size=1))
+            client = self.connector.connect(self.module.configuration, stop=stop, patience=PATIENCE, page_size=1)
+            self.connector.first_page(client)
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for it
             answer.set_exception(error)
         else:

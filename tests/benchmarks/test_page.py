@@ -34,7 +34,7 @@ def test_the_tables_of_the_page_are_those_of_the_results(results: Results) -> No
 
 
 def test_the_results_are_read_as_they_were_written(results: Results) -> None:
-    assert Results.read(orjson.loads(orjson.dumps(results.told()))) == results
+    assert Results.read(orjson.loads(orjson.dumps(results.to_json()))) == results
 
 
 def test_the_chart_holds_a_line_for_each_module_and_floor(results: Results, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_verdict_is_about_the_most_or_the_least() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_tells_machines_on_stdout_and_people_on_stderr() -> None:
+def test_results_go_to_stdout_and_text_for_people_to_stderr() -> None:
     done = CliRunner().invoke(app, ["bench", "eset", "--devices", "300", "--repeats", "1", "--json"])
     assert done.exit_code == 0
     told = orjson.loads(done.stdout)

@@ -63,7 +63,7 @@ def test_the_login_sends_two_keys_as_json_and_its_token_is_the_bearer(gateway: S
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403])
-def test_a_refused_key_is_said_once_whatever_the_status(gateway: SimulatedHarmonyMobile, status: int) -> None:
+def test_a_refused_key_is_reported_once_with_any_status(gateway: SimulatedHarmonyMobile, status: int) -> None:
     """`success: false` comes with HTTP 200 and was taken for a login."""
     gateway.refusal = status
     reading = client(gateway)
@@ -82,14 +82,14 @@ def test_a_refused_key_is_said_once_whatever_the_status(gateway: SimulatedHarmon
         *({"success": True, "data": {"token": None}}, {"success": True, "data": {"token": "two words"}}),
     ],
 )
-def test_a_login_without_a_usable_token_is_said(gateway: SimulatedHarmonyMobile, answer: Any) -> None:
+def test_a_login_without_a_usable_token_is_reported(gateway: SimulatedHarmonyMobile, answer: Any) -> None:
     gateway.fault(WrongShape(answer), match="token", times=None)
     with pytest.raises(UnexpectedReply, match="token"):
         ids(client(gateway))
     assert not gateway.calls_to("alerts")
 
 
-def test_a_login_page_instead_of_json_is_said(gateway: SimulatedHarmonyMobile) -> None:
+def test_a_login_page_instead_of_json_is_reported(gateway: SimulatedHarmonyMobile) -> None:
     gateway.fault(Html(), match="token")
     with pytest.raises(UnexpectedReply, match="something in between"):
         ids(client(gateway))
@@ -161,7 +161,7 @@ def test_a_session_that_ends_in_mid_walk_is_renewed_and_the_call_repeated(
 
 
 @pytest.mark.parametrize("ended", ["forceLogout", "401", "403"])
-def test_a_session_that_ends_at_once_is_renewed_twice_and_said(gateway: SimulatedHarmonyMobile, ended: Any) -> None:
+def test_a_session_that_ends_at_once_is_renewed_twice_and_reported(gateway: SimulatedHarmonyMobile, ended: Any) -> None:
     """Without a bound, a dead session was renewed thousands of times a minute."""
     gateway.ended = ended
     gateway.lifetime = 0.001

@@ -349,7 +349,7 @@ def test_one_poisoned_alert_of_a_thousand_costs_no_other_and_few_pushes(
 # --- storing
 
 
-def test_two_connectors_over_one_storage_are_told_apart(rig: Rig) -> None:
+def test_two_connectors_over_one_storage_are_detected(rig: Rig) -> None:
     connector = rig.start()
     rig.console.before_call = lambda _: remember(rig, datetime.now(UTC))
     with pytest.raises(TryAgain, match="Another process"):
@@ -461,7 +461,7 @@ def test_it_runs_as_a_trigger_too(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(arrived(rig)) == 35
 
 
-def test_the_health_tells_the_round_and_a_quiet_tenant_is_healthy(rig: Rig) -> None:
+def test_the_health_reports_the_round_and_a_quiet_tenant_is_healthy(rig: Rig) -> None:
     """Six hours without an alert made the SDK's connector unhealthy, and had it restarted. `/health` is a process's."""
     with rig.process(frequency=3600) as process:
         health = process.wait_for_rounds(1)

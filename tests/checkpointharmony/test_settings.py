@@ -1,4 +1,4 @@
-"""What a customer may enter, and where it leads."""
+"""The settings that a customer may enter, and the addresses they lead to."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_authentication_url_that_is_none_or_in_clear_is_refused(url: Any) -> 
 
 
 @pytest.mark.parametrize("left_empty", [{}, {"base_url": None}, {"base_url": ""}])
-def test_alerts_are_read_where_the_login_is_unless_told_otherwise(left_empty: dict[str, Any]) -> None:
+def test_alerts_are_read_from_the_logins_host_unless_another_is_set(left_empty: dict[str, Any]) -> None:
     assert settings(**left_empty).data_url == "https://gw.example"
 
 

@@ -102,7 +102,7 @@ def test_a_refresh_whose_answer_was_lost_is_followed_by_the_password(console: Si
 
 
 @pytest.mark.parametrize("lifetime", [1799, 3600])
-def test_the_lifetime_told_counts(console: SimulatedEset, lifetime: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reported_lifetime_counts(console: SimulatedEset, lifetime: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = [0.0]
     monkeypatch.setattr("shared.http.tokens.time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0]))
     console.lifetime = lifetime
@@ -121,14 +121,14 @@ def test_a_wrong_password_says_what_to_do_and_not_what_it_was(console: Simulated
     assert len(console.calls) == 1
 
 
-def test_an_empty_password_is_said_before_any_call(console: SimulatedEset) -> None:
+def test_an_empty_password_is_reported_before_any_call(console: SimulatedEset) -> None:
     told = EsetSettings.model_validate({**MODULES["ESET"].settings_for(console), "password": None})
     with pytest.raises(ActionNeeded, match="Password is empty"):
         EsetDeviceConnector.connect(told, stop=Event(), patience=QUICK)
     assert not console.calls
 
 
-def test_a_user_who_may_see_no_devices_is_told_which_permission(console: SimulatedEset) -> None:
+def test_the_error_for_a_user_without_rights_names_the_permission(console: SimulatedEset) -> None:
     console.permitted = False
     with pytest.raises(ActionNeeded, match=r"403.*Give.*permission to read devices"):
         devices(client_of(console))

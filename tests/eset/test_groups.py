@@ -116,7 +116,7 @@ def test_a_user_who_sees_no_group_is_no_failure(rig: Rig, none: Any, caplog: pyt
     assert not warnings(caplog)
 
 
-def test_a_refused_user_is_said_once_and_the_password_sent_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_user_is_reported_once_and_the_password_sent_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """The groups' failure was taken for one of the groups, and the devices tried the password again."""
     rig.console.integrations = False
     with pytest.raises(ActionNeeded, match=r"403.*Integrations"):
@@ -193,4 +193,4 @@ def test_groups_without_end_are_given_up_before_they_fill_the_memory(tmp_path: P
         with scene.process:
             scene.until_the_fleet_arrived()
             assert scene.peak_mib < WORST_MIB
-    assert "sent a list that fills more than 256 MiB of memory" in scene.said
+    assert "sent a list that fills more than 256 MiB of memory" in scene.output

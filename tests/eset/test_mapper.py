@@ -125,7 +125,7 @@ def test_a_system_is_named_by_its_version_where_it_has_no_name() -> None:
         (["SERVER"], None, ("Desktop", 2)),
     ],
 )
-def test_a_type_that_is_told_is_believed_and_a_missing_one_is_a_desktop(kind: Any, mobile: Any, expected: Any) -> None:
+def test_a_type_is_sent_as_reported_and_a_missing_one_is_a_desktop(kind: Any, mobile: Any, expected: Any) -> None:
     told = device(deviceType=kind, isMobile=mobile)
     assert (told["type"], told["type_id"]) == expected
 
@@ -278,7 +278,7 @@ def test_the_version_of_the_product_is_the_specifications_constant() -> None:
     assert event["metadata"] == {"version": "1.5.0", "product": {"name": "ESET EDR", "version": "9.1.2500.0"}}
 
 
-def test_the_whole_fleet_is_valid_and_mostly_told() -> None:
+def test_all_events_of_the_fleet_are_valid_and_mostly_complete() -> None:
     groups = {group["uuid"]: group["displayName"] for group in eset_groups()}
     for record in eset_devices(500):
         event = MAPPER(with_group(record, groups))

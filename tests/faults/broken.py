@@ -1,6 +1,6 @@
-"""Deliberately broken copies of both cycles, and the SDK's own: what the fault matrix is there to catch.
+"""Deliberately broken copies of both rounds, and the SDK's own loop, which the fault matrix must catch.
 
-Each breaks what a round is made of (its walk, its delivery, its memory, its intake), through their public names.
+Each replaces a part of a round (its walk, delivery, memory or intake) through its public name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tests.suites import OF_ALERTS, OF_DEVICES, SUITES
 
 
 class BrokenDelivery:
-    """The real delivery; a subclass spoils what goes through it."""
+    """The real delivery; a subclass breaks a part of it."""
 
     def __init__(self, delivery: Any, memory: Fingerprints, part: dict[str, Any], cursor_key: str) -> None:
         self.delivery, self.memory, self.part, self.cursor_key = delivery, memory, part, cursor_key
@@ -73,7 +73,7 @@ class RemembersFirst(BrokenDelivery):
 
 
 class IgnoresRefusals(BrokenDelivery):
-    """Every batch counts as delivered, whatever the platform answered."""
+    """Every batch counts as delivered, with any answer of the platform."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -99,7 +99,7 @@ def _rounds_with(
     walk: Callable[[Walk], Walk] | None = None,
     **options: Any,
 ) -> None:
-    """From now on each round of devices gets such a delivery, such a walk or such options, where they are in use."""
+    """From now on each round of devices has this delivery, this walk or these options, where it uses them."""
     real = Round.__init__
 
     def broken(self: Any, *arguments: Any, **named: Any) -> None:
@@ -136,7 +136,7 @@ def failure_of_a_page_taken_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def refresh_taken_from_the_end_of_the_last_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each full walk sends everything, whenever that was delivered."""
+    """Each full walk sends everything, also recently delivered devices."""
     _rounds_with(monkeypatch, refresh_after=0)
 
 
@@ -149,7 +149,7 @@ def device_known_by_its_uid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def learning_remembered_by_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stored state of a scope says that its devices are known, whatever the process knows."""
+    """The stored state of a scope always says that its devices are learned."""
     write = JsonFile.write
 
     def broken(self: JsonFile, content: dict[str, Any]) -> None:
@@ -206,7 +206,7 @@ def back_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def back_only_of_those_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was silent when it was learned is not remembered as such."""
+    """A device that was silent when it was learned is not remembered as silent."""
     remembered = Entry.__new__
 
     def broken(cls: type[Entry], key: int, content: int, *more: Any) -> Entry:
@@ -216,7 +216,7 @@ def back_only_of_those_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stock round over the same client and table; the checkpoint is the time of the walk, as connectors do it."""
+    """The SDK's own loop over the same client and table; the checkpoint is the walk's time, as SDK connectors do it."""
     seen: list[float] = []
 
     def assets(self: Any) -> Iterator[Any]:
@@ -245,7 +245,7 @@ def the_sdks_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _before_each_push(monkeypatch: pytest.MonkeyPatch, act: Callable[[Position, list[Any]], None]) -> None:
-    """What is done with the stored position and the rows of a batch of events, before the batch is pushed."""
+    """Call `act` with the stored position and the alerts of each batch before the batch is pushed."""
     positions: list[Position] = []
     made, batches = Position.__init__, Intake.batches
 
@@ -301,15 +301,15 @@ def our_clock_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VendorClock, "now", lambda _: time.time())
 
 
-def _sends_suppressing(monkeypatch: pytest.MonkeyPatch, passed_over: Callable[[ConnectorError], bool]) -> None:
-    """Batches of events whose push raised such an error count as accepted."""
+def _sends_suppressing(monkeypatch: pytest.MonkeyPatch, ignored: Callable[[ConnectorError], bool]) -> None:
+    """Batches of events count as accepted if their push raises an error that `ignored` accepts."""
     send = Intake.send
 
     def broken(self: Intake, texts: Any, **options: Any) -> list[str]:
         try:
             return send(self, texts, **options)
         except ConnectorError as error:
-            if not passed_over(error):
+            if not ignored(error):
                 raise
             return []
 

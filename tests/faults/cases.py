@@ -15,15 +15,15 @@ from tests.conformance_base import ConnectorConformance
 
 @dataclass(frozen=True)
 class HttpFault:
-    """A fault of a server and what the round that it ends must say. `heals`: within the tries of one call.
+    """A fault of a server and the text of the error that it must cause. `transient`: another try of the call succeeds.
 
-    `ends_pushing`: a push that fails so is not about the devices in it.
+    `ends_pushing`: such an answer to a push does not concern the devices in it.
     """
 
     name: str
     make: Callable[[], Fault]
     says: str
-    heals: bool = False
+    transient: bool = False
     ends_pushing: bool = False
 
 
@@ -32,27 +32,27 @@ def _in_one_second() -> str:
 
 
 HTTP_FAULTS = (
-    HttpFault("timeout", lambda: Hang(60), "did not answer in time", heals=True, ends_pushing=True),
-    HttpFault("reset", Reset, "could not be reached|cut|broke off", heals=True, ends_pushing=True),
-    HttpFault("truncated body", Truncated, "broke off|not JSON", heals=True, ends_pushing=True),
+    HttpFault("timeout", lambda: Hang(60), "did not answer in time", transient=True, ends_pushing=True),
+    HttpFault("reset", Reset, "could not be reached|cut|broke off", transient=True, ends_pushing=True),
+    HttpFault("truncated body", Truncated, "broke off|not JSON", transient=True, ends_pushing=True),
     HttpFault("HTML with 200", Html, "something in between.*Check"),
     HttpFault("401", lambda: Status(401), "refused the credentials", ends_pushing=True),
     HttpFault("403", lambda: Status(403), "forbids|refused the credentials|403"),
     HttpFault("404", lambda: Status(404), "404"),
-    HttpFault("429 without Retry-After", RateLimited, "429", heals=True, ends_pushing=True),
-    HttpFault("429 with seconds", lambda: RateLimited(1), "429", heals=True, ends_pushing=True),
+    HttpFault("429 without Retry-After", RateLimited, "429", transient=True, ends_pushing=True),
+    HttpFault("429 with seconds", lambda: RateLimited(1), "429", transient=True, ends_pushing=True),
     HttpFault(
         "429 with a reset header",
         lambda: RateLimited(reset=("X-Rate-Limit-Reset", "1")),
         "429",
-        heals=True,
+        transient=True,
         ends_pushing=True,
     ),
-    HttpFault("429 with a date", lambda: RateLimited(_in_one_second()), "429", heals=True, ends_pushing=True),
-    HttpFault("500", lambda: Status(500), "500", heals=True),
-    HttpFault("502", lambda: Html(502), "502", heals=True),
-    HttpFault("503", lambda: Status(503), "503", heals=True),
-    HttpFault("504", lambda: Status(504), "504", heals=True),
+    HttpFault("429 with a date", lambda: RateLimited(_in_one_second()), "429", transient=True, ends_pushing=True),
+    HttpFault("500", lambda: Status(500), "500", transient=True),
+    HttpFault("502", lambda: Html(502), "502", transient=True),
+    HttpFault("503", lambda: Status(503), "503", transient=True),
+    HttpFault("504", lambda: Status(504), "504", transient=True),
     HttpFault("empty 200", Empty, "empty body|did not confirm"),
     HttpFault("wrong JSON shape", lambda: WrongShape("a text"), "without|confirm|answered|no usable token|sent"),
     HttpFault("redirect to another host", lambda: Redirect("https://elsewhere.invalid/"), "another host|redirects"),
@@ -83,7 +83,7 @@ def cases(suite: type[ConnectorConformance]) -> Iterator[Case]:
     for place in PLACES:
         if place == "token call" and suite.lab_module.token_route is None:  # the customer enters the token itself
             continue
-        if place == "task poll" and not suite.follows_tasks:  # the intake's answer is all that it ever tells
+        if place == "task poll" and not suite.follows_tasks:  # the intake reports nothing after its answer
             continue
         for fault in HTTP_FAULTS:
             if place == "push" and fault.name in suite.taken:

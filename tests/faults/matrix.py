@@ -1,9 +1,9 @@
 """One cell of the fault matrix, run over real HTTP.
 
 Everything is delivered, all of it changes, the connector restarts, and in the next rounds the fault strikes in one
-place until it has used itself up. Then every device, or every version of an alert, must have arrived with its latest
-content; the stored cursor must never, after any write, have been ahead of what was not delivered; each round that
-failed must have said what to do; and the number of calls must be bounded.
+place until it is used up. Then every device, or every version of an alert, must have arrived with its latest
+content; after no write may the stored cursor have been ahead of an undelivered record; each failed round must have
+reported what to do; and the number of calls must be bounded.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tests.faults.cases import (
 )
 from tests.rig import Rig, impatient
 
-ROUNDS = 6  # in which the fault must have used itself up and everything have arrived
+ROUNDS = 6  # after which the fault must be used up and everything must have arrived
 PAGES = 4  # 35 records, 10 a page; of alerts two in each of two windows
 IDLE_PAGES = 5  # in a row, after which a list is found endless
 INTAKE_LIMIT = 4_000  # bytes a request: several batches a window
@@ -52,7 +52,7 @@ def run(
 ) -> None:
     """Run one case; AssertionError where a promise was broken.
 
-    No cursor passes the second in which a walk began: changes older than that (`settle`) are what it may run ahead of.
+    No cursor passes the second in which a walk began; `settle` is how many seconds the changes are older than that.
     """
     monkeypatch.setattr("shared.alerts.intake.Intake.limit", INTAKE_LIMIT)
     suite.deliver_all(rig)
@@ -65,7 +65,7 @@ def run(
     rig.platform.forget_calls()
     with _watched_cursor(suite, rig, monkeypatch), _armed(case, suite, rig) as still_armed:
         errors = _rounds(rig, still_armed)
-    _assert_said(case, errors, suite)
+    _assert_reported(case, errors, suite)
     suite.assert_all_delivered(rig)
     suite.assert_cursor_not_ahead(rig)
     most = PAGES * 2 + 6
@@ -79,7 +79,7 @@ def run(
 
 
 def _rounds(rig: Rig, still_armed: Callable[[], bool]) -> list[ConnectorError]:
-    """Rounds until one ended well and the fault has used itself up; → what the others raised."""
+    """Rounds until one succeeded and the fault is used up; → the errors of the others."""
     errors: list[ConnectorError] = []
     connector = rig.start()
     for _ in range(ROUNDS):
@@ -97,7 +97,7 @@ def _rounds(rig: Rig, still_armed: Callable[[], bool]) -> list[ConnectorError]:
 
 @contextmanager
 def _watched_cursor(suite: ConnectorConformance, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """After every write of a state file, whole or failed, whatever lies before the cursor must have been delivered."""
+    """After every write of a state file, also a failed one, each record before the cursor must have been delivered."""
     write = JsonFile.write
 
     def checked(self: JsonFile, content: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ def _watched_cursor(suite: ConnectorConformance, rig: Rig, monkeypatch: pytest.M
 
 @contextmanager
 def _armed(case: Case, suite: ConnectorConformance, rig: Rig) -> Iterator[Callable[[], bool]]:
-    """The fault in its place; gives whether it still waits."""
+    """Arm the fault; yields a function that says whether it is still armed."""
     if case.fault in DISK_FAULTS:
         times = 4 if case.lasting else 1
         pushes = partial(rig.platform.calls_to, suite.delivered_by)
@@ -142,12 +142,12 @@ def _armed(case: Case, suite: ConnectorConformance, rig: Rig) -> Iterator[Callab
         fault = next(fault for fault in HTTP_FAULTS if fault.name == case.fault)
         lasting = 6 if alerts and case.place == "push" else 3  # three tries, and three events sent alone
         server.fault(fault.make(), match=route, skip=skip, times=lasting if case.lasting else 1)
-    # Once a task cannot be followed none is until the next round: what is left of the fault there strikes nobody.
+    # Once a task cannot be followed, none is until the next round: the rest of that fault has no effect.
     yield lambda: bool(server.waiting_faults) and case.place != "task poll" and case.fault != TOO_HEAVY
 
 
 def _of_alerts(case: Case, suite: Any, rig: Rig) -> tuple[Callable[[], None], Callable[[], None]]:
-    """What a console or an intake of alerts does only in the long run: how it begins and how it ends."""
+    """A fault of a console or an intake of alerts that lasts for a round: the functions that begin and end it."""
     console, one = rig.console, rig.console.ids[17]
     if case.fault in CONTENT_FAULTS:
         text = str(console.record(one)["id"])
@@ -178,7 +178,7 @@ def _for_a_round(begin: Callable[[], None], end: Callable[[], None]) -> Callable
 
 @contextmanager
 def failing_disk(data: Path, code: int, times: int, when: Callable[[], object] | None = None) -> Iterator[list[int]]:
-    """The next `times` writes under `data` (`when` it is so) fail as a disk does; what is left of them is in the list."""
+    """Let the next `times` writes under `data` fail as a disk does, while `when` is true; yields how many are left."""
     left = [times]
     make, fsync = tempfile.mkstemp, os.fsync
 
@@ -202,7 +202,7 @@ def failing_disk(data: Path, code: int, times: int, when: Callable[[], object] |
         yield left
 
 
-def _assert_said(case: Case, errors: list[ConnectorError], suite: ConnectorConformance) -> None:
+def _assert_reported(case: Case, errors: list[ConnectorError], suite: ConnectorConformance) -> None:
     if case.fault in CONTENT_FAULTS or case.fault in CONSOLE_FAULTS:
         assert not errors, errors
         return
@@ -217,17 +217,15 @@ def _assert_said(case: Case, errors: list[ConnectorError], suite: ConnectorConfo
         return
     else:
         fault = next(fault for fault in HTTP_FAULTS if fault.name == case.fault)
-        expected, ends_a_round = fault.says, case.lasting or not fault.heals
-        # What may be about the content is searched at once, in single tries: what then passes ends no round.
+        expected, ends_a_round = fault.says, case.lasting or not fault.transient
+        # An error that may concern the content starts a search in single tries; if these succeed, no round ends.
         ends_a_round &= case.place != "push" or suite.lab_module.kind is not DEVICES or fault.ends_pushing
         if case.place == "push" and suite.delivered_by == "intake" and not case.lasting:
             ends_a_round = fault.name == "401"  # after any other the batch is sent in parts, and accepted
-    if case.place == "task poll":  # acceptance counts: said in a warning, and no round ends for it
+    if case.place == "task poll":  # acceptance counts: a warning, and no round ends
         assert not errors, f"no round ends because a task cannot be followed, but these were raised: {errors}"
         return
-    one_renewal_heals = case.fault in suite.lab_module.renewed and not case.lasting
-    assert errors or not ends_a_round or one_renewal_heals, (
-        f"nothing was said of the fault: a round must raise {expected}"
-    )
+    renewed = case.fault in suite.lab_module.renewed and not case.lasting
+    assert errors or not ends_a_round or renewed, f"the fault was not reported: a round must raise {expected}"
     for error in errors:
         assert re.search(expected, str(error), re.DOTALL), f"the error does not say {expected}: {error}"

@@ -31,7 +31,7 @@ ALERT_CASES = [
     *(Case("console", fault, True) for fault in CONSOLE_FAULTS),
 ]
 
-PROMISES = r"not delivered as they are now|stored cursor .* is ahead of|nothing was said|no round succeeded"
+PROMISES = r"not delivered as they are now|stored cursor .* is ahead of|the fault was not reported|no round succeeded"
 
 
 @pytest.mark.parametrize(

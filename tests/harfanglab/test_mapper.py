@@ -24,7 +24,7 @@ def device(**fields: Any) -> dict[str, Any]:
 
 
 def data(**fields: Any) -> dict[str, Any]:
-    """What the one enrichment holds; {} without one."""
+    """The data of the one enrichment; {} without one."""
     [enrichment] = event(**fields).get("enrichments", [{"data": {}}])
     found: dict[str, Any] = enrichment["data"]
     return found
@@ -68,7 +68,7 @@ def test_servers_and_domain_controllers_are_servers_and_all_else_is_desktop(kind
         (ABSENT, "unknown", 0),
     ],
 )
-def test_the_system_is_told_in_any_case(told: Any, type_: str, code: int) -> None:
+def test_the_system_is_recognized_in_any_case(told: Any, type_: str, code: int) -> None:
     assert device(ostype=told)["os"] == {"type": type_, "type_id": code}
 
 
@@ -86,7 +86,7 @@ def test_the_system_is_told_in_any_case(told: Any, type_: str, code: int) -> Non
         (False, None),
     ],
 )
-def test_no_policy_is_not_managed_and_a_policy_that_is_not_told_is_not_told(policy: Any, managed: bool | None) -> None:
+def test_a_null_policy_is_not_managed_and_a_missing_policy_leaves_it_out(policy: Any, managed: bool | None) -> None:
     assert device(policy=policy).get("is_managed") is managed
 
 
@@ -129,7 +129,7 @@ def test_the_firewall_is_what_the_policy_says_whatever_the_disks_are(switch: Any
     assert data(policy=policy, disk_count=None, encrypted_disk_count=1) == expected
 
 
-def test_there_is_no_enrichment_where_nothing_is_told() -> None:
+def test_there_is_no_enrichment_if_all_its_fields_are_missing() -> None:
     assert "enrichments" not in event(policy=None, disk_count=None)
 
 
@@ -148,12 +148,12 @@ def test_the_enrichment_is_named_as_the_specification_names_it() -> None:
         ({"machine_boottime": "never"}, None),
     ],
 )
-def test_the_start_of_the_system_is_told_under_one_of_two_names(fields: dict[str, Any], boot: float | None) -> None:
+def test_the_start_of_the_system_is_read_from_one_of_two_fields(fields: dict[str, Any], boot: float | None) -> None:
     assert device(**fields).get("boot_time") == boot
 
 
 @pytest.mark.parametrize("told", ["2025-06-11 00:12:06+00:00", "2025/06/11 00:12:06", "2025-06-11 02:12:06+02:00"])
-def test_the_installation_is_told_in_two_forms(told: str) -> None:
+def test_the_installation_date_is_read_in_two_forms(told: str) -> None:
     assert device(installdate=told)["created_time"] == 1749600726.0
 
 
@@ -209,7 +209,7 @@ def test_there_is_no_interface_where_there_is_neither(subnet: Any) -> None:
         (None, None),
     ],
 )
-def test_a_mask_is_sent_as_told_and_only_when_it_is_one(told: Any, sent: str | None) -> None:
+def test_only_a_valid_mask_is_sent_and_unchanged(told: Any, sent: str | None) -> None:
     assert device(ipmask=told).get("subnet") == sent
 
 

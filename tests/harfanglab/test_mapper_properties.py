@@ -102,7 +102,7 @@ def test_an_agent_with_any_type_in_any_field_is_mapped_or_skipped(agent: dict[st
 
 @slow
 @given(agents, ids)
-def test_an_agent_that_tells_its_id_is_never_skipped(agent: dict[str, Any], uid: Any) -> None:
+def test_an_agent_with_an_id_is_never_skipped(agent: dict[str, Any], uid: Any) -> None:
     event = check({**agent, "id": f"a-{uid}"})
     assert event is not None
     assert event["device"]["uid"] == to_string(f"a-{uid}")

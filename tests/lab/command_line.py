@@ -19,7 +19,7 @@ from lab import cli
 
 @dataclass(frozen=True)
 class Done:
-    """What a command wrote, a crash as its traceback on stderr, and its exit code."""
+    """The output of a command, a crash as its traceback on stderr, and its exit code."""
 
     returncode: int
     stdout: str

@@ -1,4 +1,4 @@
-"""What people read: whole at any width, plain where it is no terminal, and never steered by what a vendor sent.
+"""Text for people: complete at any width, plain if stderr is not a terminal, free of a vendor's control codes.
 
 A test on a terminal starts a process, of which the terminal is a file; all others run the command in this one.
 """
@@ -128,7 +128,7 @@ def test_half_of_a_surrogate_pair_can_be_printed() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_line_is_said_whole_and_as_it_is(name: str) -> None:
+def test_a_line_is_printed_complete_and_unchanged(name: str) -> None:
     console = Console(file=io.StringIO(), width=40, force_terminal=True, markup=False, emoji=False, highlight=False)
     say(console, ("No.", "red"), f" {HOSTILE[name]}")
     assert console.file.getvalue() == f"\x1b[31mNo.\x1b[0m {WRITTEN[name]}\n"

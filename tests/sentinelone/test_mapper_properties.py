@@ -104,7 +104,7 @@ def test_an_agent_with_any_type_in_any_field_is_mapped_or_skipped(agent: dict[st
 
 @slow
 @given(agents, ids)
-def test_an_agent_that_tells_its_uuid_is_never_skipped(agent: dict[str, Any], uid: Any) -> None:
+def test_an_agent_with_a_uuid_is_never_skipped(agent: dict[str, Any], uid: Any) -> None:
     uuid = f"u-{uid}"
     event = check({**agent, "uuid": uuid})
     assert event is not None
@@ -134,6 +134,6 @@ def test_mapping_an_agent_twice_gives_the_same_and_leaves_the_agent_as_it_is(age
 
 @slow
 @given(agents)
-def test_the_place_of_an_agent_in_time_is_told_or_absent(agent: dict[str, Any]) -> None:
+def test_the_cursor_of_an_agent_is_a_time_or_missing(agent: dict[str, Any]) -> None:
     at = _updated_at(agent)
     assert at is None or at >= 0

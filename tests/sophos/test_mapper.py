@@ -182,12 +182,12 @@ def test_a_group_without_a_name_is_left_out(group: Any) -> None:
     assert "groups" not in device(group=group)
 
 
-def test_the_organization_is_named_by_its_id_unless_its_name_is_told() -> None:
+def test_the_organization_is_named_by_its_id_if_it_has_no_name() -> None:
     assert device(tenant={"id": "t"})["org"] == {"name": "t", "uid": "t"}
     assert device(tenant={"id": "t", "name": "Example Corp"})["org"] == {"name": "Example Corp", "uid": "t"}
 
 
-def test_an_enrichment_is_always_there_and_its_status_only_where_it_is_told() -> None:
+def test_the_enrichment_is_always_sent_and_its_status_only_if_reported() -> None:
     statuses = [MAPPER({"id": "1", "tamperProtectionEnabled": told})["enrichments"] for told in (True, False, None)]
     assert [one["data"] for [one] in statuses] == [{"Firewall_status": "Enabled"}, {"Firewall_status": "Disabled"}, {}]
 

@@ -103,7 +103,7 @@ EVERY_ID = [str(number) for number in range(1_200)]
     ("told", "sizes"),
     [(500, [100, 500, 500, 500]), (250, [100, *[250] * 5]), (100_000, [100, 500, 500, 500]), *[(odd, [100] * 12) for odd in (100, 50, 0, -1, None, "", [], True)]],
 )  # fmt: skip
-def test_pages_become_as_long_as_the_first_tells_that_they_may(
+def test_pages_become_as_long_as_the_first_page_allows(
     sophos: requests_mock.Mocker, told: Any, sizes: list[int]
 ) -> None:
     """Of 1,000 calls an hour, pages of 100 leave 100,000 endpoints."""
@@ -287,7 +287,7 @@ def test_the_secret_is_not_repeated_whoever_says_it(sophos: requests_mock.Mocker
 @pytest.mark.parametrize(
     ("lifetime", "tokens"), [({"expires_in": 3600}, 1), ({}, 1), ({"expires_in": "soon"}, 1), ({"expires_in": 0}, 3)]
 )
-def test_a_token_whose_lifetime_is_not_told_lives_the_documented_hour(
+def test_a_token_without_a_lifetime_lives_the_documented_hour(
     sophos: requests_mock.Mocker, lifetime: dict[str, Any], tokens: int
 ) -> None:
     sophos.post(TOKEN, json={"access_token": "t0ken", **lifetime})
@@ -309,7 +309,7 @@ def test_an_api_host_that_is_no_https_url_is_refused(host: str) -> None:
     assert "https://" in configuration_error(caught.value)
 
 
-def test_an_empty_secret_is_said_before_any_call(sophos: requests_mock.Mocker) -> None:
+def test_an_empty_secret_is_reported_before_any_call(sophos: requests_mock.Mocker) -> None:
     with pytest.raises(ActionNeeded, match="Client Secret is empty"):
         client(client_secret="")
     assert not sophos.called

@@ -273,7 +273,7 @@ def test_a_platform_that_takes_nothing_ends_the_round(rig: Rig) -> None:
     assert set(asked_for(rig)) == {NORTH}
 
 
-def test_a_tenant_that_is_not_provisioned_is_passed_over_and_said(
+def test_a_tenant_that_is_not_provisioned_is_skipped_and_logged(
     rig: Rig, console: SimulatedSophos, caplog: pytest.LogCaptureFixture
 ) -> None:
     console.unprovisioned = {NORTH}

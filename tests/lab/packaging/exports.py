@@ -1,4 +1,4 @@
-"""What tests of exported modules share."""
+"""Common to the tests of exported modules."""
 
 from __future__ import annotations
 

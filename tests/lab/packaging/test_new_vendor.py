@@ -68,7 +68,7 @@ class Copy:
         return {name: path.read_bytes() for name, path in named.items() if not re.search(r"\.pyc$|^\.|_cache/", name)}
 
     def run(self, command: str, code: int = 0) -> str:
-        """What it wrote, on both streams."""
+        """Its output, both streams."""
         paths = [self.root, *(path.parent for path in self.root.glob("*/manifest.json"))]
         return entered(command, self.root, {"PYTHONPATH": os.pathsep.join(map(str, paths))}, code, timeout=1800)
 
@@ -246,7 +246,7 @@ def test_the_command_says_why_it_refuses() -> None:
     )
 
 
-def test_a_pyproject_in_another_form_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_pyproject_in_another_form_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     monkeypatch.setattr(new_vendor, "ROOT", tmp_path)
     with pytest.raises(
