@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import re
 import sys
 import time
@@ -171,11 +172,13 @@ def steps(work: Callable[[bytes], None], body: bytes) -> int:
         return traced
 
     before = sys.gettrace()
+    gc.disable()  # hypothesis runs lines of its own at each collection
     sys.settrace(traced)
     try:
         work(body)
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 

@@ -16,7 +16,8 @@ from shared.masking import one_line
 
 MAX_BYTES = 32 * 1024 * 1024  # decompressed
 MAX_MEMORY = 480 * 1024 * 1024  # of its objects, as `memory_of` tells: twice what 32 MiB of devices take
-Parse = Callable[[bytes | bytearray], Any]  # a body → its JSON; raises ValueError when it is not JSON
+Body = bytes | bytearray
+Parse = Callable[[Body], Any]  # a body → its JSON; raises ValueError when it is not JSON
 _CHUNK = 256 * 1024
 MAX_PER_BYTE = 120  # bytes of memory for a byte of a body, at most: `{},{},` takes so many
 _OBJECT, _ENTRY = 256, 96  # bytes at most, measured: of an object with its first keys, of each further value
@@ -42,18 +43,18 @@ def read(response: requests.Response) -> bytearray:
     return body
 
 
-def memory_of(body: bytes | bytearray) -> int:
+def memory_of(body: Body) -> int:
     """Bytes that a parsed body takes at most, estimated from its punctuation: `{"":0}` takes 40 times its length."""
     punctuation = body.translate(None, _NO_PUNCTUATION)  # one for each value
     return len(body) + (_OBJECT - _ENTRY) * punctuation.count(b"{") + _ENTRY * len(punctuation)
 
 
-def fits(body: bytes | bytearray) -> bool:
+def fits(body: Body) -> bool:
     """Whether a parsed body stays within `MAX_MEMORY`; a short one always does."""
     return len(body) * MAX_PER_BYTE <= MAX_MEMORY or memory_of(body) <= MAX_MEMORY
 
 
-def parse(body: bytes | bytearray) -> Any:
+def parse(body: Body) -> Any:
     """JSON → Python; raises ValueError when it is not JSON.
 
     A value that orjson refuses but `json` reads (NaN, Infinity, 1e999, a lone surrogate) must not cost the page: such a

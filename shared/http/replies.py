@@ -29,10 +29,7 @@ _IN_BETWEEN = "a page of something in between (proxy, web filter, login)"
 
 
 def failure(
-    who: str,
-    response: requests.Response,
-    body: bytes | bytearray,
-    advice: Mapping[int, str],
+    who: str, response: requests.Response, body: bodies.Body, advice: Mapping[int, str]
 ) -> ConnectorError | None:
     """The error that a reply's status means, with the API's own reason; None for 2xx.
 
@@ -99,7 +96,7 @@ def _remedy(
 def parsed(
     who: str,
     response: requests.Response,
-    body: bytes | bytearray,
+    body: bodies.Body,
     may_be_empty: Collection[int] = (202, 204),
     parse: bodies.Parse = bodies.parse,
 ) -> Any:
@@ -131,7 +128,7 @@ def parsed(
     raise UnexpectedReply(f"{who} answered {doing} with something that is not JSON (HTTP {status}).", status=status)
 
 
-def detail(body: bytes | bytearray) -> str:
+def detail(body: bodies.Body) -> str:
     """The reason that a JSON body gives, `: "…"`, at most 200 characters; "" without one."""
     try:
         found = bodies.parse(body[:_MAX_READ])
@@ -141,7 +138,7 @@ def detail(body: bytes | bytearray) -> str:
     return f': "{shown(words, 200)}"' if words else ""
 
 
-def is_own(body: bytes | bytearray) -> bool:
+def is_own(body: bodies.Body) -> bool:
     """Whether a body can be the API's own: JSON, which pages of proxies and web filters are not."""
     start = body[:_MAX_READ].lstrip()
     if start[:1] in (b"{", b"["):  # cut at the bound, it is no longer JSON
@@ -157,7 +154,7 @@ def _call(response: requests.Response) -> str:
     return f"{response.request.method} {response.request.path_url.split('?', 1)[0]}"
 
 
-def _titled(body: bytes | bytearray) -> str:
+def _titled(body: bodies.Body) -> str:
     """The title of a page, or the first words of a plain text, `: "…"`; "" without any."""
     text = body[:_MAX_READ].decode("utf-8", "replace")
     found = _TITLE.search(text)

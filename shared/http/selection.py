@@ -31,7 +31,7 @@ def selection(paths: Iterable[str], *further: str) -> bodies.Parse:
     page: Any = dict[str, records | dict[str, Any] | _Scalar]
     decoder = msgspec.json.Decoder(records | page | _Scalar)
 
-    def parse(body: bytes | bytearray) -> Any:
+    def parse(body: bodies.Body) -> Any:
         try:
             return decoder.decode(body)
         except (ValueError, RecursionError):

@@ -64,7 +64,7 @@ class Reply:
 
     who: str
     response: requests.Response
-    body: bytes | bytearray
+    body: bodies.Body
     parse: bodies.Parse = bodies.parse
     may_be_empty: Collection[int] = ()
 
