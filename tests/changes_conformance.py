@@ -16,9 +16,10 @@ import pytest
 from lab.commands.preview import read_devices
 from lab.paths import with_values
 from lab.platform.faults import RateLimited, Reset, Status
-from shared.errors import ActionNeeded, ConnectorError, TryAgain
+from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.times import iso
 from tests.conformance import DeviceConformance
+from tests.endless import endless
 from tests.rig import Clock, Rig
 
 
@@ -315,6 +316,50 @@ class DeviceChangesConformance(DeviceConformance):
         rig.console.change(rig.console.ids[0], **self.lab_module.change)
         rig.cycle()
         assert len(rig.platform.playbook_runs) == 1
+
+    def test_a_second_trigger_on_the_same_storage_is_found_out(self, rig: Rig) -> None:
+        """Each undid what the other had learned: changes were lost, or reported twice."""
+        self.learned(rig)
+        self.change_all(rig)
+        first, second = rig.start(), rig.start()
+
+        def overtake(request: Any) -> None:
+            if request.endpoint == self.lab_module.list_route:
+                rig.console.before_call = None
+                second.cycle()
+
+        rig.console.before_call = overtake
+        with pytest.raises(TryAgain, match="Only one connector may use this storage"):
+            first.cycle()
+        assert set(rig.platform.deliveries) == set(self.records(rig.console))
+        before = len(rig.platform.playbook_runs)
+        first.cycle()
+        assert len(rig.platform.playbook_runs) == before, "what the second reported is known to the first"
+        rig.console.change(rig.console.ids[3], **self.another("other"))
+        first.cycle()
+        assert len(rig.platform.playbook_runs) == before + 1
+
+    def test_a_list_without_end_is_learned_as_far_as_it_was_read(self, rig: Rig) -> None:
+        if not self.lab_module.names_next_page:
+            return  # each page is asked for by its offset, and an empty one is the last
+        rig.arguments["on"] = ["new", "changed"]
+        rig.console.fault(endless(self.lab_module), match=self.lab_module.list_route, skip=2, times=6)
+        with pytest.raises(UnexpectedReply, match="pages in a row"):
+            self.learned(rig)
+        rig.console.clear_faults()
+        assert not rig.platform.playbook_runs
+        self.change_all(rig)
+        counts = rig.cycle().counts
+        assert [kind for _, kind, _ in self.runs(rig)] == ["changed"] * 20, "two pages of ten were read and learned"
+        assert counts.learned == 15
+
+    def test_what_was_learned_is_a_column_of_its_own(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+        rig.arguments["include_existing"] = False
+        with caplog.at_level(logging.INFO):
+            connector = rig.cycle()
+        account = connector.liveness_context()["devices"]
+        assert {state: count for state, count in account.items() if count} == {"listed": 35, "learned": 35}
+        assert " · learned 35 · " in caplog.records[-1].message
 
     def test_an_older_copy_of_the_memory_is_learned_again(self, rig: Rig) -> None:
         self.learned(rig)

@@ -256,6 +256,26 @@ def test_a_device_that_sekoia_refuses_in_one_tenant_holds_no_other_back(rig: Rig
     assert rig.platform.deliveries[of(console, EAST)[0]] == 2
 
 
+def test_an_event_that_sekoia_refuses_in_one_tenant_holds_no_other_back(
+    console: SimulatedSophos, platform: LocalPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eleven other tenants started no playbook."""
+    with signal_handlers_kept():
+        rig = Rig(MODULE, console, platform, tmp_path / "data", monkeypatch, changes=True)
+        rig.cycle()
+        for tenant in TENANTS:
+            console.change(of(console, tenant)[0], hostname="renamed")
+        poisoned = of(console, NORTH)[0]
+        platform.fault(
+            Status(500),
+            match=lambda call: call.endpoint == "callback" and poisoned.encode() in call.get_data(),
+            times=None,
+        )
+        with pytest.raises(TryAgain, match="Not collected: North Ltd"):
+            rig.cycle()
+        assert set(platform.deliveries) == {of(console, tenant)[0] for tenant in (SOUTH, EAST)}
+
+
 def test_a_rate_that_is_exceeded_is_the_credentials_and_ends_the_round(rig: Rig, console: SimulatedSophos) -> None:
     console.fault(RateLimited(120), match=match_tenant(SOUTH))
     with pytest.raises(TryAgain) as caught:
