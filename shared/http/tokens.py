@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
+from cachetools import TLRUCache
 from pydantic import SecretStr
 from requests import PreparedRequest
 from requests.auth import AuthBase
@@ -66,8 +67,7 @@ class FetchedToken(AuthBase):
     def __init__(self, fetch: Callable[[], Token]) -> None:
         self._fetch = fetch
         self._lock = Lock()
-        self._token: Token | None = None
-        self._usable_until = 0.0
+        self._cache: TLRUCache[str, Token] = TLRUCache(1, _usable_until, timer=time.monotonic)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self.token().value}"
@@ -76,18 +76,22 @@ class FetchedToken(AuthBase):
     def token(self) -> Token:
         """The token in use, fetched if need be; raises what fetching it raises."""
         with self._lock:
-            if self._token is None or time.monotonic() >= self._usable_until:
+            token = self._cache.get("token")
+            if token is None:
                 try:
-                    self._token = self._fetch()
+                    token = self._fetch()
+                    hide(token.value, fetched=True)
                 except ConnectorError as error:
                     error.ends_round, error.may_be_size = True, False  # every call needs it
                     raise
-                hide(self._token.value, fetched=True)
-                lifetime = self._token.lifetime
-                self._usable_until = time.monotonic() + lifetime - min(_MAX_EARLY, lifetime * _EARLY)
-            return self._token
+                self._cache["token"] = token
+        return token
 
     def renew(self) -> None:
         """Forget the token: the server refused it."""
         with self._lock:
-            self._token = None
+            self._cache.clear()
+
+
+def _usable_until(_key: str, token: Token, now: float) -> float:
+    return now + token.lifetime - min(_MAX_EARLY, token.lifetime * _EARLY)
