@@ -25,7 +25,9 @@ from lab.platform.local import LocalPlatform
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.mapping.table import paths_of
 from shared.runtime.backoff import Backoff
+from shared.runtime.service import HUNG
 from shared.times import epoch, iso
+from tests.clock import Clock as HangClock
 from tests.conformance_base import ConnectionTestConformance, ConnectorConformance
 from tests.differences import differences
 from tests.endless import endless, without_list
@@ -515,6 +517,32 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
         rig.cycle()
         self.assert_all_delivered(rig)
 
+    def test_a_round_that_pushes_again_and_again_is_alive(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        """To find a few refused devices took many slow pushes, in which the round was taken for one that hangs."""
+        hung, alive = HangClock(monkeypatch), []
+        connector = rig.start(batch_size=40)
+        refused = [self.uid(rig.console.record(identity)).encode() for identity in rig.console.ids[::7]]
+
+        def take_long(request: Any) -> None:
+            if request.endpoint == self.delivered_by:
+                alive.append(connector.is_alive())
+                hung.now += HUNG * 0.6
+
+        rig.platform.before_call = take_long
+        rig.platform.fault(
+            Status(400),
+            match=lambda call: call.endpoint == self.delivered_by and any(uid in call.get_data() for uid in refused),
+            times=None,
+        )
+        connector.moving()  # as the loop does at the begin of a round
+        assert rig.cycle(connector).counts.refused == 5
+        assert len(alive) > 10
+        assert all(alive), f"push {alive.index(False) + 1} of {len(alive)} found the round taken for one that hangs"
+
+    def test_a_task_that_stays_pending_is_followed_for_300_seconds(self, rig: Rig) -> None:
+        """After the last push; tests/shared/devices/test_delivery.py has what happens then."""
+        assert rig.start().task_poll_timeout == 300
+
     def test_one_task_without_an_answer_and_another_that_failed_are_not_mistaken_for_each_other(
         self, rig: Rig, clock: Clock
     ) -> None:
@@ -581,7 +609,7 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
         rig.cycle()
         first = rig.console.record(rig.console.ids[0])
         ids = {path: f"{value_at(first, path)}-late" for path in self.lab_module.ids}
-        late = with_values(first, {**ids, self.lab_module.cursor: iso(epoch(rig.cursor) - 300)})
+        late = with_values(first, {**ids, self.lab_module.cursor: iso(epoch(rig.cursor) - 590)})
         rig.console.has([*map(rig.console.record, rig.console.ids), late])
         rig.cycle()
         assert not self.undelivered(rig)

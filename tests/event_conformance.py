@@ -23,7 +23,9 @@ import requests
 from lab.platform.faults import Empty, Fault, Hang, Html, RateLimited, Reset, Status, WrongShape
 from lab.platform.local import LocalPlatform
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
+from shared.runtime.service import HUNG
 from shared.times import epoch
+from tests.clock import Clock
 from tests.conformance_base import ConnectionTestConformance
 from tests.differences import differences
 from tests.endless import endless, without_list
@@ -257,6 +259,25 @@ class EventConnectorConformance(ConnectionTestConformance):
         rig.cycle(connector)
         self.assert_all_delivered(rig)
         assert set(self.deliveries(rig).values()) == {1}
+
+    def test_a_round_that_pushes_again_and_again_is_alive(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        for number, identity in enumerate(rig.console.ids):
+            at = datetime.now(UTC) - timedelta(minutes=100 - number)
+            rig.console.change(identity, at=at, **{self.text: "odd" if 5 < number < 30 else "even"})
+        self._poison(rig, Status(409))
+        clock, alive = Clock(monkeypatch), []
+        connector = rig.start()
+
+        def take_long(request: Any) -> None:
+            if request.endpoint == "intake":
+                alive.append(connector.is_alive())
+                clock.now += HUNG * 0.6
+
+        rig.platform.before_call = take_long
+        connector.moving()  # as the loop does at the begin of a round
+        rig.cycle(connector)
+        assert len(alive) > 24
+        assert all(alive), f"push {alive.index(False) + 1} of {len(alive)} found the round taken for one that hangs"
 
     @pytest.mark.parametrize("status", [400, 403, 500])
     def test_one_event_refused_alone_does_not_stop_the_windows_behind_it_and_is_judged_when_others_are_accepted(

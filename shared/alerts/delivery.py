@@ -91,8 +91,8 @@ class AlertDelivery(Service, Connector):
             self.send(batch, once=True)
 
     def _push(self, batch: Batch, *, once: bool) -> None:
-        self._intake.send([text for _, text in batch], once=once)
         self.moving()
+        self._intake.send([text for _, text in batch], once=once)
         alerts = [alert for alert, _ in batch]
         self._position.done({alert.key: alert.at for alert in alerts})
         self._position.store_in_time()

@@ -39,7 +39,10 @@ class _Job:
 
 @dataclass
 class AssetDelivery:
-    """The way of one walk to the platform. `endpoint` and `tasks` are paths of `session`."""
+    """The way of one walk to the platform. `endpoint` and `tasks` are paths of `session`.
+
+    `moving` is called before each push, so that the round is known to get on.
+    """
 
     session: ApiSession
     endpoint: str
@@ -47,6 +50,7 @@ class AssetDelivery:
     poll_interval: float
     poll_timeout: float
     warn: Callable[[str], None]
+    moving: Callable[[], object]
     doubts: Doubts = field(default_factory=Doubts)
 
     def __post_init__(self) -> None:
@@ -175,6 +179,8 @@ class AssetDelivery:
     def _post(self, job: _Job, numbers: Sequence[int], session: ApiSession) -> None:
         """Push events in one call. Raises unless the platform accepted them."""
         events = job.batch.events if len(numbers) == job.batch.size else [job.batch.events[n] for n in numbers]
+        if not self._failed:  # else the round may have ended
+            self.moving()
         body = b'{"version":1,"items":[' + b",".join(events) + b"]}"
         reply = session.call("POST", self.endpoint, data=body, headers={"Content-Type": "application/json"})
         try:

@@ -70,6 +70,7 @@ class DeviceConnector(DevicePolling, AssetConnector):
             poll_interval=self.task_poll_interval,
             poll_timeout=self.task_poll_timeout,
             warn=self.warn,
+            moving=self.moving,
             doubts=self._doubts,
         )
 

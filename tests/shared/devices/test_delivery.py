@@ -71,6 +71,7 @@ class Handover:
             poll_interval=0.02,
             poll_timeout=poll_timeout,
             warn=self.warnings.append,
+            moving=lambda: None,
         )
 
     def send(self, *events: int) -> list[Batch]:
