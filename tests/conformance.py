@@ -19,6 +19,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from lab.consoles.collection import Collection, Page
 from lab.paths import value_at, with_values, without
 from lab.platform.faults import Empty, Fault, Hang, Html, RateLimited, Redirect, Reset, Status, Truncated, WrongShape
 from lab.platform.local import LocalPlatform
@@ -239,6 +240,32 @@ class DeviceConformance(ConnectorConformance):
         """The next round is a full walk, though no refresh is due."""
         path = rig.state("context.json")
         path.write_text(json.dumps({**json.loads(path.read_text()), "full_walk_began": 0}))
+
+    def test_a_full_walk_that_was_short_moves_no_cursor_and_stays_due(
+        self, rig: Rig, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A page without the token of the next was taken for the end: 20 of 60 devices counted as all."""
+        if not self.lab_module.reports_total:
+            return
+        rig.cycle()
+        cursor = rig.cursor
+        hidden = [identity.encode() for identity in rig.console.ids[:5]]
+        page = Collection.page
+
+        def without_some(self: Collection, *arguments: Any, **options: Any) -> Page:
+            records, end = page(self, *arguments, **options)
+            return Page([record for record in records if not any(one in record for one in hidden)], end)
+
+        self.change_all(rig)
+        clock.ahead += 90_000
+        with monkeypatch.context() as patched, pytest.raises(TryAgain, match="has 35 devices and 30 were read"):
+            patched.setattr(Collection, "page", without_some)
+            rig.cycle()
+        assert rig.cursor == cursor
+        with caplog.at_level(logging.INFO):
+            assert rig.cycle().counts.read == 35
+        assert "Reading all devices" in caplog.messages
+        self.assert_all_delivered(rig)
 
     def test_a_position_of_another_console_is_not_used(self, rig: Rig) -> None:
         """Pointed to another console, the connector asked it for changes since the first one's position."""

@@ -24,7 +24,7 @@ from shared.errors import TryAgain
 from tests.conformance_base import ConnectorConformance
 from tests.faults.matrix import INTAKE_LIMIT
 from tests.rig import Rig, impatient, signal_handlers_kept
-from tests.suites import OF_ALERTS, OF_DEVICES, SUITES, slow_but_for
+from tests.suites import CHANGES, OF_ALERTS, OF_DEVICES, SUITES, slow_but_for
 
 BUCKET = "connector-state"
 
@@ -142,6 +142,27 @@ def test_an_object_storage_that_goes_away_in_mid_round_loses_nothing(
     sent = suite.deliveries(rig)
     rig.cycle()
     assert suite.deliveries(rig) == sent
+
+
+@pytest.mark.parametrize("suite", [OF_DEVICES], indirect=True)
+def test_the_changes_that_a_trigger_reports_are_not_an_upload_each(
+    suite: ConnectorConformance, bucket: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 of them were 10,000 uploads of the complete state."""
+    uploads: list[S3Path] = []
+    upload = S3Path.write_bytes
+
+    def counted(path: S3Path, content: bytes) -> int:
+        uploads.append(path)
+        return upload(path, content)
+
+    with signal_handlers_kept(), suite.lab_module.simulated(35) as console, LocalPlatform() as platform:
+        rig = CHANGES[f"{OF_DEVICES} changes"]().rigged(console, platform, tmp_path / "unused", monkeypatch)
+        rig.environment = bucket.environment
+        monkeypatch.setattr(S3Path, "write_bytes", counted)
+        rig.cycle()
+        assert len(platform.playbook_runs) == 35
+    assert len(uploads) < 20, f"{len(uploads)} uploads for 35 changes, of which two are enough in five seconds"
 
 
 def test_an_object_storage_that_cannot_be_read_is_not_an_empty_one(
