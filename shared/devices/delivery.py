@@ -61,6 +61,9 @@ class AssetDelivery:
         self._kept: deque[_Job] = deque()  # their ingestion has not ended
         self._room = Semaphore(_AHEAD)
         self._lock = Lock()
+        self._searching = (
+            Lock()
+        )  # one failed batch at a time: after one of a platform that ingests nothing the round ends
         self._pusher = ThreadPoolExecutor(1, thread_name_prefix="push")
         self._followers = ThreadPoolExecutor(_FOLLOWERS, thread_name_prefix="task")
         self._failed = self._accepted = False
@@ -238,4 +241,11 @@ class AssetDelivery:
             if task and (failed := self._tasks.outcome(task, job.batch, len(part))):
                 raise failed
 
-        self._isolate(job, numbers, failure, push)
+        with self._searching:
+            if self._failed:
+                raise failure
+            try:
+                self._isolate(job, numbers, failure, push)
+            except ConnectorError as error:
+                self._failed |= not isinstance(error, TooFew)
+                raise

@@ -354,6 +354,27 @@ def test_a_batch_that_could_not_be_ingested_is_sent_again_in_parts_each_followed
     assert sum(5 in pushed for pushed in platform.pushed) > 2
 
 
+def test_a_platform_that_ingests_nothing_gets_three_devices_alone_and_no_more(
+    platform: Platform, handover: Any
+) -> None:
+    """Each batch whose ingestion failed was searched at the same time as the others."""
+    platform.tells = lambda _task, _times: (
+        200,
+        {"status": "FAILED"} if len(platform.pushed) >= 6 else {"status": "RUNNING"},
+    )
+    going = handover()
+    for begin in range(0, 60, 10):
+        going.send_batch(*range(begin, begin + 10))
+    failures = 0
+    for _ in range(6):
+        try:
+            assert going.confirmed() == []
+        except TryAgain:
+            failures += 1
+    assert failures == 6
+    assert [len(pushed) for pushed in platform.pushed] == [10] * 6 + [1] * 3
+
+
 def test_a_failed_batch_whose_events_are_no_longer_in_memory_ends_the_round(
     platform: Platform, handover: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
