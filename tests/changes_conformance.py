@@ -17,6 +17,7 @@ from lab.commands.preview import read_devices
 from lab.paths import with_values
 from lab.platform.faults import RateLimited, Reset, Status
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
+from shared.state.storage import JsonFile
 from shared.times import iso
 from tests.conformance import DeviceConformance
 from tests.endless import endless
@@ -316,6 +317,22 @@ class DeviceChangesConformance(DeviceConformance):
         rig.console.change(rig.console.ids[0], **self.lab_module.change)
         rig.cycle()
         assert len(rig.platform.playbook_runs) == 1
+
+    def test_a_kill_while_a_loss_is_written_down_reports_nothing(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between the two files of the state: the empty memory was stored, and not that the devices are to be learned."""
+        self.learned(rig)
+        rig.state("fingerprints.bin").write_bytes(b"damaged")
+
+        def killed(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(JsonFile, "write", killed)
+            rig.cycle()
+        rig.cycle()
+        assert not rig.platform.playbook_runs
 
     def test_a_second_trigger_on_the_same_storage_is_found_out(self, rig: Rig) -> None:
         """Each undid what the other had learned: changes were lost, or reported twice."""

@@ -134,7 +134,7 @@ class DeviceChanges(DevicePolling):
         self.forget_devices()
 
     def recall(self, part: dict[str, Any], memory: Fingerprints) -> None:
-        """Stored before anything else, so that devices which are to be learned are never new to a later round."""
+        """Stored before the memory changes, so that devices which are to be learned are never new to a later round."""
         if part.get(_LEARNED) is None:
             part[_LEARNED] = bool(self.state.context.get(_EXISTING)) and not memory.found
         elif memory.restored:
@@ -142,9 +142,9 @@ class DeviceChanges(DevicePolling):
             part[_LEARNED] = False
         else:
             return
-        memory.clear()
         part.pop(FULL_WALK, None)
         self.state.store()
+        memory.clear()
 
     def ended(self, part: dict[str, Any], began: int) -> None:
         if not part[_LEARNED]:

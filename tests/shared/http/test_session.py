@@ -87,6 +87,18 @@ def test_a_longer_wait_than_the_budget_is_left_to_the_cycle(vendor: requests_moc
     assert stop.waits == []
 
 
+@pytest.mark.parametrize(("asked", "calls"), [(14, 2), (16, 1)])
+def test_a_call_is_tried_again_within_15_seconds_unless_told_otherwise(
+    vendor: requests_mock.Mocker, asked: int, calls: int
+) -> None:
+    vendor.get(f"{ORIGIN}/things", status_code=429, headers={"Retry-After": str(asked)})
+    with pytest.raises(TryAgain):
+        session(patience=Patience(), stop=StopEvent(after=2)).call("GET", "/things")
+    assert vendor.call_count >= calls
+    assert (vendor.call_count == 1) == (calls == 1)
+    assert Patience().attempts == 3
+
+
 def test_a_stop_ends_the_wait_between_two_tries(vendor: requests_mock.Mocker) -> None:
     """The wait is one on the stop event, and no call follows it."""
     vendor.get(f"{ORIGIN}/things", status_code=503, headers={"Retry-After": "10"})
