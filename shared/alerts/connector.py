@@ -180,17 +180,23 @@ class EventConnector(AlertDelivery):
             reading = Reading(self.module.name, self.pages(self.client, *window), self.key_of)
             for page, rows in reading:
                 self.clock.hear(page.date)
-                new = {key: rows[key] for key in rows if key not in self._position and key not in held}
-                held |= {key: self.alert_of(key, record, window) for key, record in new.items()}
                 self.counts.pages += 1
                 self.counts.read += len(rows)
-                self.counts.unchanged += len(rows) - len(new)
-                memory += page.memory if new else 0
-                if len(held) > MAX_ROWS or memory > MAX_MEMORY:
+                for key, record in rows.items():
+                    if key in self._position or key in held:
+                        self.counts.unchanged += 1
+                        continue
+                    held[key] = self.alert_of(key, record, window)
+                    if len(held) > MAX_ROWS:
+                        self._deliver(held)
+                        held = {}
+                memory += page.memory if held else 0
+                if memory > MAX_MEMORY:
                     self._deliver(held)
                     held, memory = {}, 0
                 if not self.moving():
                     return reading
+                del page, rows  # before the next page is parsed
             if reading.error or not reading.missing:
                 break
         self._deliver(held)

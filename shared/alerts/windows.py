@@ -66,13 +66,19 @@ class Reading:
         endless = EndlessCheck(self._who)
         try:
             for page in self._pages:
-                rows = {self._key_of(record): record for record in page.records}
-                new = {key: record for key, record in rows.items() if key not in met}
+                new: dict[str, Any] = {}
+                again = set()
+                for record in page.records:
+                    if (key := self._key_of(record)) in met:
+                        again.add(key)
+                    else:
+                        new[key] = record
                 met.update(new)
-                self.rows += len(new) + len(page.records) - len(rows)  # identical records of a page are one key
+                self.rows += len(page.records) - len(again)  # identical records of a page are one key
                 self.total = max(self.total, page.total or 0)
                 self.date = page.date if self.date is None else self.date
                 yield page, new
                 endless.page(new=bool(new))
+                del page, new  # before the next page is parsed
         except ConnectorError as error:
             self.error = error
