@@ -41,7 +41,7 @@ from tests.faults.cases import (
 )
 from tests.rig import Rig, impatient
 
-ROUNDS = 6  # after which the fault must be used up and everything must have arrived
+ROUNDS = 8  # after which the fault must be used up and everything must have arrived
 PAGES = 4  # 35 records, 10 a page; of alerts two in each of two windows
 IDLE_PAGES = 5  # in a row, after which a list is found endless
 INTAKE_LIMIT = 4_000  # bytes a request: several batches a window

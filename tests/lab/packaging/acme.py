@@ -19,7 +19,7 @@ _TABLE: Changes = {
             "from shared.mapping.ocsf import DEVICE_INVENTORY, event_time\nfrom shared.mapping.table import Field, const, first_string\n",
             """\
 from shared.interfaces import clean_ip
-from shared.mapping.conversions import Record
+from shared.mapping.conversions import Record, unless_placeholder
 from shared.mapping.ocsf import DEVICE_INVENTORY, Coded, coded, device_type, event_time, os_named, os_type
 from shared.mapping.table import Field, const, first_string, from_fields
 """,
@@ -48,9 +48,9 @@ DEVICE_TO_DEVICE = (
             "    # TODO: device.type and device.type_id, which OCSF requires, and all else that the vendor reports: docs/ocsf-device.md\n",
             """\
     *coded("device.type", from_fields("kind"), machine),
-    Field("device.os.name", "os", doc="Name and version of the system"),
+    Field("device.os.name", "os", unless_placeholder, doc="Name and version of the system"),
     *coded("device.os.type", from_fields("os"), system),
-    Field("device.domain", "domain", doc="Directory domain"),
+    Field("device.domain", "domain", unless_placeholder, doc="Directory domain"),
     Field("device.ip", "ip", clean_ip, doc="Primary address"),
 """,
         ),
