@@ -19,7 +19,7 @@ OKTA: Changes = {
         ('first_string("hostname", "id")', _NAMES),
         ('from_fields("kind")', 'from_fields("profile.kind")'),
         ('device.get("kind")', 'nested_object(device, "profile").get("kind")'),
-        ("import Record\n", "import Record, nested_object\n"),
+        ("import Record, unless_placeholder\n", "import Record, nested_object, unless_placeholder\n"),
     ],
     "lab/fleet/okta.py": [
         (
