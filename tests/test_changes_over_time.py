@@ -145,8 +145,8 @@ def presence_of(event: dict[str, Any]) -> str:
 
 class Oracle:
     """Decides which reports are allowed and which are required. `possible`: the states (presence, content) that the
-    module may know of a device, by the answers that it received; `read` and `missed` count the full walks since a
-    device left: those that may have been complete, and those that were."""
+    module may know of a device, by the answers that it received; `read` and `missed` count the walks since a device
+    left: those that may have been complete and full, and those that were."""
 
     def __init__(self, learned: dict[str, tuple[str, bytes]]) -> None:
         self.possible: dict[str, list[tuple[str, bytes] | None]] = {uid: [known] for uid, known in learned.items()}
@@ -154,10 +154,17 @@ class Oracle:
         self.missed: dict[str, int] = {}
         self.count: Counter[str] = Counter()
 
-    def walked(self, listed: dict[str, tuple[str, bytes]], *, complete: bool) -> None:
+    def walked(self, listed: dict[str, tuple[str, bytes]], *, full: bool, ended: bool, complete: bool) -> None:
+        """What a round listed. One that failed may have met a device, and may not have remembered it; one that was to read
+        changes may have read all devices, because an event had to be sent again."""
         for uid in self.possible:
-            self.read[uid] = 0 if uid in listed else self.read.get(uid, 0) + 1
-            self.missed[uid] = 0 if uid in listed else self.missed.get(uid, 0) + complete
+            if uid not in listed:
+                self.read[uid] = self.read.get(uid, 0) + 1
+                self.missed[uid] = self.missed.get(uid, 0) + (full and complete)
+                continue
+            self.missed[uid] = 0
+            if full and ended:
+                self.read[uid] = 0
 
     def hear(self, report: Report, listed: dict[str, tuple[str, bytes]]) -> None:
         """Take note of a report; it must be true now, and not have been made before."""
@@ -243,9 +250,11 @@ def test_every_change_and_absence_is_reported_once_and_again_only_when_no_answer
             finally:
                 console.clear_faults()
                 witness.clear_faults()
-            if full and (ended or happens != "page"):
-                cut = set() if module.reports_total else fleet.hidden
-                oracle.walked({uid: now for uid, now in listed.items() if uid not in cut}, complete=clean)
+            if ended or happens != "page":
+                hidden = set() if module.reports_total else fleet.hidden
+                cut = hidden if hidden or (full and ended) else cut
+                met = {uid: now for uid, now in listed.items() if uid not in hidden}
+                oracle.walked(met, full=full, ended=ended, complete=clean)
             fleet.hidden = set()
             for report in witness.reports[before:]:
                 oracle.hear(report, listed)
@@ -255,7 +264,7 @@ def test_every_change_and_absence_is_reported_once_and_again_only_when_no_answer
         for _ in range(3):
             listed, before = fleet.listed(), len(witness.reports)
             rig.cycle()
-            oracle.walked(listed, complete=True)
+            oracle.walked(listed, full=True, ended=True, complete=True)
             for report in witness.reports[before:]:
                 oracle.hear(report, listed)
         oracle.must_have_heard(listed, [], full=True)
