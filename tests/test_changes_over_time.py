@@ -96,6 +96,7 @@ class Fleet:
     number: int = 0
     away: list[Any] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)  # listed by the console, and cut from its lists
+    missed: set[str] = field(default_factory=set)  # by a walk, perhaps; a second one makes them gone
 
     @property
     def seen_field(self) -> str:
@@ -130,7 +131,7 @@ class Fleet:
     def cut_list(self) -> None:
         """Hide so many devices from the list that those who report no total need a third reading."""
         ids = self.rig.console.ids
-        self.hidden = set(self.chance.sample(ids, len(ids) * 6 // 10 + 1))
+        self.hidden = {*self.chance.sample(ids, len(ids) * 6 // 10 + 1)} - self.missed
 
     def listed(self) -> dict[str, tuple[str, bytes]]:
         """The presence and content of each listed device now."""
@@ -243,6 +244,7 @@ def test_every_change_and_absence_is_reported_once_and_again_only_when_no_answer
             happens = "kill" if number in killed else chance.choices(*zip(*MISHAPS, strict=True))[0]
             if happens == "cut" and cut:
                 happens = ""  # where no total is reported, a device that is cut twice is one that is gone
+            fleet.missed = {uid for uid, walks in oracle.read.items() if walks}
             full = happens in ("page", "cut") or chance.random() < 0.6 or not module.cursor
             rig.arguments["full_sync_interval"] = 1 if full else 86_400
             try:
