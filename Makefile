@@ -44,7 +44,7 @@ exports: venv ## Export each module both ways and run the checks of the library'
 bench: venv ## Fail if a device costs too many times the CPU of the floor (a minute)
 	@$(BIN)/sekoia-lab bench --devices 2000 --repeats 3 --check
 
-benchmarks: venv ## Measure all of docs/performance.md again (forty minutes, on a quiet machine)
+benchmarks: venv ## Measure all of docs/performance.md again (a quarter of an hour, on a quiet machine)
 	@$(BIN)/python -m benchmarks
 
 check: venv ## Lint and type-check

@@ -1,6 +1,6 @@
 """`python -m benchmarks`: measures everything, writes results.json and the charts, and the tables of docs/performance.md.
 
-Forty minutes on a quiet machine of two cores. `--million` adds a round over 1,000,000 devices (some ten
+A quarter of an hour on a quiet machine of two cores. `--million` adds a round over 1,000,000 devices (some ten
 minutes and 5 GB of disk each). `--modules` and `--sizes` (also without values) measure a part of it; with `--out` the
 documents stay unchanged.
 """

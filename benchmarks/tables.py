@@ -41,7 +41,7 @@ def _verdicts(results: Results) -> str:
             one.module,
             one.what,
             _number(one.value),
-            f"{'≥' if one.at_least else '≤'} {one.target:g}",
+            f"≤ {one.target:g}",
             "yes" if one.holds else "**no**",
         )
         for one in sorted(results.verdicts, key=lambda one: one.letter)

@@ -93,7 +93,7 @@ class LabModule:
     table reads as a number, or as any value: the demo makes it NaN. `change` and each of `incidents` are fields that make
     the device another one. `largest_list` is a list in the record, as a path with `[]`, and an entry of it.
 
-    The speed. `floor`, and how many times its CPU a device may cost (`times_the_floor`: a third more than measured);
+    The speed. `floor`, and how many times its CPU a device of a large fleet may cost (`times_the_floor`);
     `limits` are (calls, seconds) that the vendor allows, `paced` the number of devices that takes about 100 calls, and
     `longer_pages` the records of a page where the vendor documents a second, larger limit.
 

@@ -70,7 +70,7 @@ MODULE = LabModule(
         following=lambda _, body: page_token("pageToken", body.get("nextPageToken")),
         first="/v1/device_groups",
     ),
-    times_the_floor=3.1,
+    times_the_floor=2.5,
     limits=((10, 1.0),),
     with_groups=_with_groups,
 )

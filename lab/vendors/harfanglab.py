@@ -31,5 +31,5 @@ MODULE = LabModule(
         records="results",
         following=lambda _, body: body["next"],
     ),
-    times_the_floor=1.8,
+    times_the_floor=1.5,
 )

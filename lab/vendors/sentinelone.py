@@ -33,6 +33,6 @@ MODULE = LabModule(
         records="data",
         following=lambda _, body: page_token("cursor", body["pagination"]["nextCursor"]),
     ),
-    times_the_floor=2.5,
+    times_the_floor=2.0,
     limits=((25, 1.0),),
 )

@@ -61,7 +61,7 @@ MODULE = LabModule(
         records="items",
         following=_next_query,
     ),
-    times_the_floor=3.6,
+    times_the_floor=3.0,
     limits=((10, 1.0), (100, 60.0), (1_000, 3_600.0)),
     paced=12_000,
     longer_pages=500,
