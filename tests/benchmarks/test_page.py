@@ -69,7 +69,7 @@ def test_the_check_fails_with_words_when_a_device_costs_too_much(monkeypatch: py
     allow(0.5)
     done = CliRunner().invoke(app, ["bench", "Sophos", "--devices", "200", "--repeats", "1", "--check"])
     assert done.exit_code == 1
-    assert "Sophos: a device costs" in done.stderr and "more than 0.5" in done.stderr
+    assert "Sophos: a device costs" in done.stderr and "more than 0.70" in done.stderr
     allow(1_000.0)
     assert CliRunner().invoke(app, ["bench", "Sophos", "--devices", "200", "--repeats", "1", "--check"]).exit_code == 0
 
