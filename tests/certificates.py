@@ -15,6 +15,7 @@ class Authority:
 
     def __init__(self, folder: Path, name: str = "Test authority") -> None:
         if shutil.which("openssl") is None:
+            # Nothing but git, make and python3 may be needed for the tests.
             pytest.skip("the openssl command is needed to make certificates")
         folder.mkdir(parents=True)
         self._folder = folder

@@ -339,15 +339,8 @@ class DeviceChangesConformance(DeviceConformance):
         self.learned(rig)
         self.change_all(rig)
         first, second = rig.start(), rig.start()
-
-        def overtake(request: Any) -> None:
-            if request.endpoint == self.lab_module.list_route:
-                rig.console.before_call = None
-                second.cycle()
-
-        rig.console.before_call = overtake
         with pytest.raises(TryAgain, match="Only one connector may use this storage"):
-            first.cycle()
+            rig.overtake(first, second)
         assert set(rig.platform.deliveries) == set(self.records(rig.console))
         before = len(rig.platform.playbook_runs)
         first.cycle()

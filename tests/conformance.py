@@ -11,6 +11,7 @@ import logging
 import math
 import re
 import time
+from abc import abstractmethod
 from collections import Counter
 from threading import Event
 from typing import Any
@@ -735,9 +736,9 @@ class DeviceConnectorConformance(DeviceConformance, ConnectionTestConformance):
 class TokenConformance(DeviceConnectorConformance):
     """The suite for vendors whose token is fetched with a password or secret."""
 
+    @abstractmethod
     def expire(self, console: Any) -> None:
         """From now on the console refuses every token it has handed out."""
-        raise NotImplementedError
 
     def test_one_token_serves_all_pages_and_rounds(self, rig: Rig) -> None:
         connector = rig.cycle()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -45,7 +46,7 @@ from tests.waiting import HANGS, until
 HEALED = [Status(503), Status(500), Status(502), Status(504), Reset(), Truncated()]
 
 
-class ConnectorConformance:
+class ConnectorConformance(ABC):
     """The part that is the same for both kinds."""
 
     lab_module: ClassVar[LabModule]
@@ -60,17 +61,17 @@ class ConnectorConformance:
 
     # --- each kind says what that is
 
+    @abstractmethod
     def undelivered(self, rig: Rig) -> dict[Any, str]:
         """Records of the console whose latest content the platform does not have, each with what is wrong with it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def deliveries(self, rig: Rig) -> Counter[Any]:
         """How often each device, or each version of an event, was accepted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def behind_cursor(self, rig: Rig) -> dict[Any, float]:
         """Records that are not delivered and would never be read again: their times, before the stored cursor."""
-        raise NotImplementedError
 
     def assert_all_delivered(self, rig: Rig) -> None:
         missing = self.undelivered(rig)
@@ -90,13 +91,13 @@ class ConnectorConformance:
             f"{records} records are {pages} pages of {rig.page_size}, but the list was asked for {len(calls)} times:\n{asked}"
         )
 
+    @abstractmethod
     def deliver_all(self, rig: Rig) -> None:
         """A round that delivers all there is; what `change_all` does then is the next round's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def change_all(self, rig: Rig) -> None:
         """Everything the console holds becomes another."""
-        raise NotImplementedError
 
     # --- the set-up
 

@@ -11,6 +11,7 @@ import logging
 import math
 import re
 import time
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Set
 from datetime import UTC, datetime, timedelta
@@ -78,9 +79,9 @@ class EventConnectorConformance(ConnectionTestConformance):
         """In the order in which they were accepted."""
         return [self.version(json.loads(text)) for text in platform.alerts]
 
+    @abstractmethod
     def as_sent(self, record: dict[str, Any]) -> dict[str, Any]:
         """The event that is sent of a record."""
-        raise NotImplementedError
 
     def undelivered(self, rig: Rig) -> dict[Version, str]:
         arrived = {self.version(event): event for event in map(json.loads, rig.platform.alerts)}

@@ -5,7 +5,7 @@ delivered in the same round, the one is named, and nothing is sent for it afterw
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,18 @@ def platform() -> Iterator[LocalPlatform]:
         yield platform
 
 
-def begun(console: Any, platform: LocalPlatform, data: Path, monkeypatch: pytest.MonkeyPatch, *, changes: bool) -> Rig:
-    rig = Rig(MODULE, console, platform, data, monkeypatch, changes=changes)
-    rig.page_size, rig.arguments["batch_size"] = DEVICES, DEVICES
-    return rig
+@pytest.fixture
+def begun(
+    console: Any, platform: LocalPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[bool], Rig]:
+    """Makes a rig, of the trigger on changes or of the connector, whose devices are one page and one batch."""
+
+    def begin(changes: bool) -> Rig:
+        rig = Rig(MODULE, console, platform, tmp_path, monkeypatch, changes=changes)
+        rig.page_size, rig.arguments["batch_size"] = DEVICES, DEVICES
+        return rig
+
+    return begin
 
 
 def uid_of(console: Any) -> str:
@@ -68,15 +76,11 @@ def named(caplog: pytest.LogCaptureFixture, uid: str) -> int:
 
 @pytest.mark.parametrize("refusal", [*STATUSES, "FAILED task"])
 def test_the_inventory_gets_all_others_in_the_same_round(
-    console: Any,
-    platform: LocalPlatform,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    refusal: Any,
+    begun: Callable[[bool], Rig], platform: LocalPlatform, caplog: pytest.LogCaptureFixture, refusal: Any
 ) -> None:
     with signal_handlers_kept():
-        rig, uid = begun(console, platform, tmp_path, monkeypatch, changes=False), uid_of(console)
+        rig = begun(False)
+        uid = uid_of(rig.console)
         if isinstance(refusal, int):
             refuse(platform, "push", uid, refusal)
         else:
@@ -94,16 +98,12 @@ def test_the_inventory_gets_all_others_in_the_same_round(
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_trigger_reports_all_others_in_the_same_round(
-    console: Any,
-    platform: LocalPlatform,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    status: int,
+    begun: Callable[[bool], Rig], platform: LocalPlatform, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     """A vendor that lists changes does not list it again: its event was retried by the next full walk only."""
     with signal_handlers_kept():
-        rig, uid = begun(console, platform, tmp_path, monkeypatch, changes=True), uid_of(console)
+        rig = begun(True)
+        uid = uid_of(rig.console)
         rig.arguments["include_existing"] = True
         refuse(platform, "callback", uid, status)
         assert rig.cycle().counts.refused == 1

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -190,15 +189,8 @@ def test_a_stale_second_writer_is_found_out(suite: ConnectorConformance, rig: Ri
     time.sleep(1.05)
     impatient(rig, read=60.0)  # the first waits for the whole of the second's round, however slow the machine is
     first, second = rig.start(full_sync_interval=1), rig.start(full_sync_interval=1)
-
-    def overtake(request: Any) -> None:
-        if request.endpoint == suite.lab_module.list_route:
-            rig.console.before_call = None
-            second.cycle()
-
-    rig.console.before_call = overtake
     with pytest.raises(TryAgain, match="Only one connector may use this storage"):
-        first.cycle()
+        rig.overtake(first, second)
     first.cycle()
     suite.assert_all_delivered(rig)
 

@@ -23,6 +23,7 @@ from lab.kinds import DEVICES
 from lab.modules import MODULES, ROOT, device_modules
 from lab.packaging.fields import path_of, write
 
+# "TODO" marks what the skeleton leaves to whoever adds the vendor.
 NEXT = """\
 {name} is in {name}/, lab/*/{slug}.py, tests/{slug}/ and docs/fields/{slug}.md, and declared in pyproject.toml.
 Next, as docs/adding-a-vendor.md explains:

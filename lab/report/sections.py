@@ -1,7 +1,6 @@
 """The sections of the report. Each is a function of what a run collected; one that has nothing to show is left out.
 
-To add a section: write such a function and name it in `SECTIONS`. It is drawn from parts (`lab.report.charts`); a new kind of part
-also needs a macro of its name in `templates/parts.html`.
+A new section is such a function, named in `SECTIONS`. A new kind of its parts also needs a macro in `templates/parts.html`.
 """
 
 from __future__ import annotations

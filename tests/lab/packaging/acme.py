@@ -1,4 +1,7 @@
-"""The text that takes the place of a TODO in a skeleton, for the console that it comes with: file → (old, new)."""
+"""The text that takes the place of a TODO in a skeleton, for the console that it comes with: file → (old, new).
+
+Each TODO here is one that the skeleton leaves to whoever adds the vendor: its text is found by it.
+"""
 
 from __future__ import annotations
 
