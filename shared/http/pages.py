@@ -48,7 +48,10 @@ class EndlessCheck:
         """Count a page, with or without anything new."""
         self.idle = 0 if new else self.idle + 1
         if self.idle == 5:
-            raise UnexpectedReply(f"{self.who} sent 5 pages in a row without anything new; the list has no end.")
+            raise UnexpectedReply(
+                f"{self.who} sent 5 pages in a row without anything new; the list has no end. If this persists, report it "
+                f"to {self.who}."
+            )
 
 
 @dataclass(frozen=True)
