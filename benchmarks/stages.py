@@ -37,7 +37,7 @@ class Stages:
 def stages(module: LabModule, settings: dict[str, Any]) -> Stages:
     """Read the console of these settings once, then put its devices through each stage."""
     before = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 50)  # as the cycle
+    gc.set_threshold(50_000, 20, 50)  # as `shared.runtime.heap`
     gc.freeze()  # what the benchmarks hold is no part of a round
     try:
         with lifted():

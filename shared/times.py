@@ -38,10 +38,7 @@ def epoch(value: Any) -> float | None:
         return None
     try:
         # The form nearly every record has is recognised without the pattern, which costs more than the parsing.
-        if len(value) > 19 and value[-1] == "Z" and value[10] == "T" and value[4] == value[7] == "-":
-            moment = datetime.fromisoformat(value)
-        else:
-            moment = _unusual(value)
+        moment = datetime.fromisoformat(value) if value[4:17:3] == "--T::" and value[-1] == "Z" else _unusual(value)
         seconds = moment.timestamp()
     except (OverflowError, ValueError):
         return None

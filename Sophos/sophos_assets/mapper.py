@@ -49,10 +49,11 @@ def interfaces(endpoint: Record) -> list[dict[str, Any]] | None:
     """eth0, eth1 …: the n-th IPv4 address with the n-th MAC, also if others are left out; IPv6 addresses; other
     MACs."""
     ipv4 = [ip for one in as_list(endpoint.get("ipv4Addresses")) for ip in clean_ips(one) or (None,)]
-    macs = [*map(clean_mac, as_list(endpoint.get("macAddresses")))]
-    pairs = [*zip_longest(ipv4, macs[: len(ipv4)]), *((ip, None) for ip in clean_ips(endpoint.get("ipv6Addresses")))]
+    macs = [clean_mac(one) for one in as_list(endpoint.get("macAddresses"))]
+    ips = [*ipv4, *clean_ips(endpoint.get("ipv6Addresses"))]
+    macs[len(ipv4) : len(ipv4)] = [None] * (len(ips) - len(ipv4))  # an IPv6 address has none
     found: list[dict[str, Any]] = []
-    for ip, mac in pairs + [(None, mac) for mac in macs[len(ipv4) :]]:
+    for ip, mac in zip_longest(ips, macs):
         if ip or mac:
             found.append(interface := {"name": f"eth{len(found)}"})
             if ip:

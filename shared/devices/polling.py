@@ -110,8 +110,6 @@ class DevicePolling(StatefulService):
 
     def cycle(self) -> None:
         """One round over every scope. Ends early, leaving the rest to the next start, when the process stops."""
-        # A page makes 10⁵ objects that live until the next; by default the collector looks through them 150 times.
-        gc.set_threshold(50_000, 20, 50)
         began, clock = time.time(), time.monotonic()
         self.counts, self._doubts, self.named = Counts(), Doubts(), 0
         self._account = getattr(self.module.configuration, LABEL, None)

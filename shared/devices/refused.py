@@ -28,7 +28,7 @@ class Refused:
 
     def knows(self, key: int, content: int) -> bool:
         """Whether this content was refused."""
-        known = self.stored.get(str(key))
+        known = self.stored.get(str(key)) if self.stored else None
         return known is not None and known[0] == _hash_of(content)
 
     def is_held_back(self, key: int, content: int, now: int) -> bool:

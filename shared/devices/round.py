@@ -152,7 +152,7 @@ class Round:
             self._read_record(record)
             if self._cursor_of and isinstance(record, dict):
                 self._cursor.track(self._cursor_of(record))
-            if self._batch.size >= self._batch_size or self._batch.weight >= MAX_WEIGHT:
+            if len(self._batch.entries) >= self._batch_size or self._batch.weight >= MAX_WEIGHT:
                 self._send()
                 if not self.service.moving():
                     return
@@ -176,7 +176,7 @@ class Round:
         self.memory.describe(key, uid, device["hostname"], device.get("type"), device.get("type_id"), seen)
         was = sent[1] if sent else self.memory.presence(key)
         now = presence(was, seen, self._cursor.clock, self.silent_after)
-        suspect = bool(self._refused) and self._refused.knows(key, content)
+        suspect = self._refused.knows(key, content)
         is_known = sent is None and before and was == now and self._is_delivered(content, before)
         if is_known or sent == (content, now):
             self._account.add("unchanged", key, first=first)

@@ -36,18 +36,13 @@ def unless_placeholder(value: Any) -> str | None:
     """
     if type(value) is not str:
         return to_string(value)
-    return _unless_placeholder(value) if len(value) <= _MAX_REMEMBERED else _unless_placeholder.__wrapped__(value)
-
-
-@lru_cache(maxsize=4096)  # a fleet has few models, domains and systems
-def _unless_placeholder(value: str) -> str | None:
     found = value.strip(PADDING)
     return None if not found or found.lower() in _PLACEHOLDERS else found
 
 
 def lower_case(value: Any) -> str:
     """The string in lower case, for comparing; "" when it is missing."""
-    return (to_string(value) or "").lower()
+    return value.strip(PADDING).lower() if type(value) is str else to_string(value) or ""
 
 
 def boolean(value: Any) -> bool | None:

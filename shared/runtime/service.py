@@ -167,7 +167,7 @@ class Service(Trigger):
     @override
     def execute(self) -> None:
         """Work in a thread until a stop; a signal also ends the process, for calls in flight cannot be interrupted."""
-        heap.keep_one()
+        heap.prepare()
         worker = Thread(target=self._work, name="rounds", daemon=True)
         worker.start()
         while True:  # handlers run in this thread only, and a signal that another one receives does not wake it

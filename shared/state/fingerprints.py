@@ -30,7 +30,6 @@ HEAD = Struct(
 _KEY = (1 << 60) - 1  # the largest int of 32 bytes in CPython; two of 10⁶ devices share a key once in 10⁶ fleets
 _STAMP = (1 << 32) - 1
 _STAMPS = (1 << 64) - 1
-_CUTS = tuple(zip(VOLATILE, (bytes.partition, bytes.rpartition), strict=True))  # from the end that is nearer
 _CHUNK = 16_384  # entries written at a time: a list of all of them would show in the peak of the memory
 _MAX_NAME = 256  # characters of a hostname, and of a uid, that are kept
 _CLOCK_DOUBT = 60  # seconds: a clock that was ahead by less is waited for, so that no two rounds have one beginning
@@ -62,10 +61,11 @@ def fingerprint(event: dict[str, Any], written: bytes | None = None, hasher: Has
     `written`: the event as JSON, where that is made already; its members are in the order the mapper gives them in.
     """
     stable = orjson.dumps(event) if written is None else written
-    for name, cut in _CUTS:
-        member = orjson.dumps({name: event.get(name, event["device"].get(name))})[1:-1]
-        before, _, after = cut(stable, member)
-        stable = before.removesuffix(b",") + after  # as if it had never been present
+    time, seen = orjson.dumps([event.get("time"), event["device"].get("last_seen_time")])[1:-1].split(b",")
+    before, _, after = stable.partition(b'"time":' + time)
+    stable = before.removesuffix(b",") + after  # as if it had never been present
+    before, _, after = stable.rpartition(b'"last_seen_time":' + seen)  # from the end that is nearer
+    stable = before.removesuffix(b",") + after
     return int.from_bytes(hasher(stable))
 
 

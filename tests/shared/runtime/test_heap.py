@@ -13,7 +13,7 @@ def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 if sys.argv[1] == "one":
-    heap.keep_one()
+    heap.prepare()
 large = bytearray(16_000_000)
 del large  # from here on glibc keeps 32 MB at the end of each heap
 filled, freed = Barrier(4), Barrier(4)
