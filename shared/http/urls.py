@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from urllib3.util import parse_url
@@ -90,7 +89,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-@lru_cache(maxsize=64)
 def origin(url: str) -> tuple[str, str, int | None]:
     """Scheme, host and port, which two URLs must share for a token to go to both; ValueError when it is not a URL.
 

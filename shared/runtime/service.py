@@ -52,6 +52,11 @@ class ConnectorModule(Module):
         configuration: Any  # a subclass annotates it with its settings, and the SDK validates into that type
 
     @override
+    def run(self) -> None:
+        heap.prepare()  # before the first thread begins
+        super().run()
+
+    @override
     def register(self, item: Any, name: str = "") -> None:
         for registered in (type(self), item):
             sdk.require(registered)
@@ -167,7 +172,6 @@ class Service(Trigger):
     @override
     def execute(self) -> None:
         """Work in a thread until a stop; a signal also ends the process, for calls in flight cannot be interrupted."""
-        heap.prepare()
         worker = Thread(target=self._work, name="rounds", daemon=True)
         worker.start()
         while True:  # handlers run in this thread only, and a signal that another one receives does not wake it
