@@ -138,8 +138,10 @@ class EventConnector(AlertDelivery):
         for window, since in list(facts.short):
             if not self.running:
                 return
-            missing = self._collect(window, 1).missing
-            if self.running and (not missing or self.clock.now() - since >= DAY):
+            known = Window(max(window.start, facts.known_since), window.end)  # before it, all would be sent again
+            over = self.clock.now() - since >= DAY or known.start > known.end
+            missing = not over and self._collect(known, 1).missing
+            if self.running and not missing:
                 facts.short.remove((window, since))
         # The day up to where the round began, for what became visible late since it was read.
         now, look = self.clock.now(), Window(max(facts.known_since, before - DAY), before)

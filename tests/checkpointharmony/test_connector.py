@@ -277,6 +277,51 @@ def test_a_window_that_stays_short_is_read_again_for_a_day_and_no_longer(rig: Ri
     assert not reads_it_again()
 
 
+@pytest.mark.parametrize("age", [timedelta(hours=5), timedelta(days=3)], ids=str)
+def test_the_alerts_of_a_window_that_stays_short_are_sent_once_whatever_their_age(rig: Rig, age: timedelta) -> None:
+    """Those more than a day behind the position were forgotten, and sent again in each round."""
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - age + timedelta(minutes=5), number) for number in range(1, 6)])
+    rig.console.left_out = {"2"}
+    remember(rig, now - age)
+    connector = rig.cycle()
+    for hours in (0, 12, 9, 2, 2):
+        later(rig, connector, hours=hours)
+    assert sorted(arrived(rig)) == [1, 3, 4, 5]
+
+
+def test_of_a_short_window_no_more_is_read_again_than_what_is_known(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More alerts than are remembered came after it: all of its own were sent again in each round."""
+    monkeypatch.setattr("shared.alerts.position.MAX_KNOWN", 20)
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(minutes=150 - number), number) for number in range(1, 31)])
+    rig.console.add(stamped(now - timedelta(minutes=140), 31))
+    rig.console.left_out = {"31"}
+    connector = rig.cycle()
+    rig.console.left_out = set()
+    later(rig, connector, minutes=5)
+    assert len(arrived(rig)) == len(set(arrived(rig)))
+
+
+def test_a_short_window_that_can_no_longer_be_read_holds_up_the_rest_for_a_day_at_most(rig: Rig) -> None:
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(hours=5, minutes=30), number) for number in range(1, 6)])
+    rig.console.left_out = {"2"}
+    connector = rig.cycle()
+    short = windows(rig)[0]
+
+    def broken(request: Any) -> None:
+        rig.console.clear_faults()
+        if tuple(moment(request.args.get(f"backend_last_updated__{how}")) for how in ("gte", "lte")) == short:
+            rig.console.fault(WrongShape({"meta": {}}), match="alerts")
+
+    rig.console.before_call = broken
+    with pytest.raises(UnexpectedReply):
+        rig.cycle(connector)
+    rig.console.clock_offset += timedelta(hours=25)
+    rig.cycle(connector)
+
+
 def test_a_total_that_never_fits_does_not_let_the_reading_grow(rig: Rig) -> None:
     now = datetime.now(UTC)
     rig.console.has([stamped(now - timedelta(minutes=30 * number), number) for number in range(1, 50)])
