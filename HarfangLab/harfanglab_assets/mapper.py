@@ -5,7 +5,6 @@ Sources: the connector's specification (rows, enrichment) and the manager's API,
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from shared.interfaces import WIRED, clean_ip, clean_mask, typed
@@ -87,11 +86,8 @@ def firewall(agent: Record) -> str | None:
 def partitions(agent: Record) -> dict[str, str]:
     """`disk_0` … Enabled for as many as are encrypted, the rest Disabled; nothing unless both numbers are present."""
     disks, encrypted = non_negative_int(agent.get("disk_count")), non_negative_int(agent.get("encrypted_disk_count"))
-    return {} if disks is None or encrypted is None or disks > MAX_ENTRIES else _partitions(disks, encrypted)
-
-
-@lru_cache(maxsize=16)
-def _partitions(disks: int, encrypted: int) -> dict[str, str]:
+    if disks is None or encrypted is None or disks > MAX_ENTRIES:
+        return {}
     return {f"disk_{number}": ocsf.enabled(number < encrypted) for number in range(disks)}
 
 

@@ -5,7 +5,6 @@ Sources: the connector's specification (rows, enrichments) and the Management AP
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from shared.interfaces import clean_ip, clean_ips, clean_mac, interfaces_of, routable_ips, typed
@@ -144,15 +143,10 @@ def enrichments(agent: Record) -> list[dict[str, Any]] | None:
         _FIREWALL.get(boolean(agent.get("firewallEnabled"))),
         ocsf.enrichment("Users", ", ".join(users), Users=users) if users else None,
         _UPDATE.get(boolean(agent.get("isUpToDate"))),
-        None if threats is None else _active_threats(threats),
+        None if threats is None else ocsf.enrichment("Active Threats", str(threats)),
         _INFECTION.get(boolean(agent.get("infected"))),
     )
     return [one for one in found if one] or None
-
-
-@lru_cache(maxsize=64)
-def _active_threats(threats: int) -> dict[str, Any]:
-    return ocsf.enrichment("Active Threats", str(threats))
 
 
 AGENT_TO_DEVICE = (

@@ -11,8 +11,8 @@ from shared import times
 class Cursor:
     """The cursor of one round, epoch seconds. `start` is the stored one; `move` stores another.
 
-    `in_order`: the rows of this reading came sorted by the cursor so far, so that it may move batch by batch. `clock`: the
-    vendor's when the round began.
+    `in_order`: the rows of this reading came sorted by the cursor so far, and none before was short, so that it may move
+    batch by batch. `clock`: the vendor's when the round began.
     """
 
     def __init__(self, start: float | None, move: Callable[[float], None]) -> None:

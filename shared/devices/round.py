@@ -21,7 +21,7 @@ from shared.devices.refused import REFUSED, Refused
 from shared.devices.starts import ChangeDelivery
 from shared.devices.stateful import StatefulService
 from shared.devices.walks import Walk
-from shared.errors import ConnectorError, SkipRecord, TryAgain
+from shared.errors import ConnectorError, SkipRecord
 from shared.http.pages import EndlessCheck, Page
 from shared.mapping import ocsf
 from shared.mapping.conversions import Record
@@ -70,6 +70,7 @@ class Round:
                     return False
                 if self._account.missing <= 0:
                     break
+                self._cursor.go_back()  # it may have passed what is missing
             if self.full:
                 self.service.ended(self.part, self._began)
                 if self._account.complete:
@@ -83,17 +84,14 @@ class Round:
             self.delivery.close()
             if self._pending:
                 self.memory.settle_pending(self._began if self.delivery.unanswered else 0)
-        try:
-            self._account.judge_list(self.service.warn)
-        except TryAgain:
-            self._cursor.go_back()
-            raise
+        self._account.judge_list(self.service.warn)
         self._cursor.end()
         return self.service.moving()
 
     def _read_list(self) -> bool:
         walk = self.walk()
-        self._cursor_of, self._sorted = walk.cursor_of, walk.sorted_by_cursor
+        self._cursor_of = walk.cursor_of
+        self._sorted = walk.sorted_by_cursor and self._account.missing <= 0
         self._begin_reading()
         with closing(walk.pages) as pages:
             for page in pages:

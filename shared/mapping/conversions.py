@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from shared.times import PADDING
@@ -15,7 +14,6 @@ _PLACEHOLDERS = {
     *("n/a", "unknown", "none", "null", "-", "not specified", "to be filled by o.e.m.", "o.e.m."),
     *("system product name", "system manufacturer", "default string"),
 }
-_MAX_REMEMBERED = 100  # characters of a string whose conversion is kept
 
 
 def to_string(value: Any) -> str | None:
@@ -77,13 +75,6 @@ def objects_in(value: Any) -> list[Record]:
 
 def name_and_uid(name: Any, uid: Any) -> dict[str, str] | None:
     """OCSF's name and uid of a group or organization; without a name it is named by its uid; None without either."""
-    if type(name) is type(uid) is str and len(name) + len(uid) <= _MAX_REMEMBERED:
-        return _name_and_uid(name, uid)
-    return _name_and_uid.__wrapped__(name, uid)
-
-
-@lru_cache(maxsize=1024)  # a fleet has few groups
-def _name_and_uid(name: Any, uid: Any) -> dict[str, str] | None:
     name, uid = to_string(name), to_string(uid)
     if uid:
         return {"name": name or uid, "uid": uid}

@@ -490,6 +490,15 @@ def test_a_failed_batch_of_an_unsorted_walk_leaves_the_cursor(bench: Any) -> Non
     assert going.cursors == []
 
 
+@pytest.mark.parametrize("again", [[], [Page([device("a", 2, 1), device("b", 9, 1)], NOW, 40)]])
+def test_a_short_list_whose_second_reading_fails_leaves_the_cursor(bench: Any, again: list[Any]) -> None:
+    """What the first reading missed was behind the cursor that it had moved, until the next full walk."""
+    going = bench(since=1.0, in_order=True)
+    with pytest.raises(UnexpectedReply):
+        going.run(Page([device("a", 2), device("b", 9)], NOW, 40), again=[*again, UnexpectedReply("page 2")])
+    assert going.cursors[-1] == 1.0
+
+
 def test_a_vendor_that_fails_midway_leaves_the_cursor_of_an_unsorted_walk(bench: Any) -> None:
     going = bench(since=1.0)
     with pytest.raises(UnexpectedReply):
