@@ -254,7 +254,7 @@ class EventConnector(AlertDelivery):
         return int(now) - self.configuration.timedelta * 60
 
     def _ask_for_the_date(self) -> None:
-        """Set the clock by a cheap call, for an empty window: once a process, as the replies of each round set it too."""
+        """Set the clock by a cheap call, for an empty window: rarely, as the replies of each round set it too."""
         self.clock.hear(next(self.pages(self.client, 0, 0)).date)
 
     def _recall(self, now: float) -> None:
@@ -270,7 +270,9 @@ class EventConnector(AlertDelivery):
         if not stored:
             position.cursor, facts.first_start = max(0, int(now) - back), now
             position.store()
-        if not self.clock.asked:
+        if (
+            not self.clock.asked or position.cursor > self.clock.now()
+        ):  # one server of several may have told a wrong date
             self._ask_for_the_date()
         vendors = self.clock.now()
         if facts.first_start is not None:
@@ -293,7 +295,9 @@ class EventConnector(AlertDelivery):
                 f"The stored position, {ahead}, is ahead of the clock of {self.module.name}; {back_to}", level="warning"
             )
             position.store()
-        position.forget_before(position.cursor - DAY)
+        position.forget_before(
+            min(position.cursor, int(now)) - DAY
+        )  # not when the vendor's clock ran ahead for a while
 
     def cursor(self) -> float | None:
         if "_position" not in self.__dict__:  # not made here, where a storage that is away would block

@@ -139,6 +139,45 @@ def test_a_position_ahead_of_the_vendors_clock_is_set_back_and_stored_so(
     assert len(arrived(rig)) == 36
 
 
+def test_a_clock_of_the_vendor_that_ran_ahead_for_hours_costs_no_alert_and_sends_none_again(rig: Rig) -> None:
+    """What was delivered was forgotten by that clock; of what was passed by, only the last `hours_ago` were looked at."""
+    began = datetime.now(UTC)
+    connector = rig.cycle(hours_ago=1)
+    rig.console.has([stamped(began - timedelta(minutes=30), 0)])
+    for hour in range(5):
+        rig.console.clock_offset = timedelta(days=3, hours=hour)
+        rig.console.add(stamped(began + timedelta(minutes=hour), 1 + hour))
+        rig.cycle(connector)
+        rig.cycle(connector)
+    rig.console.clock_offset = timedelta(hours=5)
+    rig.cycle(connector)
+    rig.cycle(connector)
+    versions = [text for text in rig.platform.alerts if json.loads(text)["id"] in range(6)]
+    assert len(set(versions)) == len(versions)
+    assert set(arrived(rig)) >= set(range(6))
+
+
+@pytest.mark.parametrize("back", [timedelta(minutes=30), timedelta(days=40)], ids=str)
+def test_one_wrong_date_does_not_set_the_position_back(
+    rig: Rig, back: timedelta, caplog: pytest.LogCaptureFixture
+) -> None:
+    connector = rig.cycle()
+    connector.clock.hear(time.time() - back.total_seconds())
+    rig.cycle(connector)
+    assert not any("is ahead of the clock" in record.message for record in caplog.records)
+    assert (epoch(rig.cursor) or 0) > time.time() - 60
+
+
+def test_a_clock_of_the_vendor_that_was_never_set_is_not_believed(rig: Rig) -> None:
+    """The position was set back to 1970: half a million windows, and every alert once more."""
+    connector = rig.cycle()
+    rig.console.clock_offset = datetime(1970, 1, 1, 0, 20, tzinfo=UTC) - datetime.now(UTC)
+    for _ in range(2):
+        rig.cycle(connector)
+    rig.cycle()  # of a new process
+    assert (epoch(rig.cursor) or 0) > time.time() - 600
+
+
 @pytest.mark.parametrize("hours", [-9, 9, -56 * 365 * 24], ids=str)
 def test_the_first_start_collects_the_vendors_last_hours_whatever_our_clock_shows(
     rig: Rig, hours: int, monkeypatch: pytest.MonkeyPatch
