@@ -69,12 +69,16 @@ def last_seen(seconds: float | None) -> str:
 
 
 def http_date(value: str | None) -> float | None:
-    """An HTTP date header (RFC 9110) → epoch seconds. One without a zone (asctime) is UTC too."""
+    """An HTTP date header (RFC 9110) → epoch seconds. One without a zone (asctime) is UTC too.
+
+    None also for a date before 2001: of a clock that was never set.
+    """
     try:
         moment = parsedate_to_datetime(value or "")
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
+    return seconds if seconds > _SURELY_EPOCH else None
 
 
 def retry_after(headers: Mapping[str, str], *, limited: bool) -> float | None:

@@ -138,8 +138,10 @@ class EventConnector(AlertDelivery):
         for window, since in list(facts.short):
             if not self.running:
                 return
-            missing = self._collect(window, 1).missing
-            if self.running and (not missing or self.clock.now() - since >= DAY):
+            known = Window(max(window.start, facts.known_since), window.end)  # before it, all would be sent again
+            over = self.clock.now() - since >= DAY or known.start > known.end
+            missing = not over and self._collect(known, 1).missing
+            if self.running and not missing:
                 facts.short.remove((window, since))
         # The day up to where the round began, for what became visible late since it was read.
         now, look = self.clock.now(), Window(max(facts.known_since, before - DAY), before)
@@ -252,7 +254,7 @@ class EventConnector(AlertDelivery):
         return int(now) - self.configuration.timedelta * 60
 
     def _ask_for_the_date(self) -> None:
-        """Set the clock by a cheap call, for an empty window: once a process, as the replies of each round set it too."""
+        """Set the clock by a cheap call, for an empty window: rarely, as the replies of each round set it too."""
         self.clock.hear(next(self.pages(self.client, 0, 0)).date)
 
     def _recall(self, now: float) -> None:
@@ -268,7 +270,9 @@ class EventConnector(AlertDelivery):
         if not stored:
             position.cursor, facts.first_start = max(0, int(now) - back), now
             position.store()
-        if not self.clock.asked:
+        if (
+            not self.clock.asked or position.cursor > self.clock.now()
+        ):  # one server of several may have told a wrong date
             self._ask_for_the_date()
         vendors = self.clock.now()
         if facts.first_start is not None:
@@ -291,7 +295,9 @@ class EventConnector(AlertDelivery):
                 f"The stored position, {ahead}, is ahead of the clock of {self.module.name}; {back_to}", level="warning"
             )
             position.store()
-        position.forget_before(position.cursor - DAY)
+        position.forget_before(
+            min(position.cursor, int(now)) - DAY
+        )  # not when the vendor's clock ran ahead for a while
 
     def cursor(self) -> float | None:
         if "_position" not in self.__dict__:  # not made here, where a storage that is away would block

@@ -100,7 +100,8 @@ class Position:
                 del facts.known[key]
 
     def forget_before(self, at: int) -> None:
-        """Rows updated before `at` are not read again."""
+        """Rows updated before `at` are not read again, but for those in short windows."""
+        at = min([at, *(window.start for window, _ in self.facts.short)])
         self.facts.known = {key: updated for key, updated in self.facts.known.items() if updated >= at}
         self.facts.known_since = max(self.facts.known_since, at)
 

@@ -139,6 +139,45 @@ def test_a_position_ahead_of_the_vendors_clock_is_set_back_and_stored_so(
     assert len(arrived(rig)) == 36
 
 
+def test_a_clock_of_the_vendor_that_ran_ahead_for_hours_costs_no_alert_and_sends_none_again(rig: Rig) -> None:
+    """What was delivered was forgotten by that clock; of what was passed by, only the last `hours_ago` were looked at."""
+    began = datetime.now(UTC)
+    connector = rig.cycle(hours_ago=1)
+    rig.console.has([stamped(began - timedelta(minutes=30), 0)])
+    for hour in range(5):
+        rig.console.clock_offset = timedelta(days=3, hours=hour)
+        rig.console.add(stamped(began + timedelta(minutes=hour), 1 + hour))
+        rig.cycle(connector)
+        rig.cycle(connector)
+    rig.console.clock_offset = timedelta(hours=5)
+    rig.cycle(connector)
+    rig.cycle(connector)
+    versions = [text for text in rig.platform.alerts if json.loads(text)["id"] in range(6)]
+    assert len(set(versions)) == len(versions)
+    assert set(arrived(rig)) >= set(range(6))
+
+
+@pytest.mark.parametrize("back", [timedelta(minutes=30), timedelta(days=40)], ids=str)
+def test_one_wrong_date_does_not_set_the_position_back(
+    rig: Rig, back: timedelta, caplog: pytest.LogCaptureFixture
+) -> None:
+    connector = rig.cycle()
+    connector.clock.hear(time.time() - back.total_seconds())
+    rig.cycle(connector)
+    assert not any("is ahead of the clock" in record.message for record in caplog.records)
+    assert (epoch(rig.cursor) or 0) > time.time() - 60
+
+
+def test_a_clock_of_the_vendor_that_was_never_set_is_not_believed(rig: Rig) -> None:
+    """The position was set back to 1970: half a million windows, and every alert once more."""
+    connector = rig.cycle()
+    rig.console.clock_offset = datetime(1970, 1, 1, 0, 20, tzinfo=UTC) - datetime.now(UTC)
+    for _ in range(2):
+        rig.cycle(connector)
+    rig.cycle()  # of a new process
+    assert (epoch(rig.cursor) or 0) > time.time() - 600
+
+
 @pytest.mark.parametrize("hours", [-9, 9, -56 * 365 * 24], ids=str)
 def test_the_first_start_collects_the_vendors_last_hours_whatever_our_clock_shows(
     rig: Rig, hours: int, monkeypatch: pytest.MonkeyPatch
@@ -275,6 +314,51 @@ def test_a_window_that_stays_short_is_read_again_for_a_day_and_no_longer(rig: Ri
     rig.cycle(connector)
     rig.cycle(connector)
     assert not reads_it_again()
+
+
+@pytest.mark.parametrize("age", [timedelta(hours=5), timedelta(days=3)], ids=str)
+def test_the_alerts_of_a_window_that_stays_short_are_sent_once_whatever_their_age(rig: Rig, age: timedelta) -> None:
+    """Those more than a day behind the position were forgotten, and sent again in each round."""
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - age + timedelta(minutes=5), number) for number in range(1, 6)])
+    rig.console.left_out = {"2"}
+    remember(rig, now - age)
+    connector = rig.cycle()
+    for hours in (0, 12, 9, 2, 2):
+        later(rig, connector, hours=hours)
+    assert sorted(arrived(rig)) == [1, 3, 4, 5]
+
+
+def test_of_a_short_window_no_more_is_read_again_than_what_is_known(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More alerts than are remembered came after it: all of its own were sent again in each round."""
+    monkeypatch.setattr("shared.alerts.position.MAX_KNOWN", 20)
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(minutes=150 - number), number) for number in range(1, 31)])
+    rig.console.add(stamped(now - timedelta(minutes=140), 31))
+    rig.console.left_out = {"31"}
+    connector = rig.cycle()
+    rig.console.left_out = set()
+    later(rig, connector, minutes=5)
+    assert len(arrived(rig)) == len(set(arrived(rig)))
+
+
+def test_a_short_window_that_can_no_longer_be_read_holds_up_the_rest_for_a_day_at_most(rig: Rig) -> None:
+    now = datetime.now(UTC)
+    rig.console.has([stamped(now - timedelta(hours=5, minutes=30), number) for number in range(1, 6)])
+    rig.console.left_out = {"2"}
+    connector = rig.cycle()
+    short = windows(rig)[0]
+
+    def broken(request: Any) -> None:
+        rig.console.clear_faults()
+        if tuple(moment(request.args.get(f"backend_last_updated__{how}")) for how in ("gte", "lte")) == short:
+            rig.console.fault(WrongShape({"meta": {}}), match="alerts")
+
+    rig.console.before_call = broken
+    with pytest.raises(UnexpectedReply):
+        rig.cycle(connector)
+    rig.console.clock_offset += timedelta(hours=25)
+    rig.cycle(connector)
 
 
 def test_a_total_that_never_fits_does_not_let_the_reading_grow(rig: Rig) -> None:

@@ -160,6 +160,11 @@ def test_the_three_forms_of_an_http_date_are_utc_wherever_the_machine_is(
         time.tzset()
 
 
+def test_the_date_of_a_clock_that_was_never_set_is_none() -> None:
+    assert http_date("Thu, 01 Jan 1970 00:00:10 GMT") is None
+    assert http_date("Sat, 01 Jan 2000 00:00:10 GMT") is None
+
+
 @given(st.none() | st.text())
 def test_no_header_makes_reading_a_date_or_a_wait_fail(text: str | None) -> None:
     http_date(text)
