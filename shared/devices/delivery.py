@@ -231,9 +231,6 @@ class AssetDelivery:
 
     def _send_again(self, job: _Job, numbers: Sequence[int], failure: TryAgain) -> None:
         """Send events that could not be ingested again, in parts, each followed to its end."""
-        if not job.batch.events:
-            raise failure
-        self.warn(str(failure))
 
         def push(part: Sequence[int]) -> None:
             self._post(job, part, self._single)
@@ -242,8 +239,11 @@ class AssetDelivery:
                 raise failed
 
         with self._searching:
-            if self._failed:
+            with self._lock, suppress(ValueError):
+                self._kept.remove(job)  # what is sent again is not freed meanwhile
+            if self._failed or not job.batch.events:
                 raise failure
+            self.warn(str(failure))
             try:
                 self._isolate(job, numbers, failure, push)
             except ConnectorError as error:

@@ -28,7 +28,7 @@ from shared.state.fingerprints import GONE, Fingerprints
 
 _EXISTING = "report_existing"  # stored at the very first start: the devices there are start playbooks, too
 _LEARNED = "learned"  # of a scope: whether its devices are known, so that an unknown one is new
-_LEARNED_AT = "learned_at"  # since when, epoch seconds
+_LEARNED_AT = "learned_at"  # since when on the vendor's clock, epoch seconds
 
 
 class DeviceChanges(DevicePolling):
@@ -146,9 +146,9 @@ class DeviceChanges(DevicePolling):
         self.state.store()
         memory.clear()
 
-    def ended(self, part: dict[str, Any], began: int) -> None:
+    def ended(self, part: dict[str, Any], clock: float) -> None:
         if not part[_LEARNED]:
-            part[_LEARNED], part[_LEARNED_AT] = True, began
+            part[_LEARNED], part[_LEARNED_AT] = True, clock
 
     @property
     def silent_after(self) -> float:

@@ -72,7 +72,7 @@ class Round:
                     break
                 self._cursor.go_back()  # it may have passed what is missing
             if self.full:
-                self.service.ended(self.part, self._began)
+                self.service.ended(self.part, self._cursor.clock)
                 if self._account.complete:
                     self._report_gone()
                 self.memory.forget(self._began)

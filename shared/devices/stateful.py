@@ -68,8 +68,8 @@ class StatefulService(Service):
         if memory.restored:
             self.warn("What was delivered of the devices is damaged, or an older copy of it; some are sent again")
 
-    def ended(self, part: dict[str, Any], began: int) -> None:
-        """A full walk of a scope was read to its end, whether or not rows were missing."""
+    def ended(self, part: dict[str, Any], clock: float) -> None:
+        """A full walk of a scope was read to its end, whether or not rows were missing. `clock`: the vendor's at its begin."""
 
     # --- the log
 

@@ -7,7 +7,7 @@ import pytest
 from lab.modules import MODULES
 from tests.absence_conformance import DeviceAbsenceConformance
 from tests.conformance import DeviceConformance, DeviceConnectorConformance
-from tests.rig import Rig
+from tests.rig import Clock, Rig
 
 
 class HarfangLabFacts(DeviceConformance):
@@ -31,3 +31,13 @@ class TestHarfangLabChanges(HarfangLabFacts, DeviceAbsenceConformance):
         rig.console.change(rig.console.ids[35], **self.lab_module.change)
         rig.cycle()
         assert [kind for _, kind, _ in self.runs(rig)] == ["changed"]
+
+    def test_a_clock_that_was_ahead_while_the_devices_were_learned_hides_no_new_one(
+        self, rig: Rig, clock: Clock
+    ) -> None:
+        clock.ahead = 9 * 3600
+        self.learned(rig)
+        clock.ahead = 0
+        self.join(rig)
+        rig.cycle()
+        assert [kind for _, kind, _ in self.runs(rig)] == ["new"]

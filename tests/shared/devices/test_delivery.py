@@ -397,6 +397,29 @@ def test_a_failed_batch_whose_events_are_no_longer_in_memory_ends_the_round(
     assert going.confirmed() == [14, 15, 16]
 
 
+def test_the_events_of_a_batch_that_is_sent_again_stay_in_memory_meanwhile(
+    platform: Platform, handover: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a later batch took their room, and the round ended with an internal error."""
+    monkeypatch.setattr(module, "_MAX_KEPT", 5 * len(as_event(10)))
+    held = Event()
+
+    def tells(task: str, _: int) -> tuple[int, Any]:
+        pushed = platform.pushed[int(task.removeprefix("task-")) - 1]
+        if pushed == [11]:
+            held.set()
+        waits = len(pushed) == 1 and [14, 15, 16] not in platform.pushed
+        return 200, {"status": "FAILED" if pushed == [11, 12, 13] else "RUNNING" if waits else "FINISHED"}
+
+    platform.tells = tells
+    going = handover()
+    going.send_batch(11, 12, 13)
+    assert held.wait(HANGS)
+    going.send_batch(14, 15, 16)
+    assert going.confirmed() == [11, 12, 13, 14, 15, 16]
+    assert [item for pushed in platform.pushed for item in pushed if len(pushed) == 1] == [11, 12, 13]
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 def test_without_a_task_api_one_warning_says_so_and_few_tasks_are_asked_for(
     platform: Platform, handover: Any, status: int

@@ -177,7 +177,7 @@ class Bench:
     def store(self, *, now: bool) -> None:
         self.fingerprints.save()
 
-    def ended(self, part: dict[str, Any], began: int) -> None:
+    def ended(self, part: dict[str, Any], clock: float) -> None:
         self.read_to_end = True
 
     def name_skipped(self, record: Any, reason: SkipRecord) -> None:
