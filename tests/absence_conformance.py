@@ -69,6 +69,16 @@ class DeviceAbsenceConformance(DeviceChangesConformance):
             for line in caplog.records
         )
 
+    def test_a_device_that_left_while_nothing_was_read_for_a_month_is_gone(self, rig: Rig, clock: Clock) -> None:
+        """A credential that had expired, a tenant that was closed: the first walk forgot the device."""
+        gone = self.lively(rig)[3]
+        self.learned(rig)
+        rig.console.remove(gone)
+        clock.ahead += 40 * 86_400
+        for _ in range(3):
+            self.full_round(rig, clock)
+        assert [kind for _, kind, _ in self.runs(rig)] == ["gone"]
+
     def test_a_walk_that_is_not_complete_finds_no_device_gone(self, rig: Rig, clock: Clock) -> None:
         """A page that fails is not the end of the list; such a walk is not one of two in a row either."""
         self.learned(rig)
