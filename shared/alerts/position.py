@@ -58,9 +58,11 @@ class Position:
         self._next_write = 0.0
 
     def recall(self) -> bool:
-        """Read what is stored; False when no position is."""
+        """Read what is stored; False when no position is. While it does not change, what is remembered is as new or newer."""
         stored = self._file.read()
         self.damaged = self._file.damaged
+        if self._file.unchanged:
+            return True
         try:
             self.facts = Facts.model_validate(stored)
         except ValidationError:

@@ -114,20 +114,22 @@ class JsonFile:
     """A small JSON object in a file, with the copy before it as a spare. Also stands in for the SDK's PersistentJSON.
 
     `damaged` tells after a read that the file could not be read, or was gone while its spare is there; then the spare's
-    content (or nothing) is used.
+    content (or nothing) is used. `unchanged`: it had then what this object read or wrote last.
     A write finds out whether another process wrote in between: two connectors over one storage would each undo what
     the other remembers.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damaged = False
+        self.damaged = self.unchanged = False
         self._newest: bytes | None = _UNREAD
+        self._tried: bytes | None = _UNREAD  # to write last: it may be there although the write failed
         self._entered: dict[str, Any] = {}
 
     def read(self) -> dict[str, Any]:
         """The object; {} when nothing was ever stored."""
-        self._newest = read_bytes(self.path)
+        before, self._newest = self._newest, read_bytes(self.path)
+        self.unchanged = self._newest in (before, self._tried)
         content = _object(self._newest)
         if content is None:
             spare = read_bytes(spare_of(self.path))
@@ -140,11 +142,11 @@ class JsonFile:
     def write(self, content: dict[str, Any]) -> None:
         """Replace the object; a good one that stood there becomes the spare. TryAgain when another process wrote it."""
         before = read_bytes(self.path)
-        if self._newest is not _UNREAD and before != self._newest:
+        if self._newest is not _UNREAD and before not in (self._newest, self._tried):
             raise overtaken(self.path)
         if before is not None and _object(before) is not None:
             write_bytes(spare_of(self.path), before)
-        after = orjson.dumps(content)
+        after = self._tried = orjson.dumps(content)
         write_bytes(self.path, after)
         self._newest = after
 

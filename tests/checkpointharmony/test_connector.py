@@ -20,6 +20,7 @@ from lab.platform.faults import Status, WrongShape
 from lab.platform.local import LocalPlatform
 from shared.errors import ActionNeeded, TryAgain, UnexpectedReply
 from shared.runtime.backoff import Backoff
+from shared.state.storage import write_bytes
 from shared.times import epoch, iso
 from tests.faults.matrix import failing_disk
 from tests.rig import Rig, assert_next_try_is_far, signal_handlers_kept
@@ -449,6 +450,27 @@ def test_a_storage_that_takes_nothing_is_found_out_before_anything_is_sent(rig: 
                 rig.cycle()
     assert not rig.platform.alerts
     rig.cycle()
+    assert len(arrived(rig)) == 35 == len(set(arrived(rig)))
+
+
+def test_a_disk_that_has_no_room_for_what_is_remembered_more_costs_no_second_sending(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was found out after the batch, whose alerts were forgotten and sent again at each try."""
+
+    def full(path: Path, *parts: bytes) -> None:
+        if sum(map(len, parts)) > 1_000:
+            raise TryAgain("The connector cannot write its state: no space left.")
+        write_bytes(path, *parts)
+
+    connector = rig.start()
+    with monkeypatch.context() as patched:
+        patched.setattr("shared.state.storage.write_bytes", full)
+        for _ in range(3):
+            with pytest.raises(TryAgain, match="cannot write its state"):
+                rig.cycle(connector)
+    rig.cycle(connector)
+    rig.cycle()  # of a new process
     assert len(arrived(rig)) == 35 == len(set(arrived(rig)))
 
 

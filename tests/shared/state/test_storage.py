@@ -301,3 +301,24 @@ def test_a_remote_failure_is_time_that_heals(remote: Any, failure: Exception) ->
         read_bytes(remote)
     with pytest.raises(TryAgain, match=r"cannot write its state in .*context\.json"):
         write_bytes(remote, b"x")
+
+
+def test_a_write_that_is_done_and_answered_too_late_is_not_taken_for_another_process(
+    remote: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = JsonFile(remote)
+    file.write({"written": 1})
+    write = type(remote).write_bytes
+
+    def late(path: Any, data: bytes) -> int:
+        write(path, data)
+        if path == remote:
+            raise EndpointConnectionError(endpoint_url="https://storage.example.com")
+        return len(data)
+
+    with monkeypatch.context() as patched, pytest.raises(TryAgain):
+        patched.setattr(type(remote), "write_bytes", late)
+        file.write({"written": 2})
+    file.write({"written": 3})
+    assert file.read() == {"written": 3}
+    assert file.unchanged
