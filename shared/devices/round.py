@@ -19,7 +19,7 @@ from shared.devices.cursor import Cursor
 from shared.devices.delivery import AssetDelivery
 from shared.devices.refused import REFUSED, Refused
 from shared.devices.starts import ChangeDelivery
-from shared.devices.stateful import StatefulService
+from shared.devices.stateful import FULL_WALK, StatefulService
 from shared.devices.walks import Walk
 from shared.errors import ConnectorError, SkipRecord
 from shared.http.pages import EndlessCheck, Page
@@ -75,7 +75,8 @@ class Round:
                 self.service.ended(self.part, self._cursor.clock)
                 if self._account.complete:
                     self._report_gone()
-                self.memory.forget(self._began)
+                # By the walk before: what left while nothing could be read is reported as gone first.
+                self.memory.forget(min(self._began, self.part.get(FULL_WALK, 0)))
                 self._refused.forget(self._began)
         except ConnectorError:
             self._keep_what_arrives()
@@ -187,8 +188,8 @@ class Round:
             known = sent[0] if sent else before and before[0]
             counted = sent is None and self._account.send(key, before, first=first)
             sendable = self.delivery.serialize(Met(event, written, known, content, was, now))
-            if known is None and sendable and self.memory.complete_walks:
-                now = ""  # it is reported as new, and if need be as silent by the next walk
+            if known is None and self.memory.complete_walks:
+                now = ""  # it is new, and if need be reported as silent by the next walk
             self._batch.add(sendable, Entry(key, content, counted, suspect, now))
             self._in_flight[key] = content, now
 

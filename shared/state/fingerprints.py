@@ -151,7 +151,7 @@ class Fingerprints:
                 self.unsaved = True
 
     def forget(self, now: int) -> None:
-        """Drop what was not met for 30 days."""
+        """Drop what was not met for 30 days before `now`."""
         for key in self._not_met_since(now - FORGOTTEN_AFTER + 1):
             del self._known[key]
             self._descriptions.pop(key, None)
