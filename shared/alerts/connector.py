@@ -129,6 +129,7 @@ class EventConnector(AlertDelivery):
         """The windows that are due, then those that stayed short, then the second look."""
         position, facts = self._position, self._position.facts
         before = position.cursor
+        facts.unlooked = min(before, facts.unlooked or before)
         if self._settled(self.clock.now()) <= before:  # as far as is known, nothing is due
             self._ask_for_the_date()
         until = self._settled(self.clock.now())
@@ -139,17 +140,20 @@ class EventConnector(AlertDelivery):
             if not self.running:
                 return
             known = Window(max(window.start, facts.known_since), window.end)  # before it, all would be sent again
-            over = self.clock.now() - since >= DAY or known.start > known.end
-            missing = not over and self._collect(known, 1).missing
-            if self.running and not missing:
+            if over := self.clock.now() - since >= DAY:  # read a last time, even if that fails
                 facts.short.remove((window, since))
-        # The day up to where the round began, for what became visible late since it was read.
-        now, look = self.clock.now(), Window(max(facts.known_since, before - DAY), before)
+            missing = known.start <= known.end and self._collect(known, 1).missing
+            if self.running and not over and not missing:
+                facts.short.remove((window, since))
+        # The day up to where the round began, and the first of those that failed before, for what became visible late.
+        now, look = self.clock.now(), Window(max(facts.known_since, facts.unlooked - DAY), before)
         if self.running and abs(now - facts.second_look) >= LOOK_INTERVAL:
             if look.start < look.end:
                 self._collect(look)
             if self.running:
                 facts.second_look = now
+        if self.running:
+            facts.unlooked = None
 
     def _advance(self, window: Window) -> bool:
         """Deliver one window and move behind it; whether there is more to read."""
@@ -295,9 +299,8 @@ class EventConnector(AlertDelivery):
                 f"The stored position, {ahead}, is ahead of the clock of {self.module.name}; {back_to}", level="warning"
             )
             position.store()
-        position.forget_before(
-            min(position.cursor, int(now)) - DAY
-        )  # not when the vendor's clock ran ahead for a while
+        # Our clock too: the vendor's may run ahead for a while.
+        position.forget_before(min(position.cursor, int(now), facts.unlooked or position.cursor) - DAY)
 
     def cursor(self) -> float | None:
         if "_position" not in self.__dict__:  # not made here, where a storage that is away would block

@@ -33,13 +33,15 @@ class Facts(BaseModel):
     """What is stored besides the cursor; times are epoch seconds of the vendor's clock.
 
     `known`: the alerts delivered or skipped, with their last update; complete from `known_since` on. `second_look`: when it
-    last ran. `short`: windows that returned fewer rows than their total, and since when. `first_start`: when the first
-    round began, by our own clock, until the vendor's was heard and the first position is set by that.
+    last ran. `unlooked`: where the first round began that was not read to its end, None after one that was. `short`:
+    windows that returned fewer rows than their total, and since when. `first_start`: when the first round began, by our own
+    clock, until the vendor's was heard and the first position is set by that.
     """
 
     known: dict[str, float] = {}
     known_since: int = 0
     second_look: float = 0.0
+    unlooked: int | None = None
     short: list[tuple[Window, float]] = []
     aside: dict[str, Aside] = {}
     first_start: float | None = None

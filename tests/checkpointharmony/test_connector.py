@@ -263,6 +263,26 @@ def test_a_second_look_after_a_long_stop_covers_the_day_before_the_stop(rig: Rig
     assert 7 in arrived(rig)
 
 
+def test_a_second_look_covers_the_day_before_a_stop_also_when_the_rounds_after_it_fail(rig: Rig) -> None:
+    """They moved the position: the second look of the first that ended well covered the day before that."""
+    rig.cycle()
+    at = rig.console.now() - timedelta(minutes=1)
+    rig.console.add(stamped(at, 7))
+    rig.console.hide("7", at + timedelta(hours=1))
+    rig.cycle()
+    rig.console.clock_offset += timedelta(days=3)
+    rig.console.fault(Status(401), match="alerts", skip=40, times=3)
+    with pytest.raises(ActionNeeded):
+        rig.cycle()
+    assert (epoch(rig.cursor) or 0) > (at + timedelta(days=1)).timestamp()
+    rig.cycle()
+    assert len(arrived(rig)) == 36 == len(set(arrived(rig)))
+    rig.console.forget_calls()
+    rig.console.clock_offset += timedelta(hours=2)
+    rig.cycle()
+    assert max(end - start for start, end in windows(rig)) == 86_400
+
+
 def test_the_first_second_look_after_an_update_sends_nothing_again(rig: Rig) -> None:
     """An earlier release stored only which alerts it knew from its position on."""
     now = datetime.now(UTC)
@@ -359,6 +379,8 @@ def test_a_short_window_that_can_no_longer_be_read_holds_up_the_rest_for_a_day_a
     with pytest.raises(UnexpectedReply):
         rig.cycle(connector)
     rig.console.clock_offset += timedelta(hours=25)
+    with pytest.raises(UnexpectedReply):
+        rig.cycle(connector)
     rig.cycle(connector)
 
 
