@@ -33,6 +33,9 @@ class Contents(Fingerprints):
         self._steps = [path.split(".") for path in paths]
         super().__init__(path, len(paths) * _BYTES)
 
+    def doubt(self, keys: Iterable[int]) -> None:
+        """A change is told against what is known to have been told."""
+
     def content(self, event: dict[str, Any], written: bytes) -> int:
         return int.from_bytes(b"".join([_hash_at(event, steps, self.hasher) for steps in self._steps]))
 

@@ -83,6 +83,7 @@ class Round:
             raise
         finally:
             self.delivery.close()
+            self.memory.doubt(self._in_flight)
             if self._pending:
                 self.memory.settle_pending(self._began if self.delivery.unanswered else 0)
         self._account.judge_list(self.service.warn)

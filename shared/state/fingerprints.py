@@ -143,6 +143,12 @@ class Fingerprints:
             self._known[key] = content << 64 | stamps
             self.unsaved = True
 
+    def doubt(self, keys: Iterable[int]) -> None:
+        """Devices that were sent, perhaps without arriving: whatever they are when they are met again is sent."""
+        for key in self._known.keys() & keys:
+            self._known[key] &= _STAMPS
+            self.unsaved = True
+
     def settle_pending(self, delivered: int) -> None:
         """What is `PENDING` was delivered then: 0 has it sent again by the next full walk."""
         for key, value in self._known.items():

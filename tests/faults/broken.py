@@ -120,6 +120,8 @@ def cursor_moved_before_the_push(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fingerprint_stored_before_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not doubted after a failure, which would mend it unless the process is killed."""
+    monkeypatch.setattr(Fingerprints, "doubt", lambda *_: None)
     _rounds_with(monkeypatch, delivery=RemembersFirst)
 
 

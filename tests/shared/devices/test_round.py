@@ -700,6 +700,19 @@ def test_what_failed_is_sent_by_the_next_round(bench: Any) -> None:
     assert second.deliveries.sent == [("b", 0), ("c", 0)]
 
 
+def test_a_device_that_changes_back_after_a_push_without_an_answer_is_sent(bench: Any) -> None:
+    """The push may have arrived: the platform kept its state until the next refresh."""
+    going = bench(batch_size=1)
+    going.run([device("a", 1, risk=0), device("b", 1)])
+    second = going.again(batch_size=1)
+    second.deliveries.fails = {1}
+    with pytest.raises(TryAgain):
+        second.run([device("a", 2, risk=7), device("b", 1)])
+    third = second.again(batch_size=1)
+    third.run([device("a", 3, risk=0), device("b", 1)])
+    assert third.deliveries.sent == [("a", 0)]
+
+
 def test_what_was_delivered_behind_a_failed_batch_is_remembered_and_the_cursor_stays(bench: Any) -> None:
     going = bench(since=0.5, in_order=True, batch_size=1)
     going.deliveries.fails, going.deliveries.holds = {1}, True
