@@ -294,7 +294,7 @@ class EventConnector(AlertDelivery):
             ahead, position.cursor = times.iso(position.cursor), self._settled(vendors)
             if facts.known_since > position.cursor:
                 facts.known_since = position.cursor - back
-            facts.second_look = 0.0  # at once, for what was passed by meanwhile
+            facts.second_look, facts.unlooked = 0.0, facts.known_since  # at once, for what was passed by meanwhile
             back_to = f"it is set back to {times.iso(position.cursor)}"
             self.log(
                 f"The stored position, {ahead}, is ahead of the clock of {self.module.name}; {back_to}", level="warning"

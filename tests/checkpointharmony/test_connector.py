@@ -158,6 +158,19 @@ def test_a_clock_of_the_vendor_that_ran_ahead_for_hours_costs_no_alert_and_sends
     assert set(arrived(rig)) >= set(range(6))
 
 
+def test_a_clock_of_the_vendor_that_ran_ahead_before_a_stop_of_more_than_a_day_costs_no_alert(rig: Rig) -> None:
+    began = datetime.now(UTC)
+    connector = rig.cycle()
+    rig.console.clock_offset = timedelta(days=3)
+    for _ in range(3):
+        rig.cycle(connector)
+    rig.console.add(stamped(began + timedelta(hours=2), 7))
+    rig.console.clock_offset = timedelta(hours=30)
+    rig.cycle()
+    assert 7 in arrived(rig)
+    assert len(arrived(rig)) == 36 == len(set(arrived(rig)))
+
+
 @pytest.mark.parametrize("back", [timedelta(minutes=30), timedelta(days=40)], ids=str)
 def test_one_wrong_date_does_not_set_the_position_back(
     rig: Rig, back: timedelta, caplog: pytest.LogCaptureFixture
