@@ -146,10 +146,11 @@ class EventConnector(AlertDelivery):
             if self.running and not over and not missing:
                 facts.short.remove((window, since))
         # The day up to where the round began, and the first of those that failed before, for what became visible late.
-        now, look = self.clock.now(), Window(max(facts.known_since, facts.unlooked - DAY), before)
+        now, start = self.clock.now(), max(facts.known_since, facts.unlooked - DAY)
         if self.running and abs(now - facts.second_look) >= LOOK_INTERVAL:
-            if look.start < look.end:
+            while self.running and (look := next_window(start, before, DAY)):
                 self._collect(look)
+                start = look.end
             if self.running:
                 facts.second_look = now
         if self.running:
