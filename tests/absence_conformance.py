@@ -202,6 +202,16 @@ class DeviceAbsenceConformance(DeviceChangesConformance):
             self.full_round(rig, clock)
         assert [kind for _, kind, _ in self.runs(rig)] == on
 
+    def test_a_clock_that_was_ahead_hides_no_silence(self, rig: Rig, clock: Clock) -> None:
+        clock.ahead = 10 * 86_400
+        self.learned(rig)
+        clock.ahead = 0
+        self.join(rig)
+        self.silence(rig, rig.console.ids[-1], 200)
+        for _ in range(3):
+            self.full_round(rig, clock)
+        assert [kind for _, kind, _ in self.runs(rig)] == ["new", "silent"]
+
     def test_absences_without_a_confirmation_are_reported_by_the_next_round(self, rig: Rig, clock: Clock) -> None:
         first, second, quiet, *_ = self.lively(rig)
         self.learned(rig)

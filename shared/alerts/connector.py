@@ -146,10 +146,11 @@ class EventConnector(AlertDelivery):
             if self.running and not over and not missing:
                 facts.short.remove((window, since))
         # The day up to where the round began, and the first of those that failed before, for what became visible late.
-        now, look = self.clock.now(), Window(max(facts.known_since, facts.unlooked - DAY), before)
+        now, start = self.clock.now(), max(facts.known_since, facts.unlooked - DAY)
         if self.running and abs(now - facts.second_look) >= LOOK_INTERVAL:
-            if look.start < look.end:
+            while self.running and (look := next_window(start, before, DAY)):
                 self._collect(look)
+                start = look.end
             if self.running:
                 facts.second_look = now
         if self.running:
@@ -293,7 +294,7 @@ class EventConnector(AlertDelivery):
             ahead, position.cursor = times.iso(position.cursor), self._settled(vendors)
             if facts.known_since > position.cursor:
                 facts.known_since = position.cursor - back
-            facts.second_look = 0.0  # at once, for what was passed by meanwhile
+            facts.second_look, facts.unlooked = 0.0, facts.known_since  # at once, for what was passed by meanwhile
             back_to = f"it is set back to {times.iso(position.cursor)}"
             self.log(
                 f"The stored position, {ahead}, is ahead of the clock of {self.module.name}; {back_to}", level="warning"

@@ -189,7 +189,7 @@ class Round:
             known = sent[0] if sent else before and before[0]
             counted = sent is None and self._account.send(key, before, first=first)
             sendable = self.delivery.serialize(Met(event, written, known, content, was, now))
-            if known is None and self.memory.complete_walks:
+            if known is None and FULL_WALK in self.part:
                 now = ""  # it is new, and if need be reported as silent by the next walk
             self._batch.add(sendable, Entry(key, content, counted, suspect, now))
             self._in_flight[key] = content, now

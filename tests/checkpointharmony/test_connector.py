@@ -158,6 +158,19 @@ def test_a_clock_of_the_vendor_that_ran_ahead_for_hours_costs_no_alert_and_sends
     assert set(arrived(rig)) >= set(range(6))
 
 
+def test_a_clock_of_the_vendor_that_ran_ahead_before_a_stop_of_more_than_a_day_costs_no_alert(rig: Rig) -> None:
+    began = datetime.now(UTC)
+    connector = rig.cycle()
+    rig.console.clock_offset = timedelta(days=3)
+    for _ in range(3):
+        rig.cycle(connector)
+    rig.console.add(stamped(began + timedelta(hours=2), 7))
+    rig.console.clock_offset = timedelta(hours=30)
+    rig.cycle()
+    assert 7 in arrived(rig)
+    assert len(arrived(rig)) == 36 == len(set(arrived(rig)))
+
+
 @pytest.mark.parametrize("back", [timedelta(minutes=30), timedelta(days=40)], ids=str)
 def test_one_wrong_date_does_not_set_the_position_back(
     rig: Rig, back: timedelta, caplog: pytest.LogCaptureFixture
@@ -277,10 +290,16 @@ def test_a_second_look_covers_the_day_before_a_stop_also_when_the_rounds_after_i
     assert (epoch(rig.cursor) or 0) > (at + timedelta(days=1)).timestamp()
     rig.cycle()
     assert len(arrived(rig)) == 36 == len(set(arrived(rig)))
+
+    def looks() -> list[float]:
+        return [end - start for start, end in windows(rig) if end - start > 3600]
+
+    assert len(looks()) == 2
+    assert max(looks()) == 86_400, "a list of several days"
     rig.console.forget_calls()
     rig.console.clock_offset += timedelta(hours=2)
     rig.cycle()
-    assert max(end - start for start, end in windows(rig)) == 86_400
+    assert looks() == [86_400]
 
 
 def test_the_first_second_look_after_an_update_sends_nothing_again(rig: Rig) -> None:
