@@ -98,8 +98,8 @@ class EsetClient:
 
 
 def named_group(group: Any) -> tuple[str, str] | None:
-    """A group as the API lists it → its uuid and name, "" for one without a name; None without a uuid."""
-    fields = group if isinstance(group, dict) else {}
+    """A group as the API lists it → its uuid and name, "" for one without a name; None without a uuid, or for a `BrokenObject`."""
+    fields = group if type(group) is dict else {}
     uuid = to_string(fields.get("uuid"))
     return (uuid, to_string(fields.get("displayName")) or "") if uuid else None
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pyrate_limiter import RequestRate
 
 from shared.errors import ActionNeeded, UnexpectedReply
+from shared.http.body import BrokenObject
 from shared.http.pages import Listing, Pages, PageSize, collect, follow
 from shared.http.paging import by_field, by_number
 from shared.http.selection import selection
@@ -109,6 +110,8 @@ class SophosClient:
 def _tenant(who: str, item: Any) -> tuple[str, Tenant]:
     fields = item if isinstance(item, dict) else {}
     uid, name = _identifier(fields.get("id"), who), to_string(fields.get("name")) or to_string(fields.get("showAs"))
+    if isinstance(item, BrokenObject):  # each endpoint would be one, too
+        name = None
     return uid, Tenant(uid, to_string(fields.get("apiHost")), name)
 
 

@@ -107,9 +107,9 @@ def value_at(reply: Reply, path: str, *, optional: bool = False) -> Any:
 def _token_at(reply: Reply, path: str, *, optional: bool = False) -> str:
     """The page token or link at a path of the body; "" when missing or null."""
     token = value_at(reply, path, optional=optional)
-    if token is not None and not isinstance(token, str):
+    if token is not None and not (isinstance(token, str) and token.isprintable()):
         raise UnexpectedReply(
-            f"{reply.who} sent a next-page token that is not a string; the list cannot be read to its end."
+            f"{reply.who} sent a next-page token that is not printable text; the list cannot be read to its end."
         )
     return token or ""
 

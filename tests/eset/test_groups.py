@@ -140,6 +140,16 @@ def test_the_file_of_the_groups_is_its_owners_and_holds_names_only(rig: Rig) -> 
     assert json.loads(path.read_text()) == {group["uuid"]: group["displayName"] for group in rig.console.groups}
 
 
+def test_a_group_whose_name_is_no_text_costs_only_itself(rig: Rig) -> None:
+    """Half of a surrogate pair can neither be stored nor sent; each round ended with an internal error."""
+    device, broken = one_in_a_group(rig)
+    groups = [{**one, "displayName": "half \ud800"} if one["uuid"] == broken else one for one in rig.console.groups]
+    rig.console.has_groups(groups)
+    assert rig.cycle().counts.sent == 35
+    assert groups_of(rig)[device] is None
+    assert any(groups_of(rig).values())
+
+
 def test_a_damaged_file_of_the_groups_stops_nothing(rig: Rig) -> None:
     rig.cycle()
     (rig.data / "groups.json").write_bytes(b'{"half')

@@ -47,7 +47,7 @@ def test_a_page_without_a_cursor_is_the_last(console: SimulatedSentinelOne, pagi
 @pytest.mark.parametrize("cursor", [7, True, ["YQ=="], {}])
 def test_a_cursor_that_is_not_a_string_is_not_the_end(console: SimulatedSentinelOne, cursor: Any) -> None:
     console.fault(WrongShape({"data": [], "pagination": {"nextCursor": cursor}}), match="agents")
-    with pytest.raises(UnexpectedReply, match="next-page token that is not a string"):
+    with pytest.raises(UnexpectedReply, match="next-page token that is not printable text"):
         list(client_of(console).agents())
 
 

@@ -158,6 +158,16 @@ def test_tenants_without_an_end_are_not_collected_for_ever(sophos: requests_mock
     assert tenants.call_count == 6
 
 
+def test_a_tenant_whose_name_is_no_text_has_none(sophos: requests_mock.Mocker) -> None:
+    """Half of a surrogate pair cannot be sent: the round ended with an internal error, for all other tenants too."""
+    sophos.get(f"{CENTRAL}/whoami/v1", json=whoami(None, kind="partner"))
+    page = {"items": [{"id": OWN_ID, "apiHost": REGION, "name": "half \ud800"}], "pages": {"total": 1}}
+    sophos.get(f"{CENTRAL}/partner/v1/tenants", json=page)
+    sophos.get(LIST, json={"items": [{"id": "1", "tenant": {"id": OWN_ID}}], "pages": {}})
+    assert [tenant.name for tenant in client().tenants()] == [None]
+    assert read(client(), OWN_ID) == [{"id": "1", "tenant": {"id": OWN_ID}}]
+
+
 def test_a_short_page_is_not_the_last(sophos: requests_mock.Mocker) -> None:
     pages = [{"json": {"items": [], "pages": {"nextKey": "a"}}}, {"json": {"items": [{"id": "1"}], "pages": {}}}]
     sophos.get(LIST, pages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import unquote, urlencode
 
@@ -36,10 +37,10 @@ def test_a_missing_null_or_empty_token_is_the_end(end: dict[str, Any]) -> None:
     assert after(by_field("paging.next", "cursor"), {"paging": end}) is None
 
 
-@pytest.mark.parametrize("token", [0, 7, True, False, ["a"], {}])
-def test_a_token_that_is_not_a_string_is_an_error_and_not_the_end(token: object) -> None:
-    with pytest.raises(UnexpectedReply, match="Vendor sent a next-page token that is not a string"):
-        after(by_field("next", "cursor"), {"next": token})
+@pytest.mark.parametrize("token", [0, 7, True, False, ["a"], {}, "half \ud800 of a letter", "a\n"])
+def test_a_token_that_is_not_printable_text_is_an_error_and_not_the_end(token: object) -> None:
+    with pytest.raises(UnexpectedReply, match="Vendor sent a next-page token that is not printable text"):
+        after(by_field("next", "cursor"), json.dumps({"next": token}).encode())
 
 
 @pytest.mark.parametrize("body", [{}, {"paging": None}, {"paging": []}, {"paging": "x"}, [], None, "x"])
