@@ -206,6 +206,19 @@ class DeviceChangesConformance(DeviceConformance):
         rig.cycle()
         assert [one for one, _, _ in self.runs(rig)].count(uid) == 1
 
+    def test_a_platform_that_goes_down_between_two_events_refused_none_of_them(self, rig: Rig) -> None:
+        """The first one that failed was blamed in three rounds, because one before it had been accepted, and then held back."""
+        self.learned(rig)
+        self.change_all(rig)
+        rig.platform.fault(Status(503), match="callback", skip=4, times=None)
+        for _ in range(3):
+            with pytest.raises(TryAgain, match="HTTP 503"):
+                rig.cycle()
+        rig.platform.clear_faults()
+        rig.cycle()
+        assert set(rig.platform.deliveries) == set(self.records(rig.console))
+        assert set(rig.platform.deliveries.values()) == {1}
+
     def test_one_event_alone_that_is_refused_is_an_error_that_says_so(self, rig: Rig) -> None:
         self.learned(rig)
         rig.console.change(rig.console.ids[0], **self.lab_module.change)

@@ -109,12 +109,13 @@ class ChangeDelivery:
         return batch
 
     def _start(self, batch: Batch) -> Iterator[Batch]:
-        """Start the playbook of the first event; where it is refused because of its content, of the next two as well.
+        """Start the playbook of the first event; where it is refused because of its content, of the next two as well: those
+        before it may have been accepted by a platform that is down now.
 
         Yields each event that is confirmed, or refused while others are accepted.
         """
         self._say_how_many()
-        works, self._works = self._works or batch.is_suspect, False
+        works, self._works = self._works, False
         try:
             self._call([batch])
         except ConnectorError as error:
@@ -124,7 +125,10 @@ class ChangeDelivery:
             self.doubts.count = 0
             yield batch
             return
-        probes = [batch] if works else self._probes()
+        probes = self._probes()
+        works = all(probe.is_suspect for probe in probes) or (works and len(probes) == 1)
+        if works:
+            probes = [batch]
         try:
             for [event], error_of_one in isolate_refused(probes, partial(self._call, once=True), refusal, works=works):
                 if error_of_one:
