@@ -67,6 +67,7 @@ class AssetDelivery:
         self._pusher = ThreadPoolExecutor(1, thread_name_prefix="push")
         self._followers = ThreadPoolExecutor(_FOLLOWERS, thread_name_prefix="task")
         self._failed = self._accepted = False
+        self.reordered = False  # whether events were sent again, perhaps after later ones of the same devices
 
     @property
     def unanswered(self) -> bool:
@@ -171,6 +172,7 @@ class AssetDelivery:
         works: bool = False,
     ) -> None:
         """Push these events of a batch again in parts and note which are refused; TooFew when that cannot be known yet."""
+        self.reordered = True
         push = push or partial(self._post, job, session=self._single)
         try:
             for part, error in isolate_refused(numbers, push, refusal, works=works):

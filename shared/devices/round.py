@@ -57,6 +57,7 @@ class Round:
         )
         self._batch = Batch()
         self._in_flight: dict[int, tuple[int, str]] = {}  # content and presence sent and not yet confirmed
+        self._sent_twice: set[int] = set()  # devices of which another content was in flight already
         self._account = Account(self._counts, self._began)
         self._cursor = Cursor(times.epoch(self.part.get(self.service.cursor_key)), self._store_cursor)
         self._begun = self._pending = self._sorted = False
@@ -192,6 +193,8 @@ class Round:
             if known is None and FULL_WALK in self.part:
                 now = ""  # it is new, and if need be reported as silent by the next walk
             self._batch.add(sendable, Entry(key, content, counted, suspect, now))
+            if sent:
+                self._sent_twice.add(key)
             self._in_flight[key] = content, now
 
     def _identity(self, record: Any) -> str | None:
@@ -250,6 +253,8 @@ class Round:
         self._pending |= not batch.followed
         known = ((entry.key, entry.content) for entry in entries if entry.presence != GONE)
         self.memory.deliver(known, self._began if batch.followed else PENDING, self._account.stamp)
+        if self.delivery.reordered:
+            self.memory.doubt(self._sent_twice)
         for number, (uid, error) in batch.refused.items():
             refused = batch.entries[number]
             self._account.refuse(refused.key, counted=refused.counted)

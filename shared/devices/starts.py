@@ -44,6 +44,7 @@ class ChangeDelivery:
     log: Callable[[str], None]
     doubts: Doubts
     unanswered: ClassVar[bool] = False  # the callback confirms each event
+    reordered: ClassVar[bool] = False  # those of one device are sent in order
 
     def __post_init__(self) -> None:
         self._said_at = 0.0

@@ -118,6 +118,7 @@ def handover(platform: Platform) -> Iterator[Callable[..., Handover]]:
 def test_batches_are_pushed_and_confirmed_in_the_order_sent(platform: Platform, handover: Any) -> None:
     going = handover()
     going.send(1, 2, 3, 4, 5)
+    assert not going.delivery.reordered
     assert going.confirmed() == [1, 2, 3, 4, 5]
     assert platform.pushed == [[1], [2], [3], [4], [5]]
     assert sorted(platform.asked) == [f"task-{n}" for n in range(1, 6)]
@@ -276,6 +277,7 @@ def test_one_device_alone_is_judged_when_a_later_one_is_accepted(platform: Platf
     going = handover()
     going.send(1, 2, 3)
     assert going.confirmed() == [2, 3]
+    assert going.delivery.reordered
 
 
 def test_one_device_alone_behind_others_is_judged_by_its_status(platform: Platform, handover: Any) -> None:
@@ -352,6 +354,7 @@ def test_a_batch_that_could_not_be_ingested_is_sent_again_in_parts_each_followed
     assert going.confirmed() == [n for n in range(30) if n != 5]
     assert len(going.warnings) == 1
     assert sum(5 in pushed for pushed in platform.pushed) > 2
+    assert going.delivery.reordered
 
 
 def test_a_platform_that_ingests_nothing_gets_three_devices_alone_and_no_more(

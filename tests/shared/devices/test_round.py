@@ -56,7 +56,7 @@ class Deliveries:
         self.fails: set[int] = set()
         self.refused: set[Any] = set()  # uids, or uids with a risk
         self.lost: set[int] = set()
-        self.unanswered = False
+        self.unanswered = self.reordered = False
         self.holds = False  # nothing is confirmed before the end
         self.batches: list[tuple[Batch, list[Any]]] = []
         self.gone: list[list[Any]] = []
@@ -688,6 +688,19 @@ def test_a_device_that_changes_and_changes_back_within_a_walk_is_sent_with_its_l
     second.run([device("a", 2, risk=7)], [device("a", 3, risk=0)])
     assert second.deliveries.sent == [("a", 7), ("a", 0)]
     assert second.knows(device("a", 3, risk=0))
+
+
+def test_a_device_whose_older_state_may_have_been_sent_last_is_sent_by_the_next_round(bench: Any) -> None:
+    """A batch was sent again after the one with a later state: the platform kept the older one until the next refresh."""
+    going = bench(batch_size=1)
+    going.deliveries.holds = going.deliveries.reordered = True
+    going.run([device("a", 1, risk=0), device("b", 1)], [device("a", 2, risk=7)])
+    second = going.again()
+    second.run([device("a", 2, risk=7), device("b", 1)])
+    assert second.deliveries.sent == [("a", 7)]
+    third = second.again()
+    third.run([device("a", 2, risk=7), device("b", 1)])
+    assert third.deliveries.sent == []
 
 
 def test_what_failed_is_sent_by_the_next_round(bench: Any) -> None:
