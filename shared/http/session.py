@@ -146,7 +146,7 @@ class ApiSession:
             tenacity.stop_when_event_set(self.stop),
         )
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TryAgain),
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, TryAgain) and not error.ends_round),
             after=_begin_budget,
             wait=self._wait,
             stop=tenacity.stop_any(*limits),

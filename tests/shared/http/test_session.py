@@ -21,6 +21,7 @@ from pyrate_limiter import RequestRate
 
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
 from shared.http import body, wire
+from shared.http.oauth import token_of
 from shared.http.session import ApiSession, Patience
 from shared.http.tokens import Anonymous, FetchedToken, FixedToken, Token
 from shared.http.urls import origin
@@ -131,6 +132,19 @@ def test_a_new_token_that_is_refused_too_ends_it(vendor: requests_mock.Mocker) -
     with pytest.raises(ActionNeeded, match="refused the credentials"):
         ApiSession("Vendor", ORIGIN, FetchedToken(lambda: Token("t", 3600)), patience=QUICK).call("GET", "/things")
     assert vendor.call_count == 2
+
+
+def test_a_login_that_fails_while_a_call_renews_its_token_is_given_up_after_its_own_three_tries(
+    vendor: requests_mock.Mocker,
+) -> None:
+    """Each of the call's tries logged in three times more, so nine times."""
+    vendor.get(f"{ORIGIN}/things", status_code=401, json={})
+    login = vendor.post("https://id.example/token", [{"json": {"access_token": "t"}}, {"status_code": 503}])
+    identity = ApiSession("Vendor", "https://id.example/token", Anonymous(), patience=QUICK)
+    auth = FetchedToken(lambda: token_of("Vendor", identity.call("POST", identity.base_url).json, 3600))
+    with pytest.raises(TryAgain, match="503"):
+        ApiSession("Vendor", ORIGIN, auth, patience=QUICK).call("GET", "/things")
+    assert login.call_count == 1 + QUICK.attempts
 
 
 def test_a_fixed_token_that_is_refused_is_sent_once_and_the_advice_is_given(vendor: requests_mock.Mocker) -> None:
