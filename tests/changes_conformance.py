@@ -356,6 +356,7 @@ class DeviceChangesConformance(DeviceConformance):
             rig.overtake(first, second)
         assert set(rig.platform.deliveries) == set(self.records(rig.console))
         before = len(rig.platform.playbook_runs)
+        assert before == 35 + 1, "the first stops at once"
         first.cycle()
         assert len(rig.platform.playbook_runs) == before, "what the second reported is known to the first"
         rig.console.change(rig.console.ids[3], **self.another("other"))

@@ -27,6 +27,7 @@ from shared.mapping import ocsf
 from shared.mapping.conversions import Record
 from shared.mapping.table import Mapper
 from shared.state.fingerprints import GONE, PENDING, Fingerprints
+from shared.state.storage import Overtaken
 
 
 @dataclass
@@ -79,8 +80,9 @@ class Round:
                 # By the walk before: what left while nothing could be read is reported as gone first.
                 self.memory.forget(min(self._began, self.part.get(FULL_WALK, 0)))
                 self._refused.forget(self._began)
-        except ConnectorError:
-            self._keep_what_arrives()
+        except ConnectorError as error:
+            if not isinstance(error, Overtaken):  # then the other process delivers the rest
+                self._keep_what_arrives()
             raise
         finally:
             self.delivery.close()
@@ -130,6 +132,8 @@ class Round:
             try:
                 self._send()
                 self._confirm(all_of_them=True)
+            except Overtaken:
+                return
             except ConnectorError:
                 continue
             return
