@@ -50,6 +50,7 @@ class ChangeDelivery:
         self._said_at = 0.0
         self._waiting: deque[Batch] = deque()
         self._weight = 0  # bytes of the events that wait
+        self._refused: dict[int, tuple[str, ConnectorError]] = {}  # in this walk, by device
         self._works = False  # the latest event was accepted
 
     def serialize(self, met: Met) -> bytes:
@@ -83,7 +84,11 @@ class ChangeDelivery:
         limit = 0 if all_of_them else _MAX_WAITING
         while self._waiting and not self.stop.is_set():
             batch = self._waiting[0]
-            if batch.learned:
+            if refusal := self._refused.get(
+                batch.entries[0].key
+            ):  # it tells what changed since an event that was not told
+                batch.refused, batch.learned = {0: refusal}, 0
+            if batch.learned or batch.refused:
                 yield self._leave_queue(batch)
                 continue
             if len(self._waiting) <= limit and self._weight <= MAX_WEIGHT:
@@ -133,6 +138,7 @@ class ChangeDelivery:
             for [event], error_of_one in isolate_refused(probes, partial(self._call, once=True), refusal, works=works):
                 if error_of_one:
                     event.refuse(0, error_of_one)
+                    self._refused[event.entries[0].key] = event.refused[0]
                 yield event
         except ConnectorError as error:
             raise self.doubts.judged(error, refusal, len(probes)) from None
@@ -141,7 +147,7 @@ class ChangeDelivery:
         """The first event of the queue, and the next of two other devices."""
         found: dict[int, Batch] = {}
         for batch in self._waiting:
-            if not batch.learned:
+            if not batch.learned and batch.entries[0].key not in self._refused:
                 found.setdefault(batch.entries[0].key, batch)
             if len(found) == JUDGED_FROM:
                 break
