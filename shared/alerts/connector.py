@@ -10,8 +10,6 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from hashlib import blake2b
-from json import dumps
 from threading import Event
 from typing import Any, ClassVar
 
@@ -20,7 +18,7 @@ from typing_extensions import override
 from shared import times
 from shared.alerts.delivery import DAY, Alert, AlertDelivery
 from shared.alerts.intake import fitting
-from shared.alerts.windows import Reading, Window, next_window
+from shared.alerts.windows import Reading, Window, hash_of, next_window
 from shared.errors import SkipRecord
 from shared.http.pages import Page
 from shared.http.session import Patience
@@ -147,14 +145,12 @@ class EventConnector(AlertDelivery):
                 facts.short.remove((window, since))
         # The day up to where the round began, and the first of those that failed before, for what became visible late.
         now, start = self.clock.now(), max(facts.known_since, facts.unlooked - DAY)
-        if self.running and abs(now - facts.second_look) >= LOOK_INTERVAL:
-            while self.running and (look := next_window(start, before, DAY)):
-                self._collect(look)
-                start = look.end
-            if self.running:
-                facts.second_look = now
+        is_due = abs(now - facts.second_look) >= LOOK_INTERVAL
+        while is_due and self.running and (look := next_window(start, before, DAY)):
+            self._collect(look)
+            start = look.end
         if self.running:
-            facts.unlooked = None
+            facts.second_look, facts.unlooked = now if is_due else facts.second_look, None
 
     def _advance(self, window: Window) -> bool:
         """Deliver one window and move behind it; whether there is more to read."""
@@ -238,11 +234,7 @@ class EventConnector(AlertDelivery):
     def key_of(cls, record: Any) -> str:
         """A hash of the record's version, else of the complete record."""
         version = cls.version(record) if isinstance(record, dict) else None
-        try:
-            text = dumps(record if version is None else version, sort_keys=True)
-        except RecursionError:
-            text = f"nested too deeply, {len(record)}"
-        return blake2b(text.encode(), digest_size=8).hexdigest()
+        return hash_of(record if version is None else version)
 
     @classmethod
     def alert_of(cls, key: str, record: Any, window: Window) -> Alert:
@@ -267,17 +259,14 @@ class EventConnector(AlertDelivery):
         position, back = self._position, self.configuration.hours_ago * 3600
         stored = position.recall()
         if position.damaged:
-            so = "what is left of it or its copy from before is used"
-            if not stored:
-                so = "the collection begins again at hours_ago"
+            left = "what is left of it or its copy from before is used"
+            so = left if stored else "the collection begins again at hours_ago"
             self.log(f"The stored position was damaged; {so}, and some {self.noun}s may be sent again", level="warning")
         facts = position.facts
         if not stored:
             position.cursor, facts.first_start = max(0, int(now) - back), now
             position.store()
-        if (
-            not self.clock.asked or position.cursor > self.clock.now()
-        ):  # one server of several may have told a wrong date
+        if not self.clock.asked or position.cursor > self.clock.now():  # one server of several may be wrong
             self._ask_for_the_date()
         vendors = self.clock.now()
         if facts.first_start is not None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from json import dumps
 from typing import Any, NamedTuple
 
 from shared import times
@@ -25,6 +27,15 @@ class Window(NamedTuple):
 def next_window(start: int, until: int, longest: int) -> Window | None:
     """The window that is due after `start`, of `longest` seconds at most; None when none is."""
     return Window(start, min(until, start + longest)) if until > start else None
+
+
+def hash_of(value: Any) -> str:
+    """64 bits of a hash of a JSON value, as hex digits."""
+    try:
+        text = dumps(value, sort_keys=True)
+    except RecursionError:
+        text = f"nested too deeply, {len(value)}"
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 class VendorClock:
