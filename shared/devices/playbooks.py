@@ -136,7 +136,8 @@ class DeviceChanges(DevicePolling):
     def recall(self, part: dict[str, Any], memory: Fingerprints) -> None:
         """Stored before the memory changes, so that devices which are to be learned are never new to a later round."""
         if part.get(_LEARNED) is None:
-            part[_LEARNED] = bool(self.state.context.get(_EXISTING)) and not memory.found
+            existing = self.configuration.include_existing and _EXISTING in self.state.context
+            part[_LEARNED] = existing and not memory.found
         elif memory.restored:
             self.warn("What was reported of the devices is lost, or an older copy of it; they are learned again")
             part[_LEARNED] = False

@@ -276,6 +276,20 @@ def test_an_event_that_sekoia_refuses_in_one_tenant_holds_no_other_back(
         assert set(platform.deliveries) == {of(console, tenant)[0] for tenant in (SOUTH, EAST)}
 
 
+def test_a_tenant_that_joins_after_the_existing_devices_were_asked_for_is_learned(
+    console: SimulatedSophos, platform: LocalPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The setting was off by then, and each device of the tenant started a playbook."""
+    with signal_handlers_kept():
+        rig = Rig(MODULE, console, platform, tmp_path / "data", monkeypatch, changes=True)
+        del console.tenants[EAST]
+        rig.cycle(include_existing=True)
+        assert set(platform.deliveries) == {*of(console, NORTH), *of(console, SOUTH)}
+        console.tenants[EAST] = TENANTS[EAST]
+        rig.cycle(include_existing=False)
+        assert not set(platform.deliveries) & {*of(console, EAST)}
+
+
 def test_a_rate_that_is_exceeded_is_the_credentials_and_ends_the_round(rig: Rig, console: SimulatedSophos) -> None:
     console.fault(RateLimited(120), match=match_tenant(SOUTH))
     with pytest.raises(TryAgain) as caught:
