@@ -82,7 +82,8 @@ class EsetClient:
         try:
             self._read_groups()
         except ConnectorError as error:
-            if error.ends_round or error.status in (401, 429):  # the devices would be refused too
+            refused = error.ends_round or error.status in (401, 429)  # and the devices would be, too
+            if refused or self._session.stop.is_set():
                 raise
             self._warn(f"The device groups could not be read; the last known ones are used. {error}")
         if self._file and self._file.read() != self._groups:

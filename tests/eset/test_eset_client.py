@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from lab.consoles.eset import SimulatedEset
 from lab.modules import MODULES
 from lab.platform.faults import Html, Reset, Status, WrongShape
 from shared.errors import ActionNeeded, ConnectorError, TryAgain, UnexpectedReply
+from shared.state.storage import JsonFile
 from tests.rig import QUICK
 from tests.waiting import StopEvent
 
@@ -220,6 +222,18 @@ def test_a_stop_ends_the_wait_for_an_answer(console: SimulatedEset) -> None:
     with pytest.raises(TryAgain):
         devices(client)
     assert stop.waits == [30]
+
+
+def test_a_stop_while_the_groups_are_read_is_not_reported_as_their_failure(
+    console: SimulatedEset, tmp_path: Path
+) -> None:
+    console.defer("groups", 1000)
+    client = client_of(console, StopEvent(after=1))
+    warned: list[str] = []
+    client.remember_groups(JsonFile(tmp_path / "groups.json"), warned.append)
+    with pytest.raises(TryAgain, match="Stopped"):
+        devices(client)
+    assert not warned
 
 
 def test_a_202_without_an_id_is_asked_again_from_scratch(console: SimulatedEset) -> None:
