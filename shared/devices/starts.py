@@ -84,9 +84,8 @@ class ChangeDelivery:
         limit = 0 if all_of_them else _MAX_WAITING
         while self._waiting and not self.stop.is_set():
             batch = self._waiting[0]
-            if refusal := self._refused.get(
-                batch.entries[0].key
-            ):  # it tells what changed since an event that was not told
+            refusal = self._refused.get(batch.entries[0].key)
+            if refusal:  # what changed since an event that was not accepted
                 batch.refused, batch.learned = {0: refusal}, 0
             if batch.learned or batch.refused:
                 yield self._leave_queue(batch)
