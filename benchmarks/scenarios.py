@@ -74,7 +74,7 @@ def measure_module(module: str, sizes: list[int], results: Results, scratch: Pat
     *_, middle, largest = sizes
     for devices in sizes:
         with bench(module, devices, scratch) as one:
-            found[devices] = contest(one, (FLOOR, MODULE), 2 if devices >= LARGE else 3, say=say)
+            found[devices] = contest(one, (FLOOR, MODULE), 3, say=say)
             results.growth += found[devices].values()
             if devices == middle:
                 timed = [asdict(stages(one.module, one.settings)) for _ in range(3)]
