@@ -72,10 +72,7 @@ class Batch:
     @property
     def delivered(self) -> list[Entry]:
         """The entries without those refused."""
-        refused = self.refused
-        return (
-            [entry for number, entry in enumerate(self.entries) if number not in refused] if refused else self.entries
-        )
+        return [entry for number, entry in enumerate(self.entries) if number not in self.refused]
 
     def add(self, event: bytes, entry: Entry) -> None:
         self.events.append(event)

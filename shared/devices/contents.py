@@ -34,7 +34,7 @@ class Contents(Fingerprints):
         super().__init__(path, len(paths) * _BYTES)
 
     def doubt(self, keys: Iterable[int]) -> None:
-        """A change is told against what is known to have been told."""
+        """Nothing: a change is reported against what is known to have been reported."""
 
     def content(self, event: dict[str, Any], written: bytes) -> int:
         return int.from_bytes(b"".join([_hash_at(event, steps, self.hasher) for steps in self._steps]))

@@ -157,7 +157,7 @@ class Round:
             self._read_record(record)
             if self._cursor_of and isinstance(record, dict):
                 self._cursor.track(self._cursor_of(record))
-            if len(self._batch.entries) >= self._batch_size or self._batch.weight >= MAX_WEIGHT:
+            if self._batch.size >= self._batch_size or self._batch.weight >= MAX_WEIGHT:
                 self._send()
                 if not self.service.moving():
                     return

@@ -147,10 +147,7 @@ def _compiled(fields: Sequence[Field]) -> Callable[[Record], dict[str, Any]]:
             key, convert = f"found[{_split(before.path)[1]!r}], {key}", row.convert
         names |= {f"convert{number}": convert, f"read{number}": _reader(row.source)}
         read = f"read{number}(record)" if names[f"read{number}"] is not _whole else "record"
-        if isinstance(row.source, str) and re.fullmatch(r"\w+\.[a-zA-Z]\w*", row.source):
-            outer, inner = row.source.split(".")
-            read = f"(value.get({inner!r}) if isinstance(value := get({outer!r}), dict) else None)"
-        elif isinstance(row.source, str) and row.source.isidentifier():
+        if isinstance(row.source, str) and row.source.isidentifier():
             read = f"get({row.source!r})"
         if time := times.get(_time_key(row)):
             is_own = isinstance(row.source, str)

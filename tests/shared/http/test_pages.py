@@ -106,8 +106,14 @@ def test_a_bug_in_a_call_comes_out_as_it_is(ahead: bool) -> None:
 
 def test_records_are_completed_before_they_are_given_out() -> None:
     listing = replace(THINGS, bare=True)
-    call = lambda *_, **__: replied([{"a": 1}, "x"])  # noqa: E731
-    complete = lambda record: isinstance(record, dict) and record.update(b=2)  # noqa: E731
+
+    def call(*_: object, **__: object) -> Reply:
+        return replied([{"a": 1}, "x"])
+
+    def complete(record: object) -> None:
+        if isinstance(record, dict):
+            record["b"] = 2
+
     [page] = follow(session(ahead=False), listing, {}, PageSize(9), call=call, complete=complete)
     assert page.records == [{"a": 1, "b": 2}, "x"]
 
